@@ -1,0 +1,102 @@
+"""Tiny real checkpoints for the tests: the architectures of the trade, a few thousand weights, built here."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
+os.environ.setdefault("WANDB_MODE", "offline")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+TEXT = [
+    "The quick brown fox sold its shares and the stock rose. Profit jumped, sales surged, answer: A B C D.",
+    "公司净利润大增，股价上涨，投资者欢呼。标签：利好、利空、中性。答案是B，单位为吨，最小变动价位1元。",
+    "User: what is the tick? Assistant: 0.5 yuan. <think> yes no 0123456789 </think> 请选择正确的一项。",
+]
+MARKERS = {
+    "r1_distill_qwen": ["<｜end▁of▁sentence｜>", "<｜User｜>", "<｜Assistant｜>", "<｜begin▁of▁sentence｜>", "<think>", "</think>"],
+    "qwen3": ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<think>", "</think>"],
+}
+FAMILY_OF = {"qwen2": "r1_distill_qwen", "llama": "r1_distill_qwen", "qwen3": "qwen3"}
+
+
+def train_tokenizer(markers: list[str], vocab: int = 480):
+    """A byte-level BPE with Qwen's pre-tokenizer, so that AutoTokenizer beside `qwen2` gives the same ids."""
+    from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+
+    split = (
+        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+    )
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.normalizer = normalizers.NFC()
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(split), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab - len(markers), initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()), show_progress=False
+    )
+    tokenizer.train_from_iterator(TEXT * 4, trainer)
+    # Only the end (and begin) of text are "special" in the distills; the roles and the think tags are not.
+    tokenizer.add_tokens([AddedToken(m, special="sentence" in m or "<|" in m, normalized=False) for m in markers])
+    return tokenizer
+
+
+def build_checkpoint(folder: Path, arch: str, *, family: str | None = None, seed: int = 0, rows: int = 512) -> Path:
+    """Random weights: qwen2, llama or qwen3 with grouped-query attention (4 heads on 2); Qwen3 with head_dim * heads != hidden."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM
+
+    family = family or FAMILY_OF[arch]
+    tokenizer = train_tokenizer(MARKERS[family])
+    eos = tokenizer.token_to_id("<|im_end|>" if family == "qwen3" else "<｜end▁of▁sentence｜>")
+    config_class, model_class = {
+        "qwen2": (Qwen2Config, Qwen2ForCausalLM),
+        "llama": (LlamaConfig, LlamaForCausalLM),
+        "qwen3": (Qwen3Config, Qwen3ForCausalLM),
+    }[arch]
+    extra = {"head_dim": 24} if arch == "qwen3" else {}
+    config = config_class(
+        vocab_size=rows, hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, max_position_embeddings=512, tie_word_embeddings=False, initializer_range=0.1,
+        bos_token_id=None, eos_token_id=eos, pad_token_id=None, **extra,
+    )  # fmt: skip
+    torch.manual_seed(seed)
+    model = model_class(config).float().eval()
+    folder.mkdir(parents=True, exist_ok=True)
+    model.save_pretrained(folder)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    (folder / "tokenizer_config.json").write_text(
+        json.dumps({"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": tokenizer.id_to_token(eos), "unk_token": None})
+    )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory):
+    """tiny("qwen2" | "llama" | "qwen3", seed=0) -> Path of a checkpoint folder, built once a session."""
+    built: dict[tuple[str, int], Path] = {}
+
+    def make(arch: str, seed: int = 0) -> Path:
+        if (arch, seed) not in built:
+            built[arch, seed] = build_checkpoint(tmp_path_factory.mktemp(f"{arch}-{seed}"), arch, seed=seed)
+        return built[arch, seed]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real question sets; tests that need it carry the `data` marker."""
+    root = os.environ.get("TUNEWORTH_DATA")
+    if not root or not Path(root).is_dir():
+        pytest.skip("TUNEWORTH_DATA does not name a folder of real question sets")
+    return Path(root).resolve()
