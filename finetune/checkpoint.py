@@ -1,0 +1,117 @@
+"""Checkpoints: which one, pinned how, found where, and how its documentation says it is to be asked.
+
+A hub id needs a pinned revision; a local folder is pinned by the sha256 of each file. `TUNEWORTH_MODELS` (a folder
+holding `<org>/<name>`, or a YAML file `id: folder`) maps ids to folders; nothing needs the network when they are there.
+"""
+
+import os
+import re
+from importlib import metadata
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+from finetune.files import cache_folder, digest_of, file_digest
+
+FROZEN = ConfigDict(frozen=True, extra="forbid")
+WEIGHED = ("*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json", "tokenizer.json")
+MAKERS = ("embedded.py", "market.py", "chat.py")  # what decides the bytes of an embedded checkpoint
+
+
+class Decoding(BaseModel):
+    """How a contender writes, after its vendor's documentation; 0 is greedy."""
+
+    model_config = FROZEN
+    temperature: float = Field(0.0, ge=0, description="0 is greedy (loops on reasoning models); distills: 0.6")
+    top_p: float = Field(1.0, gt=0, le=1, description="Nucleus share; lower is safer and duller; distills: 0.95")
+    top_k: int = Field(0, ge=0, description="Keep the k likeliest tokens, 0 keeps all; Qwen3: 20")
+    max_new_tokens: int = Field(64, ge=1, description="Budget of thought and answer; an answer cut by it counts wrong")
+
+
+class ModelSpec(BaseModel):
+    """One checkpoint: `recipes/models/<name>.yaml`."""
+
+    model_config = FROZEN
+    id: str = Field(description="Hub id, a folder (./, ../ or /), or embedded:older / embedded:newer")
+    revision: str | None = Field(None, description="Commit of the hub repository (40 hex digits); folders need none")
+    family: Literal["r1_distill_qwen", "r1_distill_llama", "qwen3", "plain"] = Field(description="Chat rendering")
+    think: Literal["keep", "drop", "empty"] = Field(
+        description="keep: the model thinks and the thought is trained; drop: no thought; empty: an empty thought given"
+    )
+    decoding: Decoding = Field(default_factory=Decoding, description="Documented decoding of generated answers")
+    dtype: Literal["auto", "float32", "bfloat16"] = Field("auto", description="auto: bfloat16 on an accelerator")
+    licence: str = Field("", description="Of the weights and of the base below them; shown in the report")
+    released: str = Field("", description="Date of release; shown in the report")
+
+    def folder(self) -> Path:
+        """The folder with the files. ValueError says which is missing and how to get it."""
+        if self.id.startswith("embedded:"):
+            return self._present(embedded_folder(self.id), f"build it: python -m finetune.embedded {self.id[9:]}")
+        if is_local(self.id):
+            return self._present(Path(self.id), "correct `id` in the model's YAML")
+        mapped = mapped_folder(self.id)
+        return self._present(mapped, "correct TUNEWORTH_MODELS") if mapped else self._download()
+
+    def digest(self) -> str:
+        """What pins the weights: sha256 of each file, or id and revision of the hub."""
+        if not is_local(self.id) and not self.id.startswith("embedded:") and mapped_folder(self.id) is None:
+            return digest_of([self.id, self._revision()])
+        folder = self.folder()
+        files = sorted({path for pattern in WEIGHED for path in folder.glob(pattern)})
+        return digest_of({path.name: file_digest(path) for path in files})
+
+    def _present(self, folder: Path, remedy: str) -> Path:
+        for name in ("config.json", "tokenizer.json"):
+            if not (folder / name).is_file():
+                raise ValueError(f"model {self.id}: {folder} has no {name}; {remedy}")
+        if not list(folder.glob("*.safetensors")):
+            raise ValueError(
+                f"model {self.id}: {folder} has no .safetensors file (pickled weights are refused); {remedy}"
+            )
+        return folder
+
+    def _revision(self) -> str:
+        if not self.revision or not re.fullmatch(r"[0-9a-f]{40}", self.revision):
+            raise ValueError(
+                f"model {self.id}: revision is {self.revision or 'not given'}; a hub id needs a commit of 40 hex digits, "
+                f"or map the id to a folder with TUNEWORTH_MODELS"
+            )
+        return self.revision
+
+    def _download(self) -> Path:
+        from huggingface_hub import snapshot_download
+
+        patterns = [*WEIGHED, "LICENSE*"]
+        try:
+            return Path(snapshot_download(self.id, revision=self._revision(), allow_patterns=patterns))
+        except (OSError, RuntimeError) as fault:
+            raise ValueError(
+                f"model {self.id}@{self.revision}: not in the local cache and not to be fetched ({type(fault).__name__}); "
+                f"set HF_ENDPOINT to a mirror, or map the id to a folder with TUNEWORTH_MODELS"
+            ) from fault
+
+
+def is_local(name: str) -> bool:
+    return name.startswith(("./", "../", "/"))
+
+
+def mapped_folder(name: str) -> Path | None:
+    """Where TUNEWORTH_MODELS puts a hub id, or None."""
+    named = os.environ.get("TUNEWORTH_MODELS")
+    if not named:
+        return None
+    place = Path(named).expanduser()
+    if place.is_dir():
+        return place / name if (place / name).is_dir() else None
+    found = (yaml.safe_load(place.read_text("utf-8")) or {}).get(name)
+    return (place.parent / found).resolve() if found else None
+
+
+def embedded_folder(name: str) -> Path:
+    """Cache folder of `embedded:<name>`: known by the code that makes it and by torch's version."""
+    here = Path(__file__).parent
+    made_by = {maker: file_digest(here / maker) for maker in MAKERS}
+    mark = digest_of([made_by, metadata.version("torch").split("+")[0]])
+    return cache_folder() / "embedded" / f"{name.removeprefix('embedded:')}-{mark[:16]}"

@@ -1,0 +1,252 @@
+"""Where the files of a run lie, and what a finished stage says of itself.
+
+    <out>/<recipe name>/recipe.json  attempts.jsonl  verdict.json  report.html
+    <out>/<recipe name>/<contender>/seed-<n>/{adapter/, train.json, items.jsonl, score.json}
+
+A manifest is written last: its presence means "done".
+"""
+
+import json
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from finetune.files import write_whole
+
+FROZEN = ConfigDict(frozen=True, extra="forbid")
+PACKAGES = ("torch", "transformers", "peft", "accelerate", "tokenizers", "datasets", "lm_eval", "numpy", "tuneworth")
+
+
+class Hardware(BaseModel):
+    model_config = FROZEN
+    device: str  # "cpu", or the accelerator's own name
+    devices: int  # how many, over all processes
+    processes: int
+    host: str  # operating system and processor, not the host's name
+
+
+class GitState(BaseModel):
+    model_config = FROZEN
+    commit: str | None
+    dirty: bool | None
+
+
+class TrainFacts(BaseModel):
+    """What tuning did; token counts are over the whole run, all ranks together."""
+
+    model_config = FROZEN
+    steps: int
+    best_step: int
+    stopped: Literal["done", "early", "max_steps"]
+    loss_first: float  # mean over the first tenth of the steps (at least one), nats per target token
+    loss_last: float
+    losses: tuple[tuple[int, float], ...]  # (step, loss), at most 200 of them
+    dev_losses: tuple[tuple[int, float], ...]
+    rows: int
+    dev_rows: int
+    truncated_rows: int
+    target_tokens: int
+    useful_tokens: int  # unmasked by padding: every real token that went through the model
+    raw_tokens: int  # with padding
+    useful_tokens_per_second: float
+    raw_tokens_per_second: float
+    peak_memory_bytes: int
+    trainable_parameters: int
+    parameters: int
+    adapter_digest: str
+    adapter_norm: float  # L2 norm of the adapter's tensors: zero means nothing was learnt or saved
+    end_token_trained: bool
+    reload_difference: float  # largest |logit| difference between the trained model and the reloaded adapter
+    logit_shift: float  # largest |logit| difference between adapter and bare base on a probe
+    chat_digest: str
+    data: dict[str, str]  # card name -> edition
+
+
+class TaskFacts(BaseModel):
+    """What one task asked of one contender."""
+
+    model_config = FROZEN
+    name: str
+    version: str
+    protocol: Literal["likelihood", "generated"]
+    metric: str
+    items: int
+    clusters: int
+    guess_rate: float
+    lang: str
+    items_digest: str
+    edition: str
+
+
+class AdapterProbe(BaseModel):
+    """Proof that the adapter was on: mean KL(tuned || base) over probe prompts beside an A/A pair of the base."""
+
+    model_config = FROZEN
+    prompts: int
+    kl: float
+    kl_same: float  # base against itself in another batch order
+    norm: float
+
+
+class ScoreFacts(BaseModel):
+    model_config = FROZEN
+    plan_digest: str
+    first_score_at: float  # seconds since the epoch, before the first exam item was scored
+    tasks: tuple[TaskFacts, ...]
+    weights_digest: str
+    adapter_digest: str | None
+    adapter_probe: AdapterProbe | None
+    chat_digest: str
+    template: dict[str, Any]  # Chat.fingerprint()
+    frame_digest: str | None
+    decoding: dict[str, Any]
+    engine: str
+    dtype: str
+    batch_tokens: int
+    samples: int
+    extractor: str
+    items: int
+    generated_tokens: int
+
+
+class RunManifest(BaseModel):
+    """One finished stage of one contender and seed: train.json or score.json."""
+
+    model_config = FROZEN
+    stage: Literal["train", "score"]
+    contender: str
+    seed: int
+    fingerprint: str
+    started_at: float
+    finished_at: float
+    device_seconds: float  # wall seconds of work times devices, over every start of this stage
+    versions: dict[str, str]
+    git: GitState
+    hardware: Hardware
+    training: TrainFacts | None = None
+    scoring: ScoreFacts | None = None
+
+    @classmethod
+    def read(cls, path: Path) -> "RunManifest | None":
+        """The manifest, or None where the stage is not done."""
+        return cls.model_validate_json(path.read_text("utf-8")) if path.is_file() else None
+
+    def write(self, path: Path) -> None:
+        write_whole(path, self.model_dump_json(indent=1) + "\n")
+
+
+@dataclass(frozen=True)
+class SeedDir:
+    """The folder of one contender and seed."""
+
+    folder: Path
+
+    @property
+    def adapter(self) -> Path:
+        return self.folder / "adapter"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.folder / "checkpoints"
+
+    @property
+    def train_manifest(self) -> Path:
+        return self.folder / "train.json"
+
+    @property
+    def items(self) -> Path:
+        return self.folder / "items.jsonl"
+
+    @property
+    def score_manifest(self) -> Path:
+        return self.folder / "score.json"
+
+    def trained(self) -> RunManifest | None:
+        return RunManifest.read(self.train_manifest)
+
+    def scored(self) -> RunManifest | None:
+        return RunManifest.read(self.score_manifest)
+
+    def set_aside(self, paths: Iterable[Path], fingerprint: str) -> Path:
+        """Move stale files to `.old-<fingerprint>`: a stage that a recipe changed is kept, never overwritten."""
+        name = f".old-{fingerprint[:12]}"
+        shelf = self.folder / name
+        number = 1
+        while shelf.exists():
+            number += 1
+            shelf = self.folder / f"{name}-{number}"
+        shelf.mkdir(parents=True)
+        for path in paths:
+            if path.exists():
+                os.replace(path, shelf / path.name)
+        return shelf
+
+
+@dataclass(frozen=True)
+class RunDir:
+    """Address book of a run: `RunDir(out / recipe.name)`."""
+
+    folder: Path
+
+    @property
+    def plan(self) -> Path:
+        return self.folder / "recipe.json"
+
+    @property
+    def attempts(self) -> Path:
+        return self.folder / "attempts.jsonl"
+
+    @property
+    def verdict(self) -> Path:
+        return self.folder / "verdict.json"
+
+    @property
+    def report(self) -> Path:
+        return self.folder / "report.html"
+
+    def seed(self, contender: str, seed: int) -> SeedDir:
+        return SeedDir(self.folder / contender / f"seed-{seed}")
+
+    def attempt(self, event: str, **facts: Any) -> None:
+        """Append one line to attempts.jsonl: every plan and every scoring of this question is counted."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        line = json.dumps({"event": event, "at": time.time(), **facts}, ensure_ascii=False)
+        with self.attempts.open("a", encoding="utf-8") as out:
+            out.write(line + "\n")
+
+
+def versions() -> dict[str, str]:
+    """Installed versions of what shapes a number, and Python's."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def git_state(folder: Path) -> GitState:
+    """Commit and dirty flag of the checkout that holds `folder`; None for both outside one."""
+
+    def ask(*words: str) -> str | None:
+        try:
+            done = subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, timeout=10, check=False)
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    commit, status = ask("rev-parse", "HEAD"), ask("status", "--porcelain", "--untracked-files=no")
+    return GitState(commit=commit, dirty=None if status is None else bool(status))
+
+
+def host() -> str:
+    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
