@@ -67,15 +67,13 @@ class ModelSpec(BaseModel):
             if not (folder / name).is_file():
                 raise ValueError(f"model {self.id}: {folder} has no {name}; {remedy}")
         if not list(folder.glob("*.safetensors")):
-            raise ValueError(
-                f"model {self.id}: {folder} has no .safetensors file (pickled weights are refused); {remedy}"
-            )
+            raise ValueError(f"model {self.id}: {folder} has no .safetensors file (no pickles); {remedy}")
         return folder
 
     def _revision(self) -> str:
         if not self.revision or not re.fullmatch(r"[0-9a-f]{40}", self.revision):
             raise ValueError(
-                f"model {self.id}: revision is {self.revision or 'not given'}; a hub id needs a commit of 40 hex digits, "
+                f"model {self.id}: revision is {self.revision or 'not given'}; a hub id needs a commit of 40 digits, "
                 f"or map the id to a folder with TUNEWORTH_MODELS"
             )
         return self.revision
@@ -88,7 +86,7 @@ class ModelSpec(BaseModel):
             return Path(snapshot_download(self.id, revision=self._revision(), allow_patterns=patterns))
         except (OSError, RuntimeError) as fault:
             raise ValueError(
-                f"model {self.id}@{self.revision}: not in the local cache and not to be fetched ({type(fault).__name__}); "
+                f"model {self.id}@{self.revision}: not in the local cache nor to be fetched ({type(fault).__name__}); "
                 f"set HF_ENDPOINT to a mirror, or map the id to a folder with TUNEWORTH_MODELS"
             ) from fault
 

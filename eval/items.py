@@ -1,0 +1,96 @@
+"""Item scores: one row per question and sample, appended as it is made, read back whole.
+
+A kill loses at most the batch in flight; a torn last line is dropped. The key of a row holds the scorer's digest
+(weights, adapter, prompt, decoding, tasks), so that rows of another scorer are never taken for this one's.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Outcome = Literal["correct", "wrong", "unparsed", "truncated", "unclosed_thinking", "refused", "missing"]
+
+
+class ItemScore(BaseModel):
+    """What one contender said to one question, once, and what that was worth."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    contender: str
+    seed: int  # of the training; 0 for a contender not tuned here
+    scorer: str  # score fingerprint: the digest of all that a score depends on
+    task: str
+    id: str  # of the question, unique in its task
+    hash: str  # sha256 of question, options and gold
+    content: str  # sha256 of what was asked, before frame and chat template
+    cluster: str  # unique over all tasks: items that share a document or a near-duplicate question
+    part: Literal["dev", "test"]  # dev: chosen on, never judged on
+    lang: Literal["zh", "en"]
+    protocol: Literal["likelihood", "generated"]
+    sample: int
+    question: str  # what was asked, for people
+    options: tuple[str, ...] = ()
+    gold: str
+    text: str  # the raw output; for likelihood the option chosen
+    loglikelihoods: tuple[float, ...] = ()
+    finish: Literal["stop", "length", "likelihood"]
+    extracted: str | None
+    rule: str  # which extraction rule fired
+    outcome: Outcome
+    score: float  # in [0, 1]
+    tokens_in: int
+    tokens_thinking: int
+    tokens_out: int  # thought included
+    seconds: float  # of the batch, shared out over its items by tokens
+    rank: int = 0
+
+    @property
+    def key(self) -> tuple[str, str, str, int]:
+        return self.scorer, self.task, self.id, self.sample
+
+
+def append(path: Path, rows: Iterable[ItemScore]) -> None:
+    """Append rows in one write and reach the disk before returning: what was paid for is not lost."""
+    text = "".join(row.model_dump_json() + "\n" for row in rows)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    mend(path)
+    with path.open("a", encoding="utf-8") as out:
+        out.write(text)
+        out.flush()
+        os.fsync(out.fileno())
+
+
+def mend(path: Path) -> None:
+    """Cut off a last line that a kill or a full disk tore, so that the next row starts on a line of its own."""
+    if not path.is_file() or path.stat().st_size == 0:
+        return
+    with path.open("rb+") as log:
+        log.seek(-1, os.SEEK_END)
+        if log.read(1) == b"\n":
+            return
+        log.seek(0)
+        whole = log.read()
+        log.truncate(whole.rfind(b"\n") + 1)
+
+
+def read(path: Path) -> list[ItemScore]:
+    """All whole rows; a broken line that is not the last is refused with its number."""
+    return list(_rows(path)) if path.is_file() else []
+
+
+def _rows(path: Path) -> Iterator[ItemScore]:
+    with path.open(encoding="utf-8") as log:
+        for number, line in enumerate(log, 1):
+            if not line.endswith("\n"):
+                return
+            try:
+                yield ItemScore.model_validate_json(line)
+            except ValueError as fault:
+                raise ValueError(f"{path}:{number}: not an item score ({_short(fault)}); move the file away") from None
+
+
+def _short(fault: Exception) -> str:
+    return json.dumps(str(fault).splitlines()[0], ensure_ascii=False)

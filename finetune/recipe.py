@@ -1,0 +1,278 @@
+"""A recipe: one question, its contenders, the exam and the rule, fixed before anything has run.
+
+Unknown keys are refused with their full path and the nearest known key; paths are relative to the recipe's file.
+Each stage has a fingerprint over exactly what it depends on: `train_fingerprint`, `score_fingerprint`.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    WithJsonSchema,
+    model_validator,
+)
+
+from finetune.card import DataCard
+from finetune.checkpoint import ModelSpec, is_local
+from finetune.files import digest_of, file_digest
+from finetune.frame import PromptFrame
+from finetune.methods import AnyMethod
+from finetune.mistakes import BadInput, explain
+
+FROZEN = ConfigDict(frozen=True, extra="forbid")
+TRAIN_CODE = 1  # raised when a change of the code changes what training makes
+SCORE_CODE = 1  # raised when a change of the code changes what a score means
+
+
+def _beside(value: Any, info: ValidationInfo) -> Any:
+    """A path in a recipe is relative to the file that holds it."""
+    folder = (info.context or {}).get("folder")
+    return str((folder / Path(value).expanduser()).resolve()) if folder and isinstance(value, str) else value
+
+
+def _mapping(value: Any, info: ValidationInfo) -> Any:
+    """A mapping given in place, or the path of a YAML file that holds it; a model's folder is relative to that file."""
+    folder = (info.context or {}).get("folder")
+    if isinstance(value, str):
+        path = Path(_beside(value, info))
+        value, folder = read_yaml(path), path.parent
+    if isinstance(value, dict) and is_local(str(value.get("id", ""))) and folder:
+        value = {**value, "id": str((folder / value["id"]).resolve())}
+    return value
+
+
+def _data_use(value: Any, info: ValidationInfo) -> Any:
+    if not isinstance(value, str):
+        return value
+    path, _, split = value.partition("#")
+    return {"card": DataCard.read(Path(_beside(path, info))), "split": split or "train"}
+
+
+PATH = {"type": "string", "description": "a path relative to this file"}
+FileOrMapping = BeforeValidator(_mapping)
+HerePath = Annotated[str, BeforeValidator(_beside), WithJsonSchema(PATH)]
+
+
+class DataUse(BaseModel):
+    """A card and one of its splits, written `cards/x.md#split` (`train` where none is named)."""
+
+    model_config = FROZEN
+    card: DataCard
+    split: str
+
+
+class Contender(BaseModel):
+    """One answer to the exam: a model, how it was tuned (or not), how it is prompted."""
+
+    model_config = FROZEN
+    model: Annotated[ModelSpec, FileOrMapping] = Field(description="recipes/models/<name>.yaml, or the mapping itself")
+    method: AnyMethod | None = Field(None, description="How it is tuned here; without it the contender is untuned")
+    prompt: Annotated[PromptFrame | None, FileOrMapping] = Field(None, description="Seven-part frame; longer queries")
+    adapter: HerePath | None = Field(None, description="A PEFT folder tuned elsewhere, instead of `method`")
+    adapter_cost: float | None = Field(None, ge=0, description="What tuning `adapter` cost, in the recipe's currency")
+
+    @model_validator(mode="after")
+    def _one_tuning(self) -> "Contender":
+        if self.method and self.adapter:
+            raise ValueError("method and adapter exclude each other: tune here, or bring an adapter")
+        if (self.adapter is None) != (self.adapter_cost is None):
+            raise ValueError("adapter and adapter_cost belong together: an adapter tuned elsewhere has a declared cost")
+        return self
+
+    @property
+    def tuned(self) -> bool:
+        return self.method is not None or self.adapter is not None
+
+
+class Train(BaseModel):
+    model_config = FROZEN
+    epochs: float = Field(2, gt=0, description="Passes over the rows; more fits them closer and forgets more")
+    max_steps: int | None = Field(None, ge=1, description="End after so many optimizer steps whatever `epochs` says")
+    tokens_per_step: int = Field(16384, ge=1, description="All devices together; larger: smoother, fewer steps")
+    max_length: int = Field(4096, ge=8, description="Tokens of a row; a longer conversation is cut and reported")
+    max_truncated: float = Field(0.01, ge=0, le=1, description="Share of rows whose answer may be cut before refusal")
+    seeds: tuple[int, ...] = Field((17,), min_length=1, description="Three or more support a claim on the recipe")
+    dev: float = Field(0.1, ge=0, lt=1, description="Share of rows held out for the dev loss and early stopping")
+    exclude: tuple[Annotated[DataUse, BeforeValidator(_data_use), WithJsonSchema(PATH)], ...] = Field(
+        (), description="Card splits whose questions are taken out of the training rows"
+    )
+    warmup: float = Field(0.05, ge=0, le=1, description="Share of steps in which the learning rate climbs")
+    schedule: Literal["cosine", "linear", "constant"] = Field("cosine", description="How the learning rate falls")
+    clip: float = Field(1.0, gt=0, description="Largest gradient norm; lower tames spikes and slows learning")
+    weight_decay: float = Field(0.0, ge=0, description="Pull of adapter weights towards zero")
+    packing: bool = Field(True, description="Several rows in one forward, without leaks; off: one row each")
+    checkpointing: bool = Field(False, description="Recompute activations: much less memory, about a third more time")
+    evaluations: int = Field(4, ge=0, description="Dev losses per run; the best of them is kept")
+    patience: int = Field(0, ge=0, description="Stop after so many dev losses without a better one; 0 never")
+    save_every: int = Field(100, ge=1, description="Optimizer steps between checkpoints: what a kill can lose")
+    tracker: str | None = Field(None, description="wandb, tensorboard, swanlab, mlflow: any accelerate tracker")
+    launch: HerePath | None = Field(None, description="recipes/launch/<machine>.yaml; one process without it")
+
+
+class Exam(BaseModel):
+    model_config = FROZEN
+    tasks: tuple[str, ...] = Field(min_length=1, description="Names on the shelf eval/tasks, or folders (./, ../, /)")
+    weights: dict[str, float] = Field({}, description="Weight of a task in the gain; 1 where not given")
+    dev: float = Field(0, ge=0, lt=1, description="Share of clusters to choose a challenger on; never judged on")
+    samples: int = Field(1, ge=1, description="Generated answers per question; more removes sampling noise")
+    seed: int = Field(17, description="Of every draw, with item and sample")
+    batch_tokens: int = Field(8192, ge=64, description="Tokens in one forward: memory against speed, not scores")
+    launch: HerePath | None = Field(None, description="recipes/launch/<machine>.yaml; one process without it")
+
+
+class DecisionRule(BaseModel):
+    model_config = FROZEN
+    challengers: tuple[str, ...] = Field(min_length=1, description="Tuned contenders that want to be worth it")
+    incumbent: str = Field(description="The newer base, untuned: what one has without tuning")
+    alternatives: tuple[str, ...] = Field((), description="Untuned contenders that must be beaten too (prompted)")
+    base: str = Field(description="What the challengers were before tuning")
+    margin: float = Field(0.02, description="Gain that pays (share of points); at or below it tuning is not worth it")
+    confidence: float = Field(0.95, gt=0.5, lt=1, description="Of every interval; higher: fewer false yes, more unsure")
+
+
+class Costs(BaseModel):
+    model_config = FROZEN
+    currency: str = Field("CNY", description="Of every price below")
+    gpu_hour: float = Field(0, ge=0, description="Price of one device hour")
+    value_per_correct: float | None = Field(
+        None, gt=0, description="Worth of one more right answer; none: no break-even"
+    )
+    loss_per_wrong: float = Field(0, ge=0, description="Harm of one wrong answer, beyond its missing worth")
+    queries: int | None = Field(None, ge=1, description="Questions over the horizon")
+    retunes: int = Field(0, ge=0, description="Tunings to come: one per new base or drift")
+    data: float = Field(0, ge=0, description="Price of the training data")
+    people: float = Field(0, ge=0, description="Price of the work on one tuning")
+    utilisation: float = Field(0.5, gt=0, le=1, description="Share of paid serving time that answers queries")
+
+
+class Recipe(BaseModel):
+    """One question and all that is needed to answer it."""
+
+    model_config = FROZEN
+    name: str = Field(description="Of the run's folder; the file's name unless given")
+    question: str = Field(min_length=1, description="In words, as it stands on the report")
+    purpose: Literal["study", "smoke"] = Field("study", description="smoke: plumbing pass or fail, never a verdict")
+    note: str = Field("", description="A caveat printed on the report")
+    data: tuple[Annotated[DataUse, BeforeValidator(_data_use), WithJsonSchema(PATH)], ...] = Field(
+        (), description="Data cards to tune on: card.md or card.md#split"
+    )
+    contenders: dict[str, Contender] = Field(min_length=2)
+    train: Train = Field(default_factory=Train)
+    exam: Exam
+    rule: DecisionRule
+    costs: Costs = Field(default_factory=Costs)
+
+    @classmethod
+    def read(cls, path: Path, changes: tuple[str, ...] = ()) -> "Recipe":
+        """Read and resolve a recipe file; `changes` are `key.path=value` (YAML values). BadInput on any fault."""
+        raw = read_yaml(path)
+        for change in changes:
+            apply_change(raw, change)
+        raw.setdefault("name", path.stem)
+        try:
+            return cls.model_validate(raw, context={"folder": path.parent.resolve()})
+        except ValidationError as fault:
+            raise BadInput(explain(fault, cls, str(path))) from None
+
+    @model_validator(mode="after")
+    def _names_fit(self) -> "Recipe":
+        rule, known = self.rule, list(self.contenders)
+        named = {"challengers": rule.challengers, "alternatives": rule.alternatives}
+        named |= {"incumbent": (rule.incumbent,), "base": (rule.base,)}
+        for key, names in named.items():
+            for name in names:
+                if name not in self.contenders:
+                    raise ValueError(f"rule.{key}: {name} is no contender; there are {', '.join(known)}")
+        for name in rule.challengers:
+            if not self.contenders[name].tuned:
+                raise ValueError(f"rule.challengers: {name} has no method and no adapter, so nothing to judge")
+        for name in (rule.incumbent, rule.base, *rule.alternatives):
+            if self.contenders[name].tuned:
+                raise ValueError(f"rule: {name} is tuned; incumbent, base and alternatives are untuned")
+        if self.data == () and any(c.method for c in self.contenders.values()):
+            raise ValueError("data: empty, but a contender has a method; name a data card to tune on")
+        for task in self.exam.weights:
+            if task not in {Path(t).name for t in self.exam.tasks}:
+                raise ValueError(f"exam.weights: {task} is not among exam.tasks ({', '.join(self.exam.tasks)})")
+        return self
+
+    def seeds(self, contender: str) -> tuple[int, ...]:
+        """Training seeds of a contender; one not tuned here has the single folder seed-0."""
+        return self.train.seeds if self.contenders[contender].method else (0,)
+
+    def train_fingerprint(self, contender: str, seed: int) -> str:
+        """What training of this contender depends on: model, method, frame, data, schedule, seed; not the machine."""
+        chosen, root = self.contenders[contender], data_root()
+        knobs = self.train.model_dump(exclude={"launch", "tracker", "seeds", "save_every", "exclude"})
+        uses = [[[u.card.digest(root), u.split] for u in group] for group in (self.data, self.train.exclude)]
+        return digest_of(
+            [TRAIN_CODE, _model_state(chosen), _dump(chosen.method), _dump(chosen.prompt), uses, knobs, seed]
+        )
+
+    def score_fingerprint(self, contender: str, seed: int, tasks: dict[str, str]) -> str:
+        """What scores depend on: weights, adapter, prompt, sampling and each task's digest; not the machine."""
+        chosen = self.contenders[contender]
+        tuning = self.train_fingerprint(contender, seed) if chosen.method else None
+        brought = adapter_digest(Path(chosen.adapter)) if chosen.adapter else None
+        draws = [self.exam.samples, self.exam.seed]
+        return digest_of([SCORE_CODE, _model_state(chosen), tuning, brought, _dump(chosen.prompt), draws, tasks])
+
+
+def _model_state(contender: Contender) -> list[Any]:
+    model = contender.model
+    return [model.digest(), model.family, model.think, model.decoding.model_dump(), model.dtype]
+
+
+def _dump(part: BaseModel | None) -> Any:
+    return part.model_dump(mode="json") if part is not None else None
+
+
+def adapter_digest(folder: Path) -> str:
+    """sha256 over an adapter folder's configuration and tensors. BadInput when it is not a PEFT folder."""
+    names = ("adapter_config.json", "adapter_model.safetensors")
+    missing = [name for name in names if not (folder / name).is_file()]
+    if missing:
+        raise BadInput(f"adapter {folder}: no {' and no '.join(missing)}; a PEFT folder with safetensors is needed")
+    return digest_of([file_digest(folder / name) for name in names])
+
+
+def data_root() -> Path | None:
+    """Where cards look for their files: TUNEWORTH_DATA, which `--data-root` sets."""
+    named = os.environ.get("TUNEWORTH_DATA")
+    return Path(named).expanduser() if named else None
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A YAML mapping. BadInput names the file and line of a fault."""
+    try:
+        found = yaml.safe_load(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise BadInput(f"{path}: no such file") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as fault:
+        mark = getattr(fault, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}" if mark else str(path)
+        raise BadInput(f"{where}: not YAML: {getattr(fault, 'problem', None) or fault}") from None
+    if not isinstance(found, dict):
+        raise BadInput(f"{path}: a mapping of keys is needed, found {type(found).__name__}")
+    return found
+
+
+def apply_change(raw: dict[str, Any], change: str) -> None:
+    """Apply one `--set key.path=value` in place; the value is YAML (numbers, lists, null)."""
+    path, equals, value = change.partition("=")
+    if not equals or not path:
+        raise BadInput(f"--set {change}: write key.path=value")
+    *parents, last = path.split(".")
+    for key in parents:
+        raw = raw.setdefault(key, {})
+        if not isinstance(raw, dict):
+            raise BadInput(f"--set {change}: {key} is not a mapping in the recipe")
+    raw[last] = yaml.safe_load(value)
