@@ -1,0 +1,329 @@
+"""The statistics of the verdict: coverage and error rates by seeded simulation, statsmodels as oracle, properties."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from eval.paired import Layout, estimate, holm, mcnemar_midp, noise
+from eval.power import items_needed, power
+
+RUNS = 1500
+BAND = 3.3 * math.sqrt(0.05 * 0.95 / RUNS)  # Monte-Carlo error of a coverage: one false alarm in a thousand
+
+
+def layout(sizes: list[tuple[int, int]]) -> Layout:
+    """Tasks of (documents, questions a document), no document in two tasks."""
+    clusters = [f"{t}/{c}" for t, (count, size) in enumerate(sizes) for c in range(count) for _ in range(size)]
+    return Layout.of(clusters, [f"task{t}" for t, (count, size) in enumerate(sizes) for _ in range(count * size)])
+
+
+def exam(rng, sizes, samples: int, contenders: int = 2, shift: float = 0.0):
+    """Mean scores [contenders, n] of equal true mean (plus `shift`); documents pull their questions together."""
+    chances = []
+    for count, size in sizes:
+        document = np.repeat(rng.normal(0, 0.9, (contenders, count)), size, axis=1)
+        question = rng.normal(0, 1, count * size) + rng.normal(0, 0.8, (contenders, count * size))
+        chances.append(1 / (1 + np.exp(-(document + question))))
+    scores = rng.binomial(samples, np.concatenate(chances, axis=1)) / samples
+    scores[1:] += shift
+    return scores
+
+
+@pytest.mark.parametrize(
+    ("sizes", "samples"),
+    [
+        ([(278, 6)], 1),
+        ([(278, 6)], 8),
+        ([(32, 5)], 1),
+        ([(12, 12)], 1),
+        ([(700, 2), (278, 6), (32, 5)], 1),
+    ],
+    ids=["278x6", "278x6-eight-samples", "32x5", "12x12", "three-tasks"],
+)
+def test_interval_covers_the_truth_as_often_as_it_says(sizes, samples):
+    rng, plan, held, called = np.random.default_rng(7), layout(sizes), 0, 0
+    for _ in range(RUNS):
+        newer, tuned = exam(rng, sizes, samples)
+        found = plan.estimate(tuned - newer, draws=399)
+        held += found.low <= 0 <= found.high
+        called += found.low > 0
+    wider = 0.01 if min(count for count, _ in sizes) < 40 else 0.0  # the wider of two intervals covers a little more
+    assert 0.95 - BAND <= held / RUNS <= 0.95 + BAND + wider
+    assert called / RUNS <= 0.025 + BAND
+
+
+def test_an_interval_that_ignores_documents_covers_far_too_rarely():
+    """Why the clusters are there: the same eight-sample exam, every question its own cluster."""
+    rng, sizes, held = np.random.default_rng(7), [(278, 6)], 0
+    plan = Layout.of(range(278 * 6))
+    for _ in range(400):
+        newer, tuned = exam(rng, sizes, 8)
+        found = plan.estimate(tuned - newer)
+        held += found.low <= 0 <= found.high
+    assert held / 400 < 0.9
+
+
+@pytest.mark.parametrize("documents", [5, 8, 20])
+def test_error_rate_holds_with_few_documents_of_unlike_size(documents):
+    """The wild bootstrap is asked here; the worst case for a t interval is one large document among small ones."""
+    rng, runs, called = np.random.default_rng(3), 500, 0
+    sizes = [2 + 3 * (c % 4) for c in range(documents)]
+    owner = np.repeat(np.arange(documents), sizes)
+    plan = Layout.of(owner.tolist())
+    for _ in range(runs):
+        d = rng.normal(0, 0.3, documents)[owner] + rng.normal(0, 0.4, len(owner))
+        found = plan.estimate(d, draws=399)
+        assert found.wild_interval is not None
+        called += found.low > 0 or found.high < 0
+    assert called / runs <= 0.05 + 3.3 * math.sqrt(0.05 * 0.95 / runs)
+
+
+def test_three_seeds_cover_the_mean_over_seeds():
+    """The recipe's claim: the seed's own spread stands in the interval, chance per question is not counted twice."""
+    rng, plan, runs, held = np.random.default_rng(5), layout([(278, 3)]), 600, 0
+    for _ in range(runs):
+        shared = np.repeat(rng.normal(0, 0.15, 278), 3) + rng.normal(0, 0.4, 834)
+        d = shared + rng.normal(0, 0.03, (3, 1)) + rng.normal(0, 0.3, (3, 834))
+        found = plan.estimate(d)
+        held += found.low <= 0 <= found.high
+    assert 0.93 <= held / runs <= 0.99
+
+
+def test_seed_variance_is_found_without_the_chance_of_each_question():
+    rng, plan, found = np.random.default_rng(11), layout([(100, 4)]), []
+    for _ in range(300):
+        d = rng.normal(0, 0.5, 400) + rng.normal(0, 0.05, (5, 1)) + rng.normal(0, 0.5, (5, 400))
+        found.append(plan.estimate(d).seed_variance)
+    assert np.mean(found) == pytest.approx(0.05**2, rel=0.2)
+
+
+def test_seed_spread_widens_and_takes_degrees_of_freedom():
+    plan, rng = layout([(50, 4)]), np.random.default_rng(2)
+    d = rng.choice([-1.0, 0.0, 1.0], 200)
+    calm, rough = plan.estimate(np.stack([d, d, d])), plan.estimate(np.stack([d - 0.1, d, d + 0.1]))
+    assert calm.seed_variance == 0
+    assert (calm.low, calm.high) == pytest.approx((plan.estimate(d).low, plan.estimate(d).high))
+    assert rough.seed_variance == pytest.approx(0.01)
+    assert rough.se**2 == pytest.approx(calm.se**2 + 0.01 / 3)
+    assert 2 < rough.df < calm.df
+
+
+def test_holm_keeps_the_family_error_for_four_challengers_at_the_margin():
+    """All four are truly two points better, which is the margin; uncorrected, any of them is called far too often."""
+    rng, sizes, runs, with_holm, without = np.random.default_rng(13), [(278, 6)], 700, 0, 0
+    plan = layout(sizes)
+    for _ in range(runs):
+        scores = exam(rng, sizes, 1, contenders=5, shift=0.02)
+        p = [plan.estimate(tuned - scores[0], margin=0.02).p for tuned in scores[1:]]
+        with_holm += any(step.rejected for step in holm(p, 0.025))
+        without += min(p) <= 0.025
+    band = 3.3 * math.sqrt(0.025 * 0.975 / runs)
+    assert with_holm / runs <= 0.025 + band
+    assert without / runs > 0.05
+
+
+def test_standard_error_equals_clustered_regression_on_a_constant():
+    import statsmodels.api as sm
+
+    rng = np.random.default_rng(0)
+    owner = rng.integers(0, 60, 500)
+    d = rng.choice([-1.0, 0.0, 1.0], 500) + 0.2 * (owner % 3)
+    oracle = sm.OLS(d, np.ones(500)).fit(
+        cov_type="cluster", cov_kwds={"groups": owner, "use_correction": True, "df_correction": True}, use_t=True
+    )
+    found = estimate(d, owner.tolist())
+    assert found.gain == pytest.approx(oracle.params[0])
+    assert found.se == pytest.approx(oracle.bse[0])
+    assert (found.low, found.high) == pytest.approx(tuple(oracle.conf_int()[0]))
+
+
+def test_independent_questions_give_the_paired_t_test():
+    from scipy import stats
+
+    d = np.random.default_rng(4).normal(0.1, 1, 80)
+    found, oracle = estimate(d, range(80)), stats.ttest_1samp(d, 0)
+    assert (found.low, found.high) == pytest.approx(tuple(oracle.confidence_interval()))
+    assert found.p == pytest.approx(stats.ttest_1samp(d, 0, alternative="greater").pvalue)
+
+
+def test_welch_satterthwaite_over_tasks_equals_the_textbook():
+    rng = np.random.default_rng(6)
+    a, b = rng.normal(0, 1, 60), rng.normal(0, 2, 45)
+    found = estimate(np.concatenate([a, -b]), range(105), ["a"] * 60 + ["b"] * 45)
+    va, vb = a.var(ddof=1) / 60, b.var(ddof=1) / 45
+    assert found.gain == pytest.approx((a.mean() - b.mean()) / 2)
+    assert found.se == pytest.approx(math.sqrt(va + vb) / 2)
+    assert found.df == pytest.approx((va + vb) ** 2 / (va**2 / 59 + vb**2 / 44))
+    assert found.shares["b"] == pytest.approx(vb / (va + vb))
+
+
+def test_shared_documents_are_treated_jointly():
+    """The same 50 documents in both tasks, the same luck in both: twice the questions tell nothing new."""
+    d = np.random.default_rng(8).normal(0, 1, 50)
+    once = estimate(d, range(50))
+    twice = estimate(np.concatenate([d, d]), list(range(50)) * 2, ["a"] * 50 + ["b"] * 50)
+    apart = estimate(np.concatenate([d, d]), range(100), ["a"] * 50 + ["b"] * 50)
+    assert twice.clusters == 50
+    assert twice.se == pytest.approx(once.se)
+    assert twice.df == pytest.approx(49)
+    assert apart.se == pytest.approx(once.se / math.sqrt(2))
+
+
+def test_tasks_joined_through_a_third_form_one_block_and_the_rest_stays_apart():
+    clusters = ["x1", "x2", "x3", "x2", "x3", "x4", "x4", "x5", "x1", "q1", "q2", "q3"]
+    tasks = ["a"] * 3 + ["b"] * 3 + ["c"] * 3 + ["d"] * 3
+    plan = Layout.of(clusters, tasks)
+    assert plan.block.tolist() == [0] * 5 + [1] * 3
+    assert plan.block_df[1] == 2
+    assert plan.block_df[0] == pytest.approx(plan.block_effective[0] - 1)
+
+
+def test_few_documents_report_both_intervals_and_the_wider_decides():
+    d = np.random.default_rng(9).normal(0.3, 1, 60)
+    found = estimate(d, [i // 6 for i in range(60)])
+    assert found.wild_interval is not None
+    widths = [high - low for low, high in (found.t_interval, found.wild_interval)]
+    assert found.high - found.low == pytest.approx(max(widths))
+    assert found.method == ("wild cluster bootstrap-t" if widths[1] > widths[0] else "cluster t")
+    assert estimate(d, range(60)).wild_interval is None
+
+
+def test_holm_equals_statsmodels():
+    from statsmodels.stats.multitest import multipletests
+
+    rng = np.random.default_rng(10)
+    for _ in range(50):
+        p = rng.uniform(0, 0.08, rng.integers(1, 8)).tolist()
+        rejected, adjusted, *_ = multipletests(p, alpha=0.025, method="holm")
+        found = holm(p, 0.025)
+        assert [step.rejected for step in found] == rejected.tolist()
+        assert [step.adjusted_p for step in found] == pytest.approx(adjusted.tolist())
+
+
+def test_holm_levels_bound_the_accepted_by_their_number_and_the_rejected_by_all():
+    steps = holm([0.001, 0.5, 0.4], 0.03)
+    assert [step.rejected for step in steps] == [True, False, False]
+    assert [step.level for step in steps] == pytest.approx([0.01, 0.015, 0.015])
+
+
+def test_mcnemar_midp_lies_between_and_equals_its_definition():
+    from scipy.stats import binom
+    from statsmodels.stats.contingency_tables import mcnemar
+
+    for wins, losses in [(0, 0), (1, 0), (5, 5), (3, 12), (40, 21), (7, 8)]:
+        found = mcnemar_midp(wins, losses)
+        fewer, total = min(wins, losses), wins + losses
+        assert found == pytest.approx(min(1, 2 * binom.cdf(fewer - 1, total, 0.5) + binom.pmf(fewer, total, 0.5)))
+        assert found <= mcnemar([[0, wins], [losses, 0]], exact=True).pvalue + 1e-12
+        assert found == mcnemar_midp(losses, wins)
+    assert mcnemar_midp(10, 10) == pytest.approx(1.0)
+
+
+def test_noise_split_recovers_what_samples_can_and_cannot_remove():
+    rng = np.random.default_rng(12)
+    chance = rng.beta(2, 2, (2, 20000))
+    a, b = (rng.binomial(1, np.repeat(p[:, None], 8, axis=1)).astype(float) for p in chance)
+    found = noise(a, b)
+    assert found.sigma2_a == pytest.approx((chance[0] * (1 - chance[0])).mean(), rel=0.02)
+    assert found.omega2 == pytest.approx((chance[0] - chance[1]).var(), rel=0.04)
+    assert noise(a[:, :1], b[:, :1]).removable == 0  # one sample cannot tell its own noise
+
+
+def test_noise_of_binary_scores_is_the_closed_form():
+    a = np.array([[1, 1, 0, 0], [1, 0, 0, 0], [1, 1, 1, 1.0]])
+    means = a.mean(axis=1)
+    assert noise(a, a).sigma2_a == pytest.approx((4 / 3 * means * (1 - means)).mean())
+
+
+def test_power_before_the_run_gives_the_known_table():
+    alone = {"gpqa": (198, 10.0), "finqa": (1147, 4.1), "cflue": (3864, 2.3)}
+    for n, points in alone.values():
+        assert 100 * power({"x": [1] * n}, psi=0.25).mde80 == pytest.approx(points, abs=0.07)
+    contexts = power({"tatqa": [6] * 278}, psi=0.25, rho=0.2)
+    assert contexts.deff["tatqa"] == pytest.approx(2.0)
+    assert 100 * contexts.mde80 == pytest.approx(4.9, abs=0.07)
+    assert 100 * power({"tatqa": [6] * 278}, psi=0.25, rho=0).mde80 == pytest.approx(3.4, abs=0.07)
+
+
+def test_power_promised_is_power_found():
+    """Pairs at psi = .25 whose true gain is the MDE: about 80 of 100 exams say so."""
+    sizes = [4] * 100
+    seen = power({"x": sizes}, psi=0.25, rho=0.0).mde80
+    rng, plan = np.random.default_rng(14), layout([(100, 4)])
+    share = (0.25 + seen) / 2
+    hits = sum(
+        plan.estimate(rng.choice([1.0, -1.0, 0.0], 400, p=[share, 0.25 - share, 0.75])).low > 0 for _ in range(800)
+    )
+    assert 0.75 <= hits / 800 <= 0.87
+
+
+@pytest.mark.parametrize(("psi", "gain", "items"), [(0.15, 0.01, 11774), (0.25, 0.02, 4906), (0.35, 0.05, 1099)])
+def test_items_needed_gives_the_known_table(psi, gain, items):
+    assert items_needed(psi, gain) == pytest.approx(items, rel=0.012)  # the table leaves gain^2 out of the variance
+    assert items_needed(psi, gain, deff=2) == pytest.approx(2 * items_needed(psi, gain), abs=1)
+
+
+@given(st.integers(0, 10**6), st.integers(2, 12), st.floats(-0.2, 0.2))
+@settings(max_examples=40, deadline=None)
+def test_identity_order_scale_and_agreement_of_p_and_bound(seed, documents, margin):
+    rng = np.random.default_rng(seed)
+    owner = np.concatenate([np.arange(documents), rng.integers(0, documents, 20)])
+    tasks = ["a"] * documents + ["b"] * 20
+    if len(set(owner[documents:])) < 2:
+        return
+    tuned, newer, old = rng.integers(0, 2, (3, len(owner))).astype(float)
+    plan = Layout.of(owner.tolist(), tasks, {"a": 1, "b": 3})
+    delta, tau, gamma = (plan.estimate(d, margin=margin, draws=199) for d in (tuned - newer, tuned - old, newer - old))
+    assert delta.gain == pytest.approx(tau.gain - gamma.gain, abs=1e-12)
+    assert delta.low <= delta.gain <= delta.high
+    if delta.se:
+        assert (delta.low > margin) == (delta.p < 0.025 + 1e-9)
+    shuffle = rng.permutation(len(owner))
+    moved = Layout.of(owner[shuffle].tolist(), [tasks[i] for i in shuffle], {"a": 1, "b": 3})
+    again = moved.estimate((tuned - newer)[shuffle], draws=199)
+    assert (again.gain, again.se, again.df) == pytest.approx((delta.gain, delta.se, delta.df), abs=1e-9)
+    half = plan.estimate((tuned - newer) / 2, draws=199)
+    assert (half.gain, half.se) == pytest.approx((delta.gain / 2, delta.se / 2), abs=1e-12)
+    assert sum(delta.shares.values()) == pytest.approx(1)
+
+
+def test_equal_values_have_no_spread():
+    for value in (0.0, 0.1, 1.0):
+        found = estimate([value] * 12, [i // 2 for i in range(12)])
+        assert (found.low, found.high, found.se, found.mde80) == (pytest.approx(value), pytest.approx(value), 0, 0)
+    assert estimate([0.1] * 12, range(12), margin=0.05).p == 0
+    assert estimate([0.1] * 12, range(12), margin=0.1).p == 1
+
+
+@pytest.mark.parametrize(
+    ("values", "clusters", "tasks", "weights", "says"),
+    [
+        ([], [], None, None, "no questions"),
+        ([1.0, 0.0], ["x", "x"], None, None, "one cluster holds all 2 questions"),
+        ([1.0, 0.0, 1.0], ["x", "y", "z"], ["a", "a", "b"], None, "task 'b': one cluster"),
+        ([1.0], ["x", "y"], None, None, "for 2 questions"),
+        ([1.0, math.nan], ["x", "y"], None, None, "not a finite number"),
+        ([1.0, 0.0], ["x", "y"], ["a"], None, "1 task names"),
+        ([1.0, 0.0], ["x", "y"], None, {"all": 0.0}, "above 0"),
+        ([1.0, 0.0], ["x", "y"], None, {"other": 1.0}, "weights for"),
+    ],
+)
+def test_input_that_cannot_be_judged_is_refused_with_its_reason(values, clusters, tasks, weights, says):
+    with pytest.raises(ValueError, match=says):
+        estimate(values, clusters, tasks, weights)
+
+
+def test_impossible_assumptions_are_refused():
+    with pytest.raises(ValueError, match="two clusters"):
+        power({"x": [12]})
+    with pytest.raises(ValueError, match="psi"):
+        power({"x": [1, 1]}, psi=0)
+    with pytest.raises(ValueError, match="cannot carry"):
+        items_needed(0.1, 0.5)
+    with pytest.raises(ValueError, match="shape"):
+        noise([[1.0]], [[1.0]])
