@@ -1,0 +1,220 @@
+"""The benchmark: which tasks, which metric counts, which questions belong together, what guessing would score.
+
+A task is a folder in lm-eval's own YAML (`eval/tasks/<name>/`, or a folder of the user's own). Its data come from a
+data card, so the questions can be read, hashed and clustered without torch, and lm-eval reads the same rows through
+`load`, named in the YAML as `custom_dataset: !function eval.benchmark.load`.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import yaml
+from finetune.card import DataCard, Row, ask
+
+from finetune.files import digest_of
+from finetune.mistakes import BadInput
+from finetune.recipe import Recipe, data_root
+
+SHELF = Path(__file__).parent / "tasks"
+CARDS = Path(__file__).parent.parent / "data_cards"
+LETTERS = "ABCDEFGHIJ"
+AnswerKind = Literal["option", "letter", "number", "yes_no", "text"]
+Protocol = Literal["likelihood", "generated"]
+OUTPUTS: dict[str, Protocol] = {"multiple_choice": "likelihood", "generate_until": "generated"}
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task of the exam, with the questions in the order in which lm-eval sees them."""
+
+    name: str
+    folder: Path  # for lm-eval's include_path
+    version: str
+    protocol: Protocol
+    metric: str  # the headline: the one of lm-eval's metrics that is the score
+    answer: AnswerKind
+    weight: float
+    card: DataCard
+    split: str
+    edition: str
+    rows: tuple[Row, ...]  # clusters filled in
+    dev: frozenset[str]  # ids of the questions that are chosen on and never judged on
+
+    def cluster(self, row: Row) -> str:
+        """Cluster name, unique over all tasks: tasks on the same card share their documents."""
+        return f"{self.card.name}/{row.cluster}"
+
+    def part(self, row: Row) -> Literal["dev", "test"]:
+        return "dev" if row.id in self.dev else "test"
+
+    @property
+    def lang(self) -> str:
+        return "+".join(sorted({row.lang for row in self.rows}))
+
+    @property
+    def guess_rate(self) -> float:
+        """What blind guessing would score: the mean of one over the number of options; 0 for open answers."""
+        if self.answer == "yes_no":
+            return 0.5
+        if not all(row.options for row in self.rows):
+            return 0.0
+        return sum(1 / len(row.options) for row in self.rows) / len(self.rows)
+
+    @property
+    def items_digest(self) -> str:
+        """sha256 over ids, contents, clusters and parts: what 'the same questions' means."""
+        return digest_of([[row.id, row.digest, row.cluster, self.part(row)] for row in self.rows])
+
+    @property
+    def digest(self) -> str:
+        """The questions and how they are asked: a score depends on it."""
+        return digest_of([self.items_digest, self.version, self.protocol, self.metric, self.answer])
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """All tasks of a recipe's exam."""
+
+    tasks: tuple[Task, ...]
+
+    @classmethod
+    def read(cls, recipe: Recipe) -> "Benchmark":
+        """Read every task and its card; BadInput names the task that does not fit."""
+        exam, here = recipe.exam, []
+        for named in exam.tasks:
+            folder, name = find(named)
+            here.append(read_task(folder, name, exam.weights.get(name, 1.0), exam.dev, exam.seed))
+        return cls(tuple(here))
+
+    @property
+    def digests(self) -> dict[str, str]:
+        return {task.name: task.digest for task in self.tasks}
+
+    @property
+    def cards(self) -> dict[str, str]:
+        """Card name -> edition, over the tasks."""
+        return {task.card.name: task.edition for task in self.tasks}
+
+
+def find(named: str) -> tuple[Path, str]:
+    """Folder and name of a task: `name` on the shelf (`name_gen` lies in the folder `name`), or a folder's path."""
+    path = Path(named)
+    if path.is_absolute():
+        folder, name = (path, path.name) if path.is_dir() else (path.parent, path.name)
+    else:
+        folder, name = SHELF / named, named
+        if not folder.is_dir() and named.endswith("_gen"):
+            folder = SHELF / named.removesuffix("_gen")
+    if not (folder / f"{name}.yaml").is_file():
+        known = ", ".join(sorted(p.stem for p in SHELF.glob("*/*.yaml")))
+        raise BadInput(f"exam.tasks: no {name}.yaml in {folder}; the shelf has {known}; an own task is a folder (./x)")
+    os.environ["TUNEWORTH_CARDS"] = os.pathsep.join(dict.fromkeys([*_card_folders(), str(folder), str(folder.parent)]))
+    return folder, name
+
+
+def read_task(folder: Path, name: str, weight: float = 1.0, dev: float = 0.0, seed: int = 0) -> Task:
+    """One task from its YAML and its card."""
+    path = folder / f"{name}.yaml"
+    raw = _read_yaml(path)
+    facts, source = raw.get("metadata") or {}, raw.get("dataset_kwargs") or {}
+    for key, holder in (
+        ("card", source),
+        ("split", source),
+        ("version", facts),
+        ("headline", facts),
+        ("answer", facts),
+    ):
+        if key not in holder:
+            raise BadInput(f"{path}: {'dataset_kwargs' if holder is source else 'metadata'}.{key} is missing")
+    if raw.get("output_type") not in OUTPUTS:
+        raise BadInput(f"{path}: output_type {raw.get('output_type')!r}; known are {', '.join(OUTPUTS)}")
+    if facts["answer"] not in get_args(AnswerKind):
+        raise BadInput(f"{path}: metadata.answer {facts['answer']!r}; known are {', '.join(get_args(AnswerKind))}")
+    card = find_card(source["card"])
+    rows = tuple(select(card, source["split"], source))
+    if not rows:
+        raise BadInput(f"{path}: card {card.name} has no question in split {source['split']}")
+    held = {row.id for row in rows if _draw(str(row.cluster), seed) < dev}
+    return Task(
+        name=name,
+        folder=folder,
+        version=str(facts["version"]),
+        protocol=OUTPUTS[raw["output_type"]],
+        metric=facts["headline"],
+        answer=facts["answer"],
+        weight=weight,
+        card=card,
+        split=source["split"],
+        edition=card.locate(data_root()).edition,
+        rows=rows,
+        dev=frozenset(held),
+    )
+
+
+def select(card: DataCard, split: str, source: Mapping[str, Any]) -> list[Row]:
+    """Rows of a split; `single_answer: true` in dataset_kwargs keeps the questions with exactly one right letter."""
+    rows = card.clustered(data_root(), split)
+    return [row for row in rows if len(row.answer or "") == 1] if source.get("single_answer") else rows
+
+
+def load(**kwargs: Any) -> Any:
+    """Task loader for lm-eval: `{split: datasets.Dataset}` of the card's rows, one document a question."""
+    import datasets
+
+    card, split = find_card(kwargs["card"]), kwargs["split"]
+    docs = [document(row, kwargs.get("answer", "text")) for row in select(card, split, kwargs)]
+    return datasets.DatasetDict({split: datasets.Dataset.from_list(docs)})
+
+
+def document(row: Row, answer: str) -> dict[str, Any]:
+    """What a task's YAML may speak of: fields of one document."""
+    gold = LETTERS.find(row.answer) if row.options and row.answer and len(row.answer) == 1 else -1
+    return {
+        "id": row.id,
+        "lang": row.lang,
+        "question": row.question,
+        "context": row.context,
+        "options": list(row.options),
+        "letters": list(LETTERS[: len(row.options)]),
+        "gold": gold,  # index of the right option, -1 where there is none or more than one
+        "answer": row.answer or "",
+        "answer_kind": answer,
+        "subject": row.subject,
+        "cluster": row.cluster or "",
+        "ask": ask(row),  # context, question and lettered options, as in training
+    }
+
+
+def find_card(named: str) -> DataCard:
+    """A card by name on the shelf `data_cards/`, or by a path relative to the task's folder."""
+    for folder in _card_folders():
+        path = Path(folder) / (named if named.endswith(".md") else f"{named}.md")
+        if path.is_file():
+            return DataCard.read(path)
+    raise BadInput(f"no data card {named}; looked in {', '.join(_card_folders())} (TUNEWORTH_CARDS adds folders)")
+
+
+def _card_folders() -> list[str]:
+    more = os.environ.get("TUNEWORTH_CARDS", "")
+    return [str(CARDS), *(folder for folder in more.split(os.pathsep) if folder)]
+
+
+def _draw(cluster: str, seed: int) -> float:
+    """A number in [0, 1) fixed by cluster and seed."""
+    return int(digest_of([cluster, seed])[:12], 16) / 16**12
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    """Task YAML with its `!function` names left as text."""
+
+    class Loader(yaml.SafeLoader):
+        pass
+
+    Loader.add_constructor("!function", lambda loader, node: loader.construct_scalar(node))
+    try:
+        return dict(yaml.load(path.read_text("utf-8"), Loader))  # noqa: S506 (a SafeLoader)
+    except (yaml.YAMLError, TypeError, ValueError) as fault:
+        raise BadInput(f"{path}: not a task in YAML: {fault}") from None

@@ -1,0 +1,86 @@
+"""The pledge: everything that decides the outcome, hashed before any question has been scored.
+
+A plan younger than a score makes the outcome EXPLORATORY, so the first time of an unchanged plan is kept, and every
+plan and every scoring of the question leaves a line in attempts.jsonl (decision.md 5.11).
+"""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from eval.benchmark import Benchmark
+from eval.extract import EXTRACTOR
+from finetune.files import digest_of, write_whole
+from finetune.recipe import Recipe, adapter_digest, data_root
+from finetune.run import RunDir
+
+
+class Plan(BaseModel):
+    """What was promised, and when."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    digest: str
+    at: float  # seconds since the epoch
+
+    @property
+    def short(self) -> str:
+        """The twelve characters that a committee writes down."""
+        return self.digest[:12]
+
+
+def digest(recipe: Recipe, benchmark: Benchmark) -> str:
+    """sha256 of all that decides: contenders, data, questions, weights, sampling, extractor, rule, costs."""
+    return digest_of(_promise(recipe, benchmark))
+
+
+def keep(recipe: Recipe, run: RunDir, benchmark: Benchmark | None = None) -> Plan:
+    """Write recipe.json unless the same plan stands there; the first time of an unchanged plan is kept."""
+    benchmark = benchmark or Benchmark.read(recipe)
+    found, promise = digest(recipe, benchmark), _promise(recipe, benchmark)
+    standing = read(run)
+    if standing and standing.digest == found:
+        return standing
+    plan = Plan(digest=found, at=time.time())
+    resolved = recipe.model_dump(mode="json")
+    text = json.dumps({"plan": plan.model_dump(), "promise": promise, "recipe": resolved}, ensure_ascii=False, indent=1)
+    write_whole(run.plan, text + "\n")
+    run.attempt("plan", digest=plan.digest)
+    return plan
+
+
+def read(run: RunDir) -> Plan | None:
+    """The plan of record, or None where nothing was promised."""
+    return Plan(**json.loads(run.plan.read_text("utf-8"))["plan"]) if run.plan.is_file() else None
+
+
+def _promise(recipe: Recipe, benchmark: Benchmark) -> dict[str, Any]:
+    exam, root = recipe.exam, data_root()
+    return {
+        "question": recipe.question,
+        "purpose": recipe.purpose,
+        "contenders": {name: _contender(recipe, name) for name in recipe.contenders},
+        "data": [[use.card.digest(root), use.split] for use in recipe.data],
+        "tasks": {task.name: [task.digest, task.weight, len(task.rows)] for task in benchmark.tasks},
+        "exam": {"samples": exam.samples, "seed": exam.seed, "dev": exam.dev},
+        "extractor": EXTRACTOR,
+        "rule": recipe.rule.model_dump(mode="json"),
+        "costs": recipe.costs.model_dump(mode="json"),
+        "missing": "scores 0",
+        "looks": 1,
+    }
+
+
+def _contender(recipe: Recipe, name: str) -> dict[str, Any]:
+    chosen = recipe.contenders[name]
+    return {
+        "model": chosen.model.digest(),
+        "think": chosen.model.think,
+        "decoding": chosen.model.decoding.model_dump(mode="json"),
+        "prompt": chosen.prompt.model_dump(mode="json") if chosen.prompt else None,
+        "training": [recipe.train_fingerprint(name, seed) for seed in recipe.seeds(name)] if chosen.method else None,
+        "adapter": adapter_digest(Path(chosen.adapter)) if chosen.adapter else None,
+        "adapter_cost": chosen.adapter_cost,
+    }
