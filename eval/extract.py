@@ -14,7 +14,7 @@ from typing import Any
 EXTRACTOR = "2026.11"  # part of the plan and of every score's fingerprint; raised when a reading changes
 ANNOUNCED = r"(?:答案|正确答案|选择|选项|应选|故选|选|answer|option|choice)(?:是|为|应为|is|:|：|\s)*"
 BOXED = re.compile(r"\\boxed\{\s*(?:\\text\{)?([^{}]*)\}?\s*\}")
-NUMBER = re.compile(r"(?:(?<![\d.])[-+(])?\s*(?:[$¥€£￥]\s*)?[-+]?\d[\d,]*(?:\.\d+)?(?:[eE][-+]?\d+)?\)?")
+NUMBER = re.compile(r"(?:(?<![\d.])[-+(]\s*)?(?:[$¥€£￥]\s*[-+]?)?\d[\d,]*(?:\.\d+)?(?:[eE][-+]?\d+)?\)?")
 UNITS = {"百万": 6, "千万": 7, "万亿": 12, "万": 4, "亿": 8, "thousand": 3, "million": 6, "billion": 9}
 REFUSALS = ("无法回答", "不能回答", "无法提供", "不便回答", "抱歉", "cannot answer", "can't answer", "unable to answer")
 YES, NO = ("是", "正确", "对", "yes", "true"), ("否", "不是", "错误", "不正确", "错", "no", "false")
@@ -81,7 +81,7 @@ def read_option(text: str, options: Sequence[str]) -> tuple[str | None, str]:
 
 
 def read_number(text: str) -> tuple[str | None, str]:
-    """A number in plain digits ("-1264.5"); percent stays in points, magnitudes (万, 亿, million) are multiplied out."""
+    """A number in digits ("-1264.5"); percent stays in points, magnitudes (万, 亿, million) are multiplied out."""
     for rule, region in _regions(text):
         found = [value for match in NUMBER.finditer(region) if (value := _value(match, region)) is not None]
         if found:

@@ -45,3 +45,9 @@ class PromptFrame(BaseModel):
             lines.append(f"{examples}:")
             lines += [f"{asked}: {shot.question}\n{answered}: {shot.answer}" for shot in self.examples]
         return "\n".join([*lines, f"{asked}: {question}"])
+
+    def wrap_last(self, turns: list[dict[str, str]]) -> list[dict[str, str]]:
+        """The conversation with its last question framed: what comes before it stays as it was asked."""
+        last = max(i for i, turn in enumerate(turns) if turn["role"] == "user")
+        framed = {**turns[last], "content": self.wrap(turns[last]["content"])}
+        return [*turns[:last], framed, *turns[last + 1 :]]

@@ -1,0 +1,129 @@
+"""What a recipe would do, shown before it does: contenders, one rendered example with its mask, lengths, power, plan.
+
+Needs no torch: the `tokenizers` library renders. Every part is printed as soon as it is known.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from statistics import median
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from eval import pledge
+from eval.benchmark import Benchmark
+from finetune.chat import Chat
+from finetune.mistakes import BadInput
+from finetune.recipe import Contender, Recipe, data_root
+
+PSI, RHO = (
+    0.25,
+    0.2,
+)  # assumed before scores exist: share of questions on which two contenders differ; likeness in a cluster
+
+
+def show(recipe: Recipe, console: Console) -> None:
+    """Print all that can be said before the run. BadInput where something does not fit."""
+    console.print(f"[bold]{recipe.question}[/]  ({recipe.purpose} {recipe.name})\n")
+    console.print(contenders(recipe))
+    for name, contender in recipe.contenders.items():
+        if contender.method:
+            console.print(example(recipe, name))
+    benchmark = Benchmark.read(recipe)
+    console.print(exam(benchmark))
+    console.print(power(recipe, benchmark))
+    console.print(plan(recipe, benchmark))
+
+
+def contenders(recipe: Recipe) -> Table:
+    table = Table("contender", "model", "tuning", "prompt", "role", title="Contenders", title_justify="left")
+    for name, c in recipe.contenders.items():
+        tuning = f"{c.method.kind}, rate {c.method.learning_rate:g}" if c.method else "adapter" if c.adapter else "none"
+        table.add_row(name, c.model.id, tuning, "frame" if c.prompt else "plain", ", ".join(roles(recipe, name)))
+    return table
+
+
+def roles(recipe: Recipe, name: str) -> list[str]:
+    """What a contender is in the rule."""
+    rule = recipe.rule
+    named = {"challenger": rule.challengers, "incumbent": (rule.incumbent,), "base": (rule.base,)}
+    return [role for role, names in (named | {"alternative": rule.alternatives}).items() if name in names]
+
+
+def example(recipe: Recipe, name: str) -> RenderableType:
+    """The first training row as the model sees it, trained tokens marked, and the lengths of all rows."""
+    contender = recipe.contenders[name]
+    try:
+        chat = Chat.open(contender.model.folder(), contender.model.family, contender.model.think)
+    except ValueError as fault:
+        return Text(f"{name}: no example yet: {fault}", style="yellow")
+    rendered = [chat.example(turns) for turns in conversations(recipe, contender)]
+    lengths = sorted(len(one.ids) for one in rendered)
+    cut = sum(length > recipe.train.max_length for length in lengths)
+    words = Text(f"{name}: one training row, what is trained in ", style="bold").append("green", style="green")
+    body = Text()
+    for text, trained in chat.preview(rendered[0]):
+        body.append(text, style="black on green" if trained else "dim")
+    targets = sum(sum(one.mask) for one in rendered)
+    facts = (
+        f"{len(lengths)} rows, {sum(lengths)} tokens of which {targets} trained; length median {median(lengths):.0f}, "
+        f"longest {lengths[-1]}; longer than train.max_length {recipe.train.max_length}: {cut}"
+    )
+    return Group(words, body, Text(facts + "\n", style="yellow" if cut else ""))
+
+
+def conversations(recipe: Recipe, contender: Contender) -> Iterator[list[dict[str, str]]]:
+    """Training conversations of a contender, its prompt frame around the last question."""
+    found = False
+    for use in recipe.data:
+        for row in use.card.rows(data_root(), use.split):
+            turns = [{"role": turn.role, "content": turn.content} for turn in row.conversation()]
+            yield contender.prompt.wrap_last(turns) if contender.prompt else turns
+            found = True
+    if not found:
+        raise BadInput(f"data: the cards of {recipe.name} hold no training row")
+
+
+def exam(benchmark: Benchmark) -> Table:
+    table = Table(title="Exam", title_justify="left")
+    for head in ("task", "protocol", "lang", "card", "edition", "items", "clusters", "dev", "guess", "weight"):
+        table.add_column(head, justify="right" if head in ("items", "clusters", "dev", "guess", "weight") else "left")
+    for task in benchmark.tasks:
+        counts = (len(task.rows), len({row.cluster for row in task.rows}), len(task.dev))
+        guess, weight = f"{task.guess_rate:.0%}", f"{task.weight:g}"
+        table.add_row(
+            task.name, task.protocol, task.lang, task.card.name, task.edition, *map(str, counts), guess, weight
+        )
+    return table
+
+
+def power(recipe: Recipe, benchmark: Benchmark) -> Text:
+    """The smallest gain that this exam would find, against the margin."""
+    from eval.power import power as power_of
+
+    sizes = {
+        task.name: list(Counter(row.cluster for row in task.rows if row.id not in task.dev).values())
+        for task in benchmark.tasks
+    }
+    weights = {task.name: task.weight for task in benchmark.tasks}
+    seen = power_of(sizes, weights, psi=PSI, rho=RHO, confidence=recipe.rule.confidence)
+    margin = recipe.rule.margin
+    text = (
+        f"\nPower: {seen.n} questions in {seen.clusters} clusters find a gain of {seen.mde80:.1%} above the margin of "
+        f"{margin:.1%} in 80 of 100 exams (assuming the contenders differ on {PSI:.0%} of questions, likeness {RHO:g} "
+        f"within a cluster, one sample)."
+    )
+    if seen.mde80 <= margin:
+        return Text(text)
+    return Text(text + " That is more than the margin: expect `inconclusive` unless the gain is large.", style="yellow")
+
+
+def plan(recipe: Recipe, benchmark: Benchmark) -> Text:
+    try:
+        digest = pledge.digest(recipe, benchmark)
+    except ValueError as fault:
+        return Text(f"\nPlan: its digest is known once every checkpoint is there ({fault})", style="yellow")
+    return Text.assemble(
+        "\nPlan digest: ", (digest[:12], "bold"), "  (send it to whoever decides, before scores exist)"
+    )

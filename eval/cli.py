@@ -1,0 +1,263 @@
+"""The front door: `tuneworth check | train | score | judge | report | run | data`.
+
+It spells command lines for the engine rooms and imports the other rooms only when a command needs them.
+Exit status: 0 done, 1 a fault of ours (with a trace), 2 bad input (one clear message, nothing written).
+"""
+
+import os
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from finetune.mistakes import BadInput
+
+GATE = {"worth_it": 0, "not_worth_it": 3, "inconclusive": 4, "invalid": 5, "exploratory": 8}
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    help="Is tuning an older, distilled checkpoint worth it, against a newer base untuned?\n\n"
+    "Example: tuneworth check recipes/demo.yaml && tuneworth run recipes/demo.yaml",
+)
+data_app = typer.Typer(no_args_is_help=True, help="Check data cards, or draft a card and an exam from a file of yours.")
+app.add_typer(data_app, name="data")
+
+RecipeFile = Annotated[Path, typer.Argument(help="A recipe in YAML, such as recipes/demo.yaml", show_default=False)]
+Out = Annotated[Path, typer.Option("--out", help="Folder of the runs")]
+Changes = Annotated[
+    list[str], typer.Option("--set", metavar="KEY.PATH=VALUE", help="Change a key, recorded in the plan")
+]
+DataRoot = Annotated[
+    Path | None, typer.Option("--data-root", envvar="TUNEWORTH_DATA", help="Where cards look for their files")
+]
+Only = Annotated[str | None, typer.Option("--contender", help="Only this contender (all of them without it)")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the lines that would be run, and run nothing")]
+Gate = Annotated[bool, typer.Option("--gate", help="Exit status tells the outcome: 0, 3, 4, 5, 8; smoke: 0 or 7")]
+RUNS = Path("runs")
+
+
+def careful(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Bad input becomes one line and status 2; anything else is a fault of ours and keeps its trace."""
+
+    @wraps(command)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except (BadInput, ValueError, OSError) as fault:
+            if not isinstance(fault, ValueError | OSError) or _ours(fault):
+                raise
+            typer.echo(f"tuneworth: {fault}", err=True)
+            raise typer.Exit(2) from None
+
+    return guarded
+
+
+def _ours(fault: Exception) -> bool:
+    """A ValueError that a library raised, or Python, is no message to a user."""
+    trace = fault.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    where = trace.tb_frame.f_globals.get("__name__", "") if trace else ""
+    return isinstance(fault, ValueError) and not where.startswith(("finetune", "eval"))
+
+
+@app.command()
+@careful
+def check(
+    recipe: Annotated[Path | None, typer.Argument(help="A recipe in YAML", show_default=False)] = None,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema of a recipe, for editors")] = False,
+    changes: Changes = [],  # noqa: B006 (typer reads the default)
+    data_root: DataRoot = None,
+) -> None:
+    """Resolve a recipe, refuse nonsense, show one example with its trained tokens, the exam's power and the plan.
+
+    Example: tuneworth check recipes/demo.yaml --set train.epochs=3
+    """
+    if schema:
+        import json
+
+        from finetune.recipe import Recipe
+
+        typer.echo(json.dumps(Recipe.model_json_schema(), ensure_ascii=False, indent=1))
+        return
+    if recipe is None:
+        raise BadInput("check needs a recipe (or --schema): tuneworth check recipes/demo.yaml")
+    from rich.console import Console
+
+    from eval.check import show
+
+    show(_read(recipe, changes, data_root), Console())
+
+
+@app.command()
+@careful
+def train(
+    recipe: RecipeFile, contender: Only = None, out: Out = RUNS, changes: Changes = [],  # noqa: B006
+    data_root: DataRoot = None, dry_run: DryRun = False,
+) -> None:  # fmt: skip
+    """Tune the contenders that have a method. Example: tuneworth train recipes/demo.yaml --contender lora"""
+    from eval.course import Course
+
+    course = Course(_read(recipe, changes, data_root), recipe, out, tuple(changes), dry_run)
+    course.build()
+    course.train(contender)
+
+
+@app.command()
+@careful
+def score(
+    recipe: RecipeFile, contender: Only = None, out: Out = RUNS, changes: Changes = [],  # noqa: B006
+    data_root: DataRoot = None, dry_run: DryRun = False,
+) -> None:  # fmt: skip
+    """Let contenders sit the exam. Example: tuneworth score recipes/demo.yaml --contender newer"""
+    from eval.course import Course
+
+    course = Course(_read(recipe, changes, data_root), recipe, out, tuple(changes), dry_run)
+    course.build()
+    course.score(contender)
+
+
+@app.command()
+@careful
+def judge(
+    recipe: RecipeFile, out: Out = RUNS, changes: Changes = [], data_root: DataRoot = None, gate: Gate = False,  # noqa: B006
+) -> None:  # fmt: skip
+    """Weigh the scores: verdict.json and a table. Example: tuneworth judge recipes/demo.yaml --gate"""
+    _judge(_read(recipe, changes, data_root), out, gate)
+
+
+@app.command()
+@careful
+def report(
+    recipe: RecipeFile, out: Out = RUNS, changes: Changes = [], data_root: DataRoot = None,  # noqa: B006
+) -> None:  # fmt: skip
+    """Write the page from verdict.json: one offline file. Example: tuneworth report recipes/demo.yaml"""
+    _report(_read(recipe, changes, data_root), out)
+
+
+@app.command()
+@careful
+def run(
+    recipe: RecipeFile, out: Out = RUNS, changes: Changes = [], data_root: DataRoot = None,  # noqa: B006
+    gate: Gate = False, dry_run: DryRun = False,
+) -> None:  # fmt: skip
+    """All of it, skipping what is done and unchanged; goes on after a kill. Example: tuneworth run recipes/demo.yaml"""
+    from eval.course import Course
+
+    read = _read(recipe, changes, data_root)
+    course = Course(read, recipe, out, tuple(changes), dry_run)
+    course.build()
+    course.pledge()
+    course.train(None)
+    course.score(None)
+    if not dry_run:
+        _judge(read, out, gate=False)
+        _report(read, out)
+        _leave(read, out, gate)
+
+
+@data_app.command("check")
+@careful
+def data_check(
+    card: Annotated[Path, typer.Argument(help="A data card, such as data_cards/fineval.md")], data_root: DataRoot = None
+) -> None:
+    """Verify a card's files, schema, duplicates, empty fields, letter balance and blind baselines.
+
+    Example: tuneworth data check data_cards/demo_label.md
+    """
+    from rich.console import Console
+
+    from eval.intake import check as check_card
+    from eval.intake import table
+    from finetune.recipe import data_root as root
+
+    _set_root(data_root)
+    found = check_card(card, root())
+    Console().print(table(found))
+    if found.faults:
+        raise typer.Exit(2)
+
+
+@data_app.command("new")
+@careful
+def data_new(
+    file: Annotated[Path, typer.Argument(help="Questions of yours in CSV or JSONL")],
+    folder: Annotated[Path, typer.Option("--folder", help="Where the exam folder is made")] = Path("."),
+    name: Annotated[str | None, typer.Option("--name", help="Of the exam; the file's name without it")] = None,
+) -> None:
+    """Draft a data card and a task folder from a file of yours, to be read and corrected.
+
+    Example: tuneworth data new our_questions.csv --folder exams --name our_exam
+    """
+    from eval.intake import draft
+
+    for path in draft(file, folder, name or file.stem):
+        typer.echo(path)
+
+
+def _read(recipe: Path, changes: list[str], root: Path | None) -> Any:
+    from finetune.recipe import Recipe
+
+    _set_root(root)
+    return Recipe.read(recipe, tuple(changes))
+
+
+def _set_root(root: Path | None) -> None:
+    if root is not None:
+        os.environ["TUNEWORTH_DATA"] = str(root)
+
+
+def _judge(recipe: Any, out: Path, gate: bool) -> None:
+    from rich.console import Console
+
+    from eval.report import table
+    from eval.verdict import judge as weigh
+    from finetune.files import write_whole
+    from finetune.run import RunDir
+
+    folder = RunDir(out / recipe.name)
+    verdict = weigh(recipe, folder)
+    write_whole(folder.verdict, verdict.model_dump_json(indent=1) + "\n")
+    Console().print(table(verdict))
+    if gate:
+        _leave(recipe, out, gate)
+
+
+def _report(recipe: Any, out: Path) -> None:
+    from eval.report import render
+    from eval.verdict import Verdict
+    from finetune.files import write_whole
+    from finetune.run import RunDir
+
+    folder = RunDir(out / recipe.name)
+    if not folder.verdict.is_file():
+        raise BadInput(f"{folder.verdict}: no such file; run `tuneworth judge` first")
+    write_whole(folder.report, render(Verdict.model_validate_json(folder.verdict.read_text("utf-8"))))
+    typer.echo(f"report: {folder.report}")
+
+
+def _leave(recipe: Any, out: Path, gate: bool) -> None:
+    """With --gate the exit status tells the outcome."""
+    from eval.verdict import Verdict
+    from finetune.run import RunDir
+
+    if not gate:
+        return
+    verdict = Verdict.model_validate_json(RunDir(out / recipe.name).verdict.read_text("utf-8"))
+    if verdict.plumbing is not None:
+        raise typer.Exit(0 if verdict.plumbing.passed else 7)
+    raise typer.Exit(GATE[verdict.outcome])
+
+
+def main() -> None:
+    app()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

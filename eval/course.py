@@ -1,0 +1,90 @@
+"""The course of a run: checkpoints built, plan kept, contenders tuned and scored; what is done and unchanged is skipped.
+
+It reads manifests and starts engine rooms as lines of their own, so a killed run goes on where it was.
+"""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+
+from eval import pledge
+from eval.benchmark import Benchmark
+from eval.launch import Job, Stage, line, spell, start
+from finetune.checkpoint import embedded_folder
+from finetune.mistakes import BadInput
+from finetune.recipe import Recipe
+from finetune.run import RunDir
+
+
+@dataclass(frozen=True)
+class Course:
+    """One recipe on its way through the engine rooms."""
+
+    recipe: Recipe
+    path: Path
+    out: Path
+    changes: tuple[str, ...] = ()
+    dry_run: bool = False
+
+    @property
+    def folder(self) -> RunDir:
+        return RunDir(self.out / self.recipe.name)
+
+    def build(self) -> None:
+        """Build the embedded checkpoints that are named and not there."""
+        names = {c.model.id.removeprefix("embedded:") for c in self.recipe.contenders.values() if _embedded(c.model.id)}
+        for name in sorted(names, reverse=True):
+            if not (embedded_folder(name) / "config.json").is_file():
+                self._go([sys.executable, "-m", "finetune.embedded", name])
+
+    def pledge(self) -> None:
+        """Keep the plan before anything is scored."""
+        if not self.dry_run:
+            plan = pledge.keep(self.recipe, self.folder)
+            typer.echo(f"plan {plan.short}")
+
+    def train(self, only: str | None) -> None:
+        for name in self._named(only):
+            if self.recipe.contenders[name].method is None:
+                if only:
+                    raise BadInput(f"--contender {name}: has no method, so there is nothing to train")
+                continue
+            for seed in self.recipe.seeds(name):
+                done = None if self.dry_run else self.folder.seed(name, seed).trained()
+                if done and done.fingerprint == self.recipe.train_fingerprint(name, seed):
+                    typer.echo(f"train {name} seed {seed}: done, unchanged")
+                else:
+                    self._stage("train", name, seed, self.recipe.train.launch)
+
+    def score(self, only: str | None) -> None:
+        tasks = {} if self.dry_run else Benchmark.read(self.recipe).digests
+        for name in self._named(only):
+            for seed in self.recipe.seeds(name):
+                done = None if self.dry_run else self.folder.seed(name, seed).scored()
+                if done and done.fingerprint == self.recipe.score_fingerprint(name, seed, tasks):
+                    typer.echo(f"score {name} seed {seed}: done, unchanged")
+                else:
+                    self._stage("score", name, seed, self.recipe.exam.launch)
+
+    def _named(self, only: str | None) -> list[str]:
+        if only and only not in self.recipe.contenders:
+            raise BadInput(f"--contender {only}: unknown; the recipe has {', '.join(self.recipe.contenders)}")
+        return [only] if only else list(self.recipe.contenders)
+
+    def _stage(self, stage: Stage, contender: str, seed: int, launch: str | None) -> None:
+        self._go(line(Job(stage, self.path, contender, seed, self.out, self.changes), launch))
+
+    def _go(self, words: list[str]) -> None:
+        typer.echo(spell(words))
+        status = 0 if self.dry_run else start(words)
+        if status:
+            typer.echo(
+                f"tuneworth: that line ended with status {status}; what was done is kept, run again to go on", err=True
+            )
+            raise typer.Exit(status if status in (1, 2) else 1)
+
+
+def _embedded(name: str) -> bool:
+    return name.startswith("embedded:")
