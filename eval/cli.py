@@ -49,22 +49,11 @@ def careful(command: Callable[..., Any]) -> Callable[..., Any]:
     def guarded(*args: Any, **kwargs: Any) -> Any:
         try:
             return command(*args, **kwargs)
-        except (BadInput, ValueError, OSError) as fault:
-            if not isinstance(fault, ValueError | OSError) or _ours(fault):
-                raise
+        except (BadInput, OSError) as fault:
             typer.echo(f"tuneworth: {fault}", err=True)
             raise typer.Exit(2) from None
 
     return guarded
-
-
-def _ours(fault: Exception) -> bool:
-    """A ValueError that a library raised, or Python, is no message to a user."""
-    trace = fault.__traceback__
-    while trace and trace.tb_next:
-        trace = trace.tb_next
-    where = trace.tb_frame.f_globals.get("__name__", "") if trace else ""
-    return isinstance(fault, ValueError) and not where.startswith(("finetune", "eval"))
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""The course of a run: checkpoints built, plan kept, contenders tuned and scored; what is done and unchanged is skipped.
+"""The course of a run: checkpoints built, plan kept, contenders tuned and scored; what is done is skipped.
 
 It reads manifests and starts engine rooms as lines of their own, so a killed run goes on where it was.
 """

@@ -17,7 +17,13 @@ from finetune.files import cache_folder, digest_of, file_digest
 
 FROZEN = ConfigDict(frozen=True, extra="forbid")
 WEIGHED = ("*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json", "tokenizer.json")
-MAKERS = ("embedded.py", "market.py", "chat.py")  # what decides the bytes of an embedded checkpoint
+MAKERS = (
+    "almanac.py",
+    "market.py",
+    "corpus.py",
+    "embedded.py",
+    "chat.py",
+)  # what decides the bytes of an embedded checkpoint
 
 
 class Decoding(BaseModel):
