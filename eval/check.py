@@ -17,10 +17,8 @@ from finetune.chat import Chat
 from finetune.mistakes import BadInput
 from finetune.recipe import Contender, Recipe, data_root
 
-PSI, RHO = (
-    0.25,
-    0.2,
-)  # assumed before scores exist: share of questions on which two contenders differ; likeness in a cluster
+# Assumed before scores exist: the share of questions on which two contenders differ, and likeness within a cluster.
+PSI, RHO = 0.25, 0.2
 
 
 def show(recipe: Recipe, console: Console) -> None:

@@ -12,7 +12,6 @@ import typer
 from eval import pledge
 from eval.benchmark import Benchmark
 from eval.launch import Job, Stage, line, spell, start
-from finetune.checkpoint import embedded_folder
 from finetune.mistakes import BadInput
 from finetune.recipe import Recipe
 from finetune.run import RunDir
@@ -34,10 +33,12 @@ class Course:
 
     def build(self) -> None:
         """Build the embedded checkpoints that are named and not there."""
-        names = {c.model.id.removeprefix("embedded:") for c in self.recipe.contenders.values() if _embedded(c.model.id)}
-        for name in sorted(names, reverse=True):
-            if not (embedded_folder(name) / "config.json").is_file():
-                self._go([sys.executable, "-m", "finetune.embedded", name])
+        models = {c.model.id: c.model for c in self.recipe.contenders.values() if c.model.embedded}
+        for model in models.values():
+            try:
+                model.folder()
+            except ValueError:
+                self._go([sys.executable, "-m", "finetune.embedded", model.embedded])
 
     def pledge(self) -> None:
         """Keep the plan before anything is scored."""
@@ -84,7 +85,3 @@ class Course:
                 f"tuneworth: that line ended with status {status}; what was done is kept, run again to go on", err=True
             )
             raise typer.Exit(status if status in (1, 2) else 1)
-
-
-def _embedded(name: str) -> bool:
-    return name.startswith("embedded:")

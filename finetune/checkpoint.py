@@ -51,10 +51,16 @@ class ModelSpec(BaseModel):
     licence: str = Field("", description="Of the weights and of the base below them; shown in the report")
     released: str = Field("", description="Date of release; shown in the report")
 
+    @property
+    def embedded(self) -> str:
+        """`older` or `newer` for a checkpoint that the project builds by itself, else empty."""
+        return self.id.removeprefix("embedded:") if self.id.startswith("embedded:") else ""
+
     def folder(self) -> Path:
         """The folder with the files. ValueError says which is missing and how to get it."""
-        if self.id.startswith("embedded:"):
-            return self._present(embedded_folder(self.id), f"build it: python -m finetune.embedded {self.id[9:]}")
+        if self.embedded:
+            remedy = f"build it: python -m finetune.embedded {self.embedded}"
+            return self._present(embedded_folder(self.embedded), remedy)
         if is_local(self.id):
             return self._present(Path(self.id), "correct `id` in the model's YAML")
         mapped = mapped_folder(self.id)
@@ -62,7 +68,7 @@ class ModelSpec(BaseModel):
 
     def digest(self) -> str:
         """What pins the weights: sha256 of each file, or id and revision of the hub."""
-        if not is_local(self.id) and not self.id.startswith("embedded:") and mapped_folder(self.id) is None:
+        if not is_local(self.id) and not self.embedded and mapped_folder(self.id) is None:
             return digest_of([self.id, self._revision()])
         folder = self.folder()
         files = sorted({path for pattern in WEIGHED for path in folder.glob(pattern)})
@@ -118,4 +124,4 @@ def embedded_folder(name: str) -> Path:
     here = Path(__file__).parent
     made_by = {maker: file_digest(here / maker) for maker in MAKERS}
     mark = digest_of([made_by, metadata.version("torch").split("+")[0]])
-    return cache_folder() / "embedded" / f"{name.removeprefix('embedded:')}-{mark[:16]}"
+    return cache_folder() / "embedded" / f"{name}-{mark[:16]}"

@@ -1,0 +1,36 @@
+# make demo : set up .venv, then a recipe in, a verdict and a page out (CPU, minutes)
+# make test : set up .venv, then the tests; TIERS="not gpu" for every tier but the accelerator's
+PYTHON ?= python3
+PY := .venv/bin/python
+TIERS ?= not slow and not gpu and not browser and not data
+export HF_HUB_OFFLINE ?= 1
+export TOKENIZERS_PARALLELISM ?= false
+
+.PHONY: demo smoke test lint benchmarks
+
+# The stamp is written last: a broken installation is taken up again, a finished one is left alone.
+.venv/ready: pyproject.toml constraints.txt
+	test -x $(PY) || $(PYTHON) -m venv .venv
+	$(PY) -m pip install --quiet --disable-pip-version-check "$$(grep '^torch==' constraints.txt)"
+	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,track,quantise]'
+	touch $@
+
+.PHONY: .venv
+.venv: .venv/ready
+
+demo: .venv/ready
+	$(PY) -m eval.cli run recipes/demo.yaml
+
+smoke: .venv/ready
+	$(PY) -m eval.cli run recipes/smoke.yaml --gate
+
+test: .venv/ready
+	$(PY) -m pytest -m "$(TIERS)"
+
+lint: .venv/ready
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+benchmarks: .venv/ready
+	$(PY) -m tests.benchmarks

@@ -1,0 +1,92 @@
+"""The house holds: imports only fall, the wall has its doors, light rooms stay light (shared floors: README)."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+FLOORS = {  # module (or package) -> floor; finetune 0-3, the wall, eval 3-7
+    "finetune.methods": 0, "finetune.files": 0, "finetune.mistakes": 0, "finetune.almanac": 0, "finetune.likeness": 0,
+    "finetune.corpus": 0.5, "finetune.market": 0.5, "finetune.question": 0.2, "finetune.records": 0.3,
+    "finetune.card": 0.5, "finetune.checkpoint": 0.8, "finetune.frame": 0.8, "finetune.recipe": 1,
+    "finetune.chat": 2, "finetune.run": 2, "finetune.data": 3, "finetune.train": 3.5, "finetune.embedded": 3.5,
+    "eval.benchmark": 4, "eval.extract": 4, "eval.items": 4.2, "eval.pledge": 4.2, "eval.paired": 4, "eval.power": 4.1,
+    "eval.lm": 4.5, "eval.score": 5, "eval.compare": 5, "eval.gates": 5.2, "eval.money": 5.2, "eval.verdict": 5.5,
+    "eval.report": 6, "eval.intake": 6, "eval.check": 6, "eval.launch": 7, "eval.course": 7.2, "eval.cli": 7.5,
+}  # fmt: skip
+ENGINE_ROOMS = {"finetune.train", "finetune.embedded", "eval.score"}
+DOORS = {f"finetune.{room}" for room in ("recipe", "run", "chat", "card", "methods", "files", "mistakes")}
+HEAVY = {"torch", "transformers", "peft", "accelerate", "datasets", "lm_eval"}
+FEEDERS = {"finetune.data", "eval.lm"}
+FORBIDDEN = {"utils", "helpers", "common", "misc", "base", "core", "manager", "types"} | set(sys.stdlib_module_names)
+FILES = sorted(p for package in ("finetune", "eval") for p in (ROOT / package).rglob("*.py"))
+
+
+def module(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def room(name: str) -> str | None:
+    """The entry of the table that a module belongs to, `finetune.methods.lora` -> `finetune.methods`."""
+    while name and name not in FLOORS:
+        name = name.rpartition(".")[0]
+    return name or None
+
+
+def imports(path: Path) -> list[tuple[str, bool]]:
+    """(module, whether at the top of the file) for every import."""
+    tree, found = ast.parse(path.read_text("utf-8")), []
+    inside = {n for f in ast.walk(tree) if isinstance(f, ast.FunctionDef | ast.ClassDef) for n in ast.walk(f)}
+    typing_only = {n for i in ast.walk(tree) if isinstance(i, ast.If) and "TYPE_CHECKING" in ast.dump(i.test) for n in ast.walk(i)}
+    for node in ast.walk(tree):
+        top = node not in inside and node not in typing_only
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [f"{node.module}.{a.name}" for a in node.names]
+            found += [(n if n in FLOORS else node.module, top) for n in names]
+        elif isinstance(node, ast.Import):
+            found += [(a.name, top) for a in node.names]
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=module)
+def test_imports_fall(path):
+    here = module(path)
+    if here in ("finetune", "eval"):
+        return
+    mine = room(here)
+    assert mine, f"{here} has no floor in the table"
+    for name, top in imports(path):
+        theirs = room(name) if name.split(".")[0] in ("finetune", "eval") else None
+        if name in ("eval", "finetune"):
+            pytest.fail(f"{here}: bare import of {name}")
+        if theirs and theirs != mine:
+            assert FLOORS[theirs] < FLOORS[mine], f"{here} (floor {FLOORS[mine]}) climbs to {theirs} ({FLOORS[theirs]})"
+            assert theirs not in ENGINE_ROOMS, f"{here} imports the engine room {theirs}"
+            assert not (here.startswith("finetune") and theirs.startswith("eval")), f"{here} looks over the wall: {theirs}"
+            if here.startswith("eval") and theirs.startswith("finetune"):
+                assert theirs in DOORS, f"{here}: the wall has no door to {theirs}"
+        if top and name.split(".")[0] in HEAVY:
+            assert mine in ENGINE_ROOMS | FEEDERS, f"{here} is a light room and imports {name} at its top"
+
+
+def test_every_room_of_the_table_exists():
+    rooms = {room(module(p)) for p in FILES if module(p) not in ("finetune", "eval")}
+    assert rooms == set(FLOORS)
+
+
+def test_names_shadow_nothing():
+    assert not {p.stem for p in FILES} & FORBIDDEN
+
+
+def test_no_device_is_named():
+    for path in FILES:
+        text = path.read_text("utf-8")
+        assert ".cuda(" not in text, path
+        assert '"cuda"' not in text, path
+
+
+def test_files_are_one_noun_long():
+    assert {str(p): n for p in FILES if (n := len(p.read_text("utf-8").splitlines())) > 330} == {}
