@@ -135,8 +135,9 @@ def _value(match: re.Match[str], region: str) -> Decimal | None:
 
 
 def _letters(text: str, allowed: str) -> str:
-    found = sorted({c for c in text.upper() if c in allowed})
-    return "".join(found) if not re.sub(r"[A-J\s,、和与及&]|and", "", text, flags=re.I) else ""
+    """Sorted letters of a group such as "A、B and D"; empty when anything else stands in it."""
+    bare = re.sub(r"and|[\s,、和与及&]", "", text)
+    return "".join(sorted(set(bare))) if bare and set(bare) <= set(allowed) else ""
 
 
 def _same_letters(read: str, gold: str) -> bool:

@@ -1,0 +1,155 @@
+"""Recipes: mistakes named in full, changes recorded, fingerprints over exactly what a stage depends on."""
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from finetune.mistakes import BadInput
+from finetune.recipe import Recipe
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def study(tmp_path, tiny):
+    """A recipe on tiny checkpoints with a card of its own; returns (path, raw dict)."""
+    rows = [{"question": f"q{i}", "answer": f"a{i}"} for i in range(12)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    card = {
+        "name": "rows", "title": "Rows", "licence": {"name": "MIT", "commercial": True}, "languages": ["en"],
+        "published": False, "shape": "qa", "format": "jsonl",
+        "columns": {"question": "question", "answer": "answer"}, "splits": {"train": ["rows.jsonl"]},
+    }  # fmt: skip
+    (tmp_path / "rows.md").write_text(f"---\n{yaml.safe_dump(card)}---\nTwelve rows.\n")
+    models = {name: {"id": str(tiny(arch)), "family": family, "think": "empty"} for name, arch, family in
+              (("old", "qwen2", "r1_distill_qwen"), ("new", "qwen3", "qwen3"))}  # fmt: skip
+    raw = {
+        "question": "Is it?", "data": ["rows.md"],
+        "contenders": {
+            "old": {"model": models["old"]}, "new": {"model": models["new"]},
+            "lora": {"model": models["old"], "method": {"kind": "lora", "rank": 4}},
+        },
+        "exam": {"tasks": ["demo_label"]},
+        "rule": {"challengers": ["lora"], "incumbent": "new", "base": "old"},
+    }  # fmt: skip
+    path = tmp_path / "study.yaml"
+    path.write_text(yaml.safe_dump(raw))
+    return path, raw
+
+
+def mistake(path: Path, raw: dict, *changes: str) -> str:
+    path.write_text(yaml.safe_dump(raw))
+    with pytest.raises(BadInput) as fault:
+        Recipe.read(path, changes)
+    return str(fault.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("contenders.lora.method.rnak=8", "contenders.lora.method.rnak: unknown; did you mean rank?"),
+        ("train.epoch=3", "train.epoch: unknown; did you mean epochs?"),
+        ("rul.margin=0.1", "rul: unknown; did you mean rule?"),
+        ("contenders.old.model.famly=qwen3", "contenders.old.model.famly: unknown; did you mean family?"),
+        ("contenders.lora.method.kind=lroa", "contenders.lora.method"),
+        ("rule.incumbent=newest", "newest is no contender; there are"),
+        ("rule.challengers=[old]", "old has no method and no adapter"),
+        ("rule.base=lora", "lora is tuned"),
+        ("exam.weights={nope: 2}", "nope is not among exam.tasks"),
+        ("train.seeds=[]", "train.seeds"),
+        ("contenders.lora.adapter=./x", "exclude each other"),
+        ("contenders.new.adapter=./x", "adapter_cost belong together"),
+        ("data=[]", "data: empty"),
+        ("costs.utilisation=2", "costs.utilisation"),
+    ],
+)
+def test_mistakes_are_named_in_full(study, change, said):
+    path, raw = study
+    assert said in mistake(path, raw, change)
+
+
+def test_every_mistake_is_one_line_with_the_file(study):
+    path, raw = study
+    lines = mistake(path, raw, "train.epoch=3", "rule.margn=1").splitlines()
+    assert len(lines) == 2
+    assert all(str(path) in line for line in lines)
+
+
+def test_broken_yaml_names_the_line(study):
+    path, _ = study
+    path.write_text("question: x\n  bad: [1\n")
+    with pytest.raises(BadInput, match=r"study\.yaml:2"):
+        Recipe.read(path)
+
+
+def test_set_is_part_of_the_resolved_recipe(study):
+    path, _ = study
+    changed = Recipe.read(path, ("contenders.lora.method.rank=7", "rule.margin=0.05"))
+    assert changed.contenders["lora"].method.rank == 7
+    assert changed.rule.margin == 0.05
+
+
+@pytest.mark.parametrize(
+    ("change", "train", "score"),
+    [
+        ("contenders.lora.method.rank=8", True, True),
+        ("train.epochs=5", True, True),
+        ("contenders.lora.prompt={role: analyst}", True, True),
+        ("exam.samples=3", False, True),
+        ("contenders.lora.model.decoding={temperature: 0.6}", True, True),
+        ("rule.margin=0.5", False, False),
+        ("costs.gpu_hour=99", False, False),
+        ("exam.batch_tokens=100", False, False),
+        ("train.save_every=7", False, False),
+        ("question=Another?", False, False),
+        ("train.tracker=wandb", False, False),
+    ],
+)
+def test_a_stage_depends_on_exactly_what_changes_it(study, change, train, score):
+    path, _ = study
+    before, after = Recipe.read(path), Recipe.read(path, (change,))
+    tasks = {"demo_label": "digest"}
+    assert (before.train_fingerprint("lora", 1) != after.train_fingerprint("lora", 1)) is train
+    assert (before.score_fingerprint("lora", 1, tasks) != after.score_fingerprint("lora", 1, tasks)) is score
+
+
+def test_fingerprints_follow_files_not_paths(study, tmp_path):
+    path, _ = study
+    before = Recipe.read(path).train_fingerprint("lora", 1)
+    with (tmp_path / "rows.jsonl").open("a") as rows:
+        rows.write(json.dumps({"question": "one more", "answer": "b"}) + "\n")
+    assert Recipe.read(path).train_fingerprint("lora", 1) != before
+
+
+def test_every_schema_key_is_read_somewhere():
+    """A key that is validated and documented but read by nothing is a bug."""
+    from finetune import card, checkpoint, frame, question, records
+    from finetune import recipe as room
+    from finetune.methods import METHODS
+
+    modules = (room, checkpoint, frame, card, question, records)
+    found = [v for m in modules for v in vars(m).values() if isinstance(v, type) and hasattr(v, "model_fields")]
+    keys = {(model.__name__, key) for model in {*found, *METHODS} for key in model.model_fields}
+    assert len(keys) > 80
+    read = set()
+    for path in [*ROOT.glob("finetune/**/*.py"), *ROOT.glob("eval/**/*.py")]:
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
+                read.add(node.attr)
+    assert {key for key in keys if key[1] not in read} == set()
+
+
+def test_schema_is_printed_for_editors():
+    done = subprocess.run(
+        [sys.executable, "-m", "eval.cli", "check", "--schema"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    schema = json.loads(done.stdout)
+    contender = schema["$defs"]["Contender"]["properties"]
+    assert {"model", "method", "prompt", "adapter"} <= set(contender)
+    assert schema["additionalProperties"] is False
+    assert "string" in json.dumps(contender["model"])  # a path is what one writes
