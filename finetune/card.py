@@ -1,0 +1,256 @@
+"""DataCard: one data set as a Markdown file, whose front matter says where its files are and how to read them.
+
+    ---
+    name: our_qa
+    shape: choice
+    format: csv
+    columns: {question: 题目, options: [A, B, C, D], answer: 答案, cluster: 文件}
+    splits: {test: [exam.csv], train: [train_*.csv]}
+    ...
+    ---
+    Prose for people.
+
+Files are looked for under the data roots (`--data-root` or TUNEWORTH_DATA; several are separated as in PATH) in the
+card's `folder`, then beside the card; `x.csv` is also found as `x.csv.gz`. Every fault is a BadCard.
+"""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
+
+from finetune.columns import EXAMS, Columns, Form, Shape, Texts, plain
+from finetune.edition import Files, Split, differences, locate, name_of, read_sums
+from finetune.files import cache_folder, digest_of, write_whole
+from finetune.likeness import groups, normalise
+from finetune.mistakes import explain
+from finetune.question import Message, Row, ask
+from finetune.records import BadCard, Format, Reading, read_records
+
+__all__ = ["BadCard", "DataCard", "Files", "Message", "Row", "ask"]
+FROZEN = ConfigDict(frozen=True, extra="forbid")
+ROWS_CODE = 1  # raised when a change of the code changes what rows a card gives
+PROSE = {"title", "source", "licence", "published", "editions", "defects"}  # these do not change the rows
+
+
+class Source(BaseModel):
+    """Where the files come from."""
+
+    model_config = FROZEN
+    repository: str = Field(description="Address of the repository or page")
+    commit: Texts = Field((), description="Commit, or commits, that hold the files")
+    path: str = Field("", description="Of the files inside it")
+
+
+class Licence(BaseModel):
+    model_config = FROZEN
+    name: str = Field(description="As its SPDX identifier where there is one")
+    url: str = Field("", description="Where it is stated")
+    commercial: bool = Field(description="Whether commercial use is allowed")
+
+
+class DataCard(BaseModel):
+    """The front matter of a card."""
+
+    model_config = FROZEN
+    name: str = Field(pattern=r"^[\w.-]+$", description="Short name, equal to the file's")
+    title: str = Field(description="One line for people")
+    source: Source | None = Field(None, description="Where to get the files; none for a private set")
+    licence: Licence
+    languages: tuple[Literal["zh", "en"], ...] = Field(min_length=1, description="Of the questions")
+    published: bool = Field(description="Whether a newer base may have seen it: true for all that is on the internet")
+    shape: Shape = Field(description="choice, numeric, qa (exams); messages, prompt_completion, alpaca, sharegpt")
+    folder: str = Field(".", description="Folder of the files under a data root, or beside the card")
+    format: Format = Field(description="csv, json or jsonl, each also gzipped")
+    reading: Reading = Field(default_factory=Reading, description="Encoding and other ways of the files")
+    columns: Columns = Field(default_factory=Columns, description="Which column holds what")
+    splits: dict[str, Annotated[Split, BeforeValidator(lambda v: {"files": v} if isinstance(v, str | list) else v)]] = (
+        Field(min_length=1, description="Name: file patterns, or {files, where, half, options}")
+    )
+    editions: dict[str, dict[str, str]] = Field(
+        {}, description="Name: {file: sha256 before gzip}, or the name of a sha256sum file beside the card"
+    )
+    target: Literal["answer", "explanation"] = Field(
+        "answer", description="What training writes: the answer alone, or the explanation and then the answer"
+    )
+    unanswered: Literal["refuse", "drop"] = Field("refuse", description="What to do with a record without an answer")
+    defects: tuple[str, ...] = Field((), description="Known faults of the data")
+    _path: Path = PrivateAttr(default=Path())
+    _body: str = PrivateAttr(default="")
+
+    @classmethod
+    def read(cls, path: Path) -> "DataCard":
+        """Read a card. BadCard names the file and the line or key, and the nearest known key."""
+        try:
+            text = path.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as fault:
+            reason = fault.strerror if isinstance(fault, OSError) else str(fault)
+            raise BadCard(f"{path}: {reason}; a data card is a Markdown file with front matter") from None
+        front, body = _front_matter(text, path)
+        if isinstance(front.get("editions"), dict):
+            named = front["editions"].items()
+            front["editions"] = {name: read_sums(path.parent / it) if isinstance(it, str) else it for name, it in named}
+        try:
+            card = cls.model_validate(front)
+        except ValidationError as fault:
+            raise BadCard(explain(fault, cls, str(path))) from None
+        card._path, card._body = path.resolve(), body
+        return card
+
+    @model_validator(mode="after")
+    def _columns_fit(self) -> "DataCard":
+        given = all(split.options for split in self.splits.values())
+        if self.shape == "choice" and not self.columns.options and not given:
+            raise ValueError("columns.options: missing; a choice needs the columns of its options")
+        if self.shape in EXAMS and not (self.columns.question and self.columns.answer):
+            raise ValueError(f"columns: shape {self.shape} needs question and answer")
+        return self
+
+    @property
+    def path(self) -> Path:
+        return self._path
+
+    @property
+    def body(self) -> str:
+        return self._body
+
+    def locate(self, root: Path | None) -> Files:
+        """Find and hash the files. BadCard: none for any split; which, where looked, and how to get them."""
+        looked = self._places(root)
+        for folder in looked:
+            found = locate(folder, self.splits, self.editions)
+            if found:
+                return found
+        raise BadCard(self._missing(list(self.splits), looked))
+
+    def differences(self, files: Files) -> dict[str, list[str]]:
+        """For every listed edition, the names of the files that are not as it says."""
+        return {name: differences(files, self.splits, sums) for name, sums in self.editions.items()}
+
+    def rows(self, root: Path | None, split: str) -> list[Row]:
+        """The rows of one split. BadCard names the first broken record, or the second use of an id."""
+        rows, faults = self.sift(root, split)
+        if faults:
+            more = f" (and {len(faults) - 1} more; see `tuneworth data check`)" if len(faults) > 1 else ""
+            raise BadCard(f"data card {self.name}: {faults[0]}{more}")
+        return rows
+
+    def sift(self, root: Path | None, split: str) -> tuple[list[Row], list[str]]:
+        """The rows that can be read, and one message for every record that cannot."""
+        if split not in self.splits:
+            raise BadCard(f"data card {self.name}: no split {split!r}; there are {', '.join(self.splits)}")
+        files = self.locate(root)
+        if not files.paths[split]:
+            raise BadCard(self._missing([split], self._places(root)))
+        found = list(self._read(files, split))
+        return [row for row in found if isinstance(row, Row)], [fault for fault in found if isinstance(fault, str)]
+
+    def _read(self, files: Files, split: str) -> Iterator[Row | str]:
+        """Rows and faults of a split's files; what is broken as a whole file is one fault."""
+        chosen, several = self.splits[split], len(files.paths[split]) > 1
+        form = Form(
+            self.columns, self.shape, split, self.languages, chosen.options,
+            explained=self.target == "explanation", drop=self.unanswered == "drop",
+        )  # fmt: skip
+        seen: dict[str, str] = {}
+        for path in files.paths[split]:
+            file = name_of(path, files.folder)
+            for number, found in enumerate(self._records(path, file)):
+                if isinstance(found, str):
+                    yield found
+                    continue
+                place, record = found
+                try:
+                    if _left_out(record, chosen, place):
+                        continue
+                    row = form.row(record, place=place, file=file, number=number, several=several)
+                    if row is None or (chosen.half is not None and _half(row) != chosen.half):
+                        continue
+                    first = seen.setdefault(row.id, place)
+                    yield row if first == place else f"{place}: id {row.id!r} is already at {first}; make ids unique"
+                except BadCard as fault:
+                    yield str(fault)
+
+    def _records(self, path: Path, file: str) -> Iterator[tuple[str, dict[str, Any]] | str]:
+        """(place, record) pairs; a break that ends the reading of a file comes as its last."""
+        try:
+            yield from read_records(path, self.format, self.reading, file)
+        except BadCard as fault:
+            yield str(fault)
+
+    def clustered(self, root: Path | None, split: str) -> list[Row]:
+        """The rows with `cluster` filled: the card's own, else the near-duplicate group, named by its smallest id."""
+        rows = self.rows(root, split)
+        if all(row.cluster for row in rows):
+            return rows
+        alike = self.alike(rows)
+        names: dict[int, str] = {}
+        for row, group in zip(rows, alike, strict=True):
+            names[group] = min(names.get(group, row.id), row.id)
+        return [
+            row if row.cluster else row.model_copy(update={"cluster": names[group]})
+            for row, group in zip(rows, alike, strict=True)
+        ]
+
+    def alike(self, rows: list[Row]) -> list[int]:
+        """Near-duplicate group of each row (likeness.groups); kept in the cache, known by the texts."""
+        texts = [f"{row.context}\n{row.asked}" for row in rows]
+        note = cache_folder() / "clusters" / f"{self.name}-{digest_of(texts)[:16]}.json"
+        if note.is_file():
+            return list(json.loads(note.read_text("utf-8")))
+        found = groups(texts)
+        write_whole(note, json.dumps(found))
+        return found
+
+    def digest(self, root: Path | None) -> str:
+        """sha256 over what decides the rows: the front matter without its prose, and the files."""
+        return digest_of([ROWS_CODE, self.model_dump(mode="json", exclude=PROSE), self.locate(root).sha256])
+
+    def _places(self, root: Path | None) -> list[Path]:
+        named = str(root) if root else os.environ.get("TUNEWORTH_DATA", "")
+        roots = [Path(each).expanduser() for each in named.split(os.pathsep) if each]
+        return [*(each / self.folder for each in roots), self._path.parent / self.folder]
+
+    def _missing(self, splits: list[str], looked: list[Path]) -> str:
+        patterns = sorted({pattern for name in splits for pattern in self.splits[name].files})
+        shown = ", ".join(patterns[:3]) + (", ..." if len(patterns) > 3 else "")
+        remedy = f"put them under <root>/{self.folder} and name the root with --data-root or TUNEWORTH_DATA"
+        if self.source:
+            commit = f" @ {self.source.commit[0]}" if self.source.commit else ""
+            remedy = f"get them from {self.source.repository}{commit}: {self.source.path}, {remedy}"
+        where = ", ".join(map(str, looked))
+        return f"data card {self.name}: no file {shown} (split {', '.join(splits)}) in {where}; {remedy}"
+
+
+def _front_matter(text: str, path: Path) -> tuple[dict[str, Any], str]:
+    parts = re.match(r"\ufeff?---[ \t]*\r?\n(.*?\r?\n)---[ \t]*(?:\r?\n|$)(.*)", text, re.DOTALL)
+    if not parts:
+        raise BadCard(f"{path}:1: no front matter; begin the card with YAML between two lines of ---")
+    try:
+        front = yaml.safe_load(parts[1])
+    except yaml.YAMLError as fault:
+        mark = getattr(fault, "problem_mark", None)
+        where = f"{path}:{mark.line + 2}" if mark else str(path)
+        raise BadCard(f"{where}: not YAML: {getattr(fault, 'problem', None) or fault}") from None
+    if not isinstance(front, dict):
+        raise BadCard(f"{path}:2: the front matter is no mapping of keys; write `name: ...` and so on")
+    return front, parts[2]
+
+
+def _left_out(record: dict[str, Any], split: Split, place: str) -> bool:
+    for column, values in split.where.items():
+        if column not in record:
+            raise BadCard(f"{place}: no column {column!r}, by which the split chooses; correct `where`")
+        if plain(record[column]) not in values:
+            return True
+    return False
+
+
+def _half(row: Row) -> int:
+    return hashlib.sha256(normalise(row.asked).encode()).digest()[0] & 1

@@ -1,0 +1,216 @@
+"""Columns: which column of a record holds what; from a record to a Row, or why the record cannot be used."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from finetune.question import ANSWER_LINE, LETTERS, Row
+from finetune.records import BadCard, Record
+from finetune.turns import turns
+
+Shape = Literal["choice", "numeric", "qa", "messages", "prompt_completion", "alpaca", "sharegpt"]
+EXAMS = ("choice", "numeric", "qa")
+HAN = re.compile(r"[\u3400-\u9fff]")
+Texts = Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)]
+
+
+class Columns(BaseModel):
+    """Columns by what they hold. A name that ends in ? may be absent from a file (`E?`)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    id: str = Field("", description="Empty: the number of the record in its file")
+    question: str = Field("question", description="The question's text")
+    context: Texts = Field((), description="What is shown before the question: text, lists of lines, tables")
+    options: Texts = Field((), description="One column an option, or one column with a list or {letter: text}")
+    answer: str = Field("answer", description="Letters of the right options, a number or a text")
+    answer_form: Literal["letters", "text", "index0", "index1"] = Field(
+        "letters", description="How a choice's answer is written: letters, the option's text, its number from 0 or 1"
+    )
+    answer_after: str = Field("", description="The answer follows the last such mark; what is before it explains")
+    multiple: dict[str, Texts] = Field({}, description="{column: values}: in such records several options may be right")
+    explanation: str = Field("", description="Why the answer is right")
+    subject: str = Field("", description="A stratum of the report")
+    cluster: str = Field("", description="What questions share: a document, a table; their outcomes go together")
+    source: str = Field("", description="Where a record came from; shared by training and exam: in distribution only")
+    lang: str = Field("", description="zh or en; empty: the card's one language, else by the question's script")
+    from_path: dict[Literal["subject", "cluster", "source", "lang"], str] = Field(
+        {}, description="Taken from the file's path instead: a regular expression whose first group is the value"
+    )
+    messages: str = Field("messages", description="messages, sharegpt: the list of turns")
+    prompt: str = Field("prompt", description="prompt_completion: the user's turn")
+    completion: str = Field("completion", description="prompt_completion: the assistant's turn")
+    instruction: str = Field("instruction", description="alpaca: the task")
+    input: str = Field("input?", description="alpaca: what the task is about")
+    output: str = Field("output", description="alpaca: the assistant's turn")
+    history: str = Field("history?", description="alpaca: earlier [user, assistant] turns")
+    system: str = Field("system?", description="alpaca: the system's turn")
+
+
+@dataclass(frozen=True)
+class Form:
+    """How the records of one split become rows."""
+
+    columns: Columns
+    shape: Shape
+    split: str
+    languages: tuple[str, ...]
+    given: tuple[str, ...] = ()  # options of every record, where no column holds them
+    explained: bool = False  # training writes the explanation before the answer
+    drop: bool = False  # records without an answer are left out
+
+    def row(self, record: Record, *, place: str, file: str, number: int, several: bool) -> Row | None:
+        """The row of a record; None: it has no answer, and the card drops such. BadCard: it cannot be used.
+
+        `number` counts the records of a file from 0: the id where no column holds one. In a split of several files
+        the file's name comes before it.
+        """
+        found = _Found(self.columns, record, place, file)
+        own = found.text("id") or str(number)
+        name = f"{file.rpartition('.')[0]}/{own}" if several else own
+        said: dict[str, Any] = {"id": name, "split": self.split, "cluster": found.cluster()}
+        said |= {"subject": found.text("subject"), "source": found.text("source")}
+        if self.shape not in EXAMS:
+            messages = turns(self.shape, found.value, found.text, place)
+            words = " ".join(turn.content for turn in messages)
+            return Row(**said, lang=self._lang(found, words), messages=messages)
+        question = found.text("question")
+        if not question:
+            raise BadCard(f"{place}: {self.columns.question} is empty; a question needs its text")
+        answer, explanation = found.answer()
+        if not answer and self.drop:
+            return None
+        if not answer:
+            raise BadCard(f"{place}: {self.columns.answer} is empty; answer it, or set unanswered: drop")
+        exam = self._choice(found, answer) if self.shape == "choice" else {"answer": self._open(answer, place)}
+        lang = self._lang(found, question)
+        if self.explained and explanation:
+            exam["target"] = f"{explanation}\n{ANSWER_LINE[lang]}{exam['answer']}"
+        return Row(**said, **exam, lang=lang, question=question, context=found.context(), explanation=explanation)
+
+    def _choice(self, found: "_Found", answer: str) -> dict[str, Any]:
+        options = self.given or found.options()
+        letters = _letters(answer, options, "text" if self.given else self.columns.answer_form, found.place)
+        multiple = any(plain(found.column(name)) in values for name, values in self.columns.multiple.items())
+        if len(letters) > 1 and not multiple:
+            raise BadCard(f"{found.place}: answer {answer!r} names several options; say where with columns.multiple")
+        return {"options": options, "multiple": multiple, "answer": letters}
+
+    def _open(self, answer: str, place: str) -> str:
+        """An open answer as it is; for shape numeric it must be a number, or yes or no."""
+        bare = re.sub(r"[,，%$¥￥\s]", "", answer)
+        if self.shape == "qa" or bare.casefold() in ("yes", "no", "是", "否"):
+            return answer
+        if re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", bare):
+            return answer
+        raise BadCard(f"{place}: answer {answer!r} is not a number; correct it, or use shape: qa")
+
+    def _lang(self, found: "_Found", words: str) -> Any:
+        """As said; else the card's only language; else zh where a Han character occurs."""
+        said = found.text("lang")
+        if said and said not in ("zh", "en"):
+            raise BadCard(f"{found.place}: language {said!r} is not known; write zh or en")
+        if said or len(self.languages) == 1:
+            return said or self.languages[0]
+        return "zh" if HAN.search(words) else "en"
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The values of one record, by what they are."""
+
+    columns: Columns
+    record: Record
+    place: str
+    file: str
+
+    def column(self, name: str) -> Any:
+        """The value of a column; None where it may be absent and is."""
+        bare = name.removesuffix("?")
+        if bare not in self.record and bare == name:
+            raise BadCard(f"{self.place}: no column {name!r}; there are {', '.join(map(str, self.record))}")
+        return self.record.get(bare)
+
+    def value(self, part: str) -> Any:
+        return self.column(getattr(self.columns, part))
+
+    def text(self, part: str) -> str:
+        """A part's text, from its column or the file's path; empty where the card names neither."""
+        pattern = {str(key): value for key, value in self.columns.from_path.items()}.get(part)
+        if pattern is None:
+            return plain(self.value(part)) if getattr(self.columns, part) else ""
+        match = re.search(pattern, self.file.rpartition(".")[0])
+        if not match:
+            raise BadCard(f"{self.file}: columns.from_path.{part} ({pattern}) does not fit this path; correct it")
+        return match[1]
+
+    def context(self) -> str:
+        return "\n\n".join(filter(None, (plain(self.column(name)) for name in self.columns.context)))
+
+    def cluster(self) -> str | None:
+        """A short name as it is; anything longer (a table, a document's text) by its digest."""
+        value = self.text("cluster")
+        short = len(value) <= 80 and "\n" not in value
+        return (value or None) if short else hashlib.sha256(value.encode()).hexdigest()[:16]
+
+    def answer(self) -> tuple[str, str]:
+        """(answer, explanation)"""
+        written, mark, explanation = self.text("answer"), self.columns.answer_after, self.text("explanation")
+        if not mark or not written:
+            return written, explanation
+        before, found, after = written.rpartition(mark)
+        if not found:
+            raise BadCard(f"{self.place}: {self.columns.answer} has no {mark!r} before the answer; correct it")
+        return after.strip(), explanation or before.strip()
+
+    def options(self) -> tuple[str, ...]:
+        """Option texts in the order of their letters; blank ones at the end are left out."""
+        values = [self.column(name) for name in self.columns.options]
+        if len(values) == 1 and isinstance(values[0], Mapping):
+            values = self._lettered(values[0])
+        elif len(values) == 1 and isinstance(values[0], list | tuple):
+            values = list(values[0])
+        texts = [plain(value) for value in values]
+        while texts and not texts[-1]:
+            texts.pop()
+        if not 2 <= len(texts) <= len(LETTERS) or "" in texts:
+            raise BadCard(f"{self.place}: options are {texts}; 2 to {len(LETTERS)} are needed, none of them empty")
+        return tuple(texts)
+
+    def _lettered(self, options: Mapping[Any, Any]) -> list[Any]:
+        letters = sorted(map(str, options))
+        if letters != list(LETTERS[: len(letters)]):
+            raise BadCard(f"{self.place}: options are lettered {', '.join(letters)}; A, B, C, ... is needed")
+        return [options[letter] for letter in letters]
+
+
+def _letters(answer: str, options: tuple[str, ...], form: str, place: str) -> str:
+    """The answer as letters in alphabetical order."""
+    if form == "text":
+        if options.count(answer) != 1:
+            raise BadCard(f"{place}: answer {answer!r} is not just one of the options {list(options)}; correct it")
+        return LETTERS[options.index(answer)]
+    if form in ("index0", "index1"):
+        index = int(answer) - int(form[-1]) if answer.isdecimal() else -1
+        if not 0 <= index < len(options):
+            raise BadCard(f"{place}: answer {answer!r} is no number of one of {len(options)} options; correct it")
+        return LETTERS[index]
+    letters = "".join(sorted(re.sub(r"[\s,，、;；]", "", answer).upper()))
+    if not letters or len(set(letters)) < len(letters) or not set(letters) <= set(LETTERS[: len(options)]):
+        raise BadCard(f"{place}: answer {answer!r} is not among A to {LETTERS[len(options) - 1]}; correct it")
+    return letters
+
+
+def plain(value: Any) -> str:
+    """A value as text: outer blanks off, lists as lines, tables as rows of cells."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value.strip()
+    if isinstance(value, list | tuple):
+        return "\n".join(" | ".join(map(plain, row)) if isinstance(row, list | tuple) else plain(row) for row in value)
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,120 @@
+"""Records: the plain rows of a CSV, JSON or JSONL file, gzipped or not, each with the place it stands at.
+
+A broken file is refused at the broken place (`val.csv:12: ...`), never read around.
+"""
+
+import ast
+import csv
+import gzip
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from finetune.mistakes import BadInput
+
+Format = Literal["csv", "json", "jsonl"]
+Record = dict[str, Any]
+
+
+class BadCard(BadInput):
+    """A data card, or a file of it, is at fault: the message says where, what, and how to mend it."""
+
+
+class Reading(BaseModel):
+    """How files are read."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    encoding: str = Field("utf-8-sig", description="Of the text; utf-8-sig is UTF-8 with or without a byte-order mark")
+    delimiter: str = Field(",", min_length=1, max_length=1, description="Between the cells of a CSV")
+    header: tuple[str, ...] = Field((), description="Column names of a CSV whose first line is already data")
+    records: str = Field("", description="Where a JSON file keeps its list of records, as key.key; empty: at the top")
+    literal: tuple[str, ...] = Field((), description="Columns that hold a Python literal inside a string")
+
+
+def read_records(path: Path, form: Format, reading: Reading, name: str) -> Iterator[tuple[str, Record]]:
+    """(place, record) of every record; `name` is how the file is called in messages. BadCard at the first fault."""
+    reader = {"csv": _csv, "json": _json, "jsonl": _jsonl}[form]
+    for place, record in reader(_text(path, reading, name), reading, name):
+        yield place, {**record, **{column: _literal(record, column, place) for column in reading.literal}}
+
+
+def _text(path: Path, reading: Reading, name: str) -> str:
+    try:
+        raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        return raw.decode(reading.encoding)
+    except (gzip.BadGzipFile, EOFError) as fault:
+        raise BadCard(f"{name}: not a whole gzip file ({fault}); get the file again") from None
+    except (UnicodeDecodeError, LookupError) as fault:
+        raise BadCard(f"{name}: not {reading.encoding} text ({fault}); name the right reading.encoding") from None
+
+
+def _csv(text: str, reading: Reading, name: str) -> Iterator[tuple[str, Record]]:
+    csv.field_size_limit(2**31 - 1)
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=reading.delimiter, strict=True)
+    header, line = list(reading.header), 1
+    try:
+        for cells in rows:
+            place, line = f"{name}:{line}", rows.line_num + 1
+            if not header:
+                header = _header(cells, place)
+            elif cells:
+                if len(cells) != len(header):
+                    raise BadCard(f"{place}: {len(cells)} cells where the header has {len(header)}; quote its commas")
+                yield place, dict(zip(header, cells, strict=True))
+    except csv.Error as fault:
+        raise BadCard(f"{name}:{line}: not CSV ({fault}); close its quotation marks") from None
+
+
+def _header(cells: list[str], place: str) -> list[str]:
+    names = [cell.strip() for cell in cells]
+    twice = sorted({each for each in names if names.count(each) > 1})
+    if twice:
+        raise BadCard(f"{place}: the header names {twice[0]!r} twice; give every column a name of its own")
+    return names
+
+
+def _json(text: str, reading: Reading, name: str) -> Iterator[tuple[str, Record]]:
+    try:
+        found = json.loads(text, parse_constant=lambda _: None)
+    except json.JSONDecodeError as fault:
+        raise BadCard(f"{name}:{fault.lineno}: not JSON ({fault.msg})") from None
+    for key in filter(None, reading.records.split(".")):
+        if not isinstance(found, dict) or key not in found:
+            raise BadCard(f"{name}: no {key} on the way to reading.records ({reading.records})")
+        found = found[key]
+    if not isinstance(found, list):
+        raise BadCard(f"{name}: a list of records is needed, found {type(found).__name__}; name it: reading.records")
+    for number, record in enumerate(found, 1):
+        yield f"{name}#{number}", _mapping(record, f"{name}#{number}")
+
+
+def _jsonl(text: str, reading: Reading, name: str) -> Iterator[tuple[str, Record]]:
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        place = f"{name}:{number}"
+        try:
+            found = json.loads(line, parse_constant=lambda _: None)
+        except json.JSONDecodeError as fault:
+            raise BadCard(f"{place}: not JSON ({fault.msg} at column {fault.colno}); mend the line") from None
+        yield place, _mapping(found, place)
+
+
+def _mapping(record: Any, place: str) -> Record:
+    if not isinstance(record, dict):
+        raise BadCard(f"{place}: a record of named values is needed, found {type(record).__name__}")
+    return record
+
+
+def _literal(record: Record, column: str, place: str) -> Any:
+    value = record.get(column)
+    if not isinstance(value, str):
+        return value
+    try:
+        return ast.literal_eval(value)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        raise BadCard(f"{place}: {column} is {value[:60]!r}, no Python literal; correct reading.literal") from None
