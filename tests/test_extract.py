@@ -42,7 +42,8 @@ def test_yes_no(text, read):
 @pytest.mark.parametrize(
     ("read", "gold", "right"),
     [("12.34", "12.3", True), ("12.36", "12.3", False), ("12", "12.3", False), ("50", "50.0", True),
-     ("50.4", "50", False), ("1,577", "$1577.00", True), ("1.25亿", "125000000", True), ("-3.2", "(3.2)", True), ("5", "50", False)],
+     ("50.4", "50", False), ("1,577", "$1577.00", True), ("1.25亿", "125000000", True),
+     ("-3.2", "(3.2)", True), ("5", "50", False)],
 )  # fmt: skip
 def test_numbers_are_compared_at_the_golds_precision(read, gold, right):
     assert (grade("number", read, gold).outcome == "correct") is right

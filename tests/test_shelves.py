@@ -1,0 +1,86 @@
+"""Everything on a shelf loads, found by a recursive walk, and is counted: a check that counts nothing is decoration."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from eval.benchmark import SHELF, find, find_card
+from eval.launch import Job, line
+from finetune.card import DataCard
+from finetune.checkpoint import ModelSpec
+from finetune.frame import PromptFrame
+from finetune.recipe import Recipe, read_yaml
+
+ROOT = Path(__file__).parent.parent
+SHELVES = {"recipes": 7, "models": 15, "prompts": 3, "launch": 6, "cards": 10, "tasks": 14}
+
+
+def on(folder: str, pattern: str) -> list[Path]:
+    return sorted(p for p in (ROOT / folder).rglob(pattern) if p.name != "README.md")
+
+
+RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
+MODELS, PROMPTS, LAUNCH = (
+    on("recipes/models", "*.yaml"),
+    on("recipes/prompts", "*.yaml"),
+    on("recipes/launch", "*.yaml"),
+)
+CARDS, TASKS = on("data_cards", "*.md"), sorted(SHELF.rglob("*.yaml"))
+
+
+def test_the_walk_saw_everything():
+    found = {"recipes": RECIPES, "models": MODELS, "prompts": PROMPTS, "launch": LAUNCH, "cards": CARDS, "tasks": TASKS}
+    assert {name: len(files) for name, files in found.items()} == SHELVES
+    every = {p for p in (ROOT / "recipes").rglob("*.yaml")}
+    assert every == {*RECIPES, *MODELS, *PROMPTS, *LAUNCH}
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda p: p.stem)
+def test_recipe(path):
+    recipe = Recipe.read(path)
+    assert recipe.name == path.stem
+    for task in recipe.exam.tasks:
+        find(task)
+
+
+@pytest.mark.parametrize("path", MODELS, ids=lambda p: p.stem)
+def test_model(path):
+    spec = ModelSpec.model_validate(read_yaml(path))
+    assert spec.licence
+    assert spec.released
+    assert spec.decoding.temperature > 0 or spec.embedded, "a reasoning model is sampled as its card says"
+
+
+@pytest.mark.parametrize("path", PROMPTS, ids=lambda p: p.stem)
+def test_prompt(path):
+    wrapped = PromptFrame.model_validate(read_yaml(path)).wrap("WHAT?")
+    assert wrapped.endswith("WHAT?")
+    assert len(wrapped.splitlines()) >= 6
+
+
+@pytest.mark.parametrize("path", LAUNCH, ids=lambda p: p.stem)
+def test_launch(path):
+    words = line(Job("train", Path("r.yaml"), "lora", 17, Path("runs")), str(path))
+    assert words[words.index("-m") + 1] in ("accelerate.commands.launch", "torch.distributed.run")
+    if "launcher" in yaml.safe_load(path.read_text()):
+        return
+    from accelerate.commands.config.config_args import load_config_from_file
+
+    load_config_from_file(str(path))  # accelerate refuses keys that it does not know
+
+
+@pytest.mark.parametrize("path", CARDS, ids=lambda p: p.stem)
+def test_card(path):
+    card = DataCard.read(path)
+    assert card.name == path.stem
+    assert card.licence.name
+
+
+@pytest.mark.parametrize("path", TASKS, ids=lambda p: p.stem)
+def test_task(path):
+    text = path.read_text("utf-8").replace("!function ", "")
+    raw = yaml.safe_load(text)
+    assert raw["task"] == path.stem
+    assert find_card(raw["dataset_kwargs"]["card"])
+    assert (path.parent / "README.md").is_file()
