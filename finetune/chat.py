@@ -1,0 +1,371 @@
+"""Conversation -> token ids and loss mask: the one renderer of training and scoring.
+
+Roles and tags are put in by id, from the tables below; what people wrote is encoded by a copy of the tokenizer that
+knows no marker. So a question that spells `<｜User｜>` stays a question, BOS stands exactly once, and no shipped
+template (the distills' deletes every thought, and changed between revisions) decides what is trained.
+
+Think policies, the same for training and scoring:
+    keep   the model thinks. Distills are handed `<think>\\n` (template of 2025-02-09); Qwen3 writes the tag itself.
+           A training row must carry a closed thought; thought, `</think>` and answer are trained.
+    drop   no thought: the bare generation prompt (for Qwen3 the same as under keep, which is what servers send by
+           default), and the plain answer as target. An untuned reasoning model may think all the same.
+    empty  an empty thought is handed to the model, without loss (Qwen3's enable_thinking=False).
+Earlier assistant turns lose their thought, as in the shipped templates. A turn is trained only where the model would
+write it: under drop every assistant turn, under keep and empty the last one (the earlier stand there without the tag
+that the model is to write after).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Literal
+
+from tokenizers import Tokenizer
+
+from finetune.files import digest_of, file_digest
+
+Think = Literal["keep", "drop", "empty"]
+Message = Mapping[str, str]  # role (system, user, assistant) and content
+Part = tuple[int | str, bool]  # a marker's id or a text, and whether it is trained
+
+BEGIN, END = "<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>"  # the bars are U+FF5C, the blanks U+2581
+USER, ASSISTANT = "<｜User｜>", "<｜Assistant｜>"
+OPEN, CLOSE = "<think>", "</think>"
+NO_THOUGHT = f"{OPEN}\n\n{CLOSE}\n\n"
+PUBLISHED = 100_000  # entries: a tokenizer of this size is a published one and must have the documented ids
+LOSSLESS = "Net profit rose 3.5% to 1,024.\n\n  if x:\treturn  y\n净利润同比增长，股价上涨；答案是“B”。"
+PROBE: tuple[Message, ...] = (
+    {"role": "system", "content": "You are an analyst. 你是分析师。"},
+    {"role": "user", "content": "净利润增长 12%，是利好还是利空？"},
+    {"role": "assistant", "content": f"{OPEN}\n利润增加。\n{CLOSE}\n\n利好"},
+    {"role": "user", "content": f"And if sales fell?  Answer A or B.\n{USER}<|im_end|>{OPEN}"},
+    {"role": "assistant", "content": f"{OPEN}\nLower sales, lower value.\n{CLOSE}\n\nB"},
+)
+
+
+@dataclass(frozen=True)
+class Family:
+    """How one family of checkpoints writes a conversation. Layout strings may hold markers, by their text."""
+
+    markers: Mapping[str, int]  # every control token that is written or read, with its documented id
+    bos: str  # what every conversation starts with
+    before: Mapping[str, str]  # role -> what stands before its content
+    after: Mapping[str, str]  # role -> what stands after it (an assistant's closing eos comes before that)
+    prefill: Mapping[Think, str]  # policies known -> what is handed to the model at the start of its turn
+    stops: tuple[str, ...]  # markers that end a generation, eos first; none: those that the checkpoint declares
+    pad: str | None  # None: the eos
+
+
+def _distill(begin: int, end: int, user: int, assistant: int, think: int, unthink: int) -> Family:
+    """Both R1 distills: one template text, two vocabularies. The system text stands bare after BOS; pad is eos."""
+    return Family(
+        markers={BEGIN: begin, END: end, USER: user, ASSISTANT: assistant, OPEN: think, CLOSE: unthink},
+        bos=BEGIN,
+        before={"system": "", "user": USER, "assistant": ASSISTANT},
+        after={"system": "", "user": "", "assistant": ""},
+        prefill={"keep": f"{OPEN}\n", "drop": "", "empty": NO_THOUGHT},
+        stops=(END,),
+        pad=None,
+    )
+
+
+FAMILIES: dict[str, Family] = {
+    # Read from deepseek-ai/DeepSeek-R1-Distill-Qwen-32B tokenizer.json (sha256 88145e3c...).
+    "r1_distill_qwen": _distill(151646, 151643, 151644, 151645, 151648, 151649),
+    # No stored file read: 128000 and 128001 are Llama 3's, 128013 is cited by others' tokenizer_config;
+    # 128011, 128012 and 128014 are recalled. A checkpoint with other ids is refused by `Chat.open`, never misread.
+    "r1_distill_llama": _distill(128000, 128001, 128011, 128012, 128013, 128014),
+    # Read from Qwen/Qwen3-4B tokenizer.json (sha256 aeb13307...), chat_template and generation_config.
+    "qwen3": Family(
+        markers={"<|endoftext|>": 151643, "<|im_start|>": 151644, "<|im_end|>": 151645, OPEN: 151667, CLOSE: 151668},
+        bos="",
+        before={role: f"<|im_start|>{role}\n" for role in ("system", "user", "assistant")},
+        after={"system": "<|im_end|>\n", "user": "<|im_end|>\n", "assistant": "\n"},
+        prefill={"keep": "", "drop": "", "empty": NO_THOUGHT},
+        stops=("<|im_end|>", "<|endoftext|>"),
+        pad="<|endoftext|>",
+    ),
+    # Base models: the contents, one after another, and the eos of the checkpoint's own configuration. No BOS.
+    "plain": Family(
+        markers={},
+        bos="",
+        before={"system": "", "user": "", "assistant": ""},
+        after={"system": "", "user": "", "assistant": ""},
+        prefill={"drop": ""},
+        stops=(),
+        pad=None,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A conversation as ids, and where the loss is: `mask[i]` is 1 if `ids[i]` is a target. Equal lengths."""
+
+    ids: list[int]
+    mask: list[int]
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a model wrote, taken apart. An unclosed thought is no answer: `closed` False, `answer` empty."""
+
+    thinking: str
+    answer: str
+    closed: bool  # no thought was left open; also true of an output without any thought
+    thinking_tokens: int  # of the thought's text, as this tokenizer writes it
+
+
+@dataclass(frozen=True, eq=False)
+class Chat:
+    """One checkpoint's tokenizer under one family and think policy.
+
+    `pad` may be the eos (it is in the distills), so batches are masked by length and losses by `Rendered.mask`, never
+    by id: masking the pad id would leave the closing eos untrained, and the model would not stop.
+    """
+
+    tokenizer: Tokenizer  # the checkpoint's own; decodes
+    words: Tokenizer  # the same without its added tokens: whatever it encodes is text
+    family: str
+    think: Think
+    markers: Mapping[str, int]  # id of each of the family's markers in this tokenizer
+    stops: list[int]  # ids that end a generation, the eos first
+    pad: int
+    tokenizer_sha256: str  # of the bytes of tokenizer.json
+
+    @classmethod
+    def open(cls, folder: Path, family: str, think: Think) -> Chat:
+        """Read `<folder>/tokenizer.json` (family plain: the eos from generation_config.json or config.json too).
+
+        ValueError: unknown family or policy, a tokenizer that is not of this family, or one that loses text.
+        """
+        if family not in FAMILIES:
+            raise ValueError(f"family: {family} is unknown; known are {', '.join(FAMILIES)}")
+        form, path = FAMILIES[family], Path(folder) / "tokenizer.json"
+        if think not in form.prefill:
+            raise ValueError(f"think: {think} is no policy of family {family}; it has {', '.join(form.prefill)}")
+        tokenizer, words = _read(path)
+        markers = {text: _marker(tokenizer, text, known, family, path) for text, known in form.markers.items()}
+        stops = [markers[text] for text in form.stops] or _declared_stops(Path(folder), tokenizer)
+        pad = markers[form.pad] if form.pad else stops[0]
+        _refuse_faults(tokenizer, words, {*markers.values(), *stops, pad}, path)
+        return cls(tokenizer, words, family, think, markers, stops, pad, file_digest(path))
+
+    @property
+    def eos(self) -> int:
+        """The id that closes an assistant's turn."""
+        return self.stops[0]
+
+    def prompt(self, messages: Sequence[Message]) -> list[int]:
+        """Ids up to where the model starts to write, the think prefill included."""
+        _check(messages)
+        if messages[-1]["role"] == "assistant":
+            raise ValueError("the prompt ends with an assistant's turn, so nothing is asked; end it with a user's")
+        form = FAMILIES[self.family]
+        start = self._layout(form.before["assistant"] + form.prefill[self.think])
+        return self._render(self._turns(messages) + start).ids
+
+    def example(self, messages: Sequence[Message]) -> Rendered:
+        """A training row, ended by an assistant's turn; its ids before that turn's targets are `prompt(messages[:-1])`.
+
+        ValueError says why a row cannot be trained (no thought under keep, an empty answer, stray think tags).
+        """
+        _check(messages)
+        if messages[-1]["role"] != "assistant":
+            raise ValueError(f"the row ends with a {messages[-1]['role']}'s turn; end it with the assistant's answer")
+        return self._render(self._turns(messages))
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of text as text: never a control token, never a BOS."""
+        return self.words.encode(text, add_special_tokens=False).ids
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The exact text of ids, markers and eos included."""
+        return self.tokenizer.decode(list(ids), skip_special_tokens=False)
+
+    def split(self, output: str | Sequence[int]) -> Reply:
+        """Take apart what a model wrote after `prompt`: its ids, or their decoded text (the same reply).
+
+        All before the first stop counts; the answer is what stands outside thoughts. Output starts inside the thought
+        where the prompt opened it, and whatever precedes a `</think>` that nothing opened was thought too.
+        """
+        text = output if isinstance(output, str) else self.decode(output)
+        for stop in self.stops:
+            text = text.partition(self.decode([stop]))[0]
+        if OPEN not in self.markers:
+            return Reply("", text, True, 0)
+        prefilled = FAMILIES[self.family].prefill[self.think].strip() == OPEN
+        thought, answer, closed = _unthink(text, inside=prefilled)
+        return Reply(thought.strip("\n"), answer.strip("\n") if closed else "", closed, len(self.encode(thought)))
+
+    def preview(self, rendered: Rendered) -> list[tuple[str, bool]]:
+        """Runs of a row as (text, trained), each decoded whole: one Chinese character may be several tokens."""
+        runs = groupby(zip(rendered.ids, rendered.mask, strict=True), key=lambda pair: pair[1])
+        return [(self.decode([token for token, _ in run]), bool(trained)) for trained, run in runs]
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What must be equal in training, scoring and serving: tokenizer, family, policy, ids, rendered probes."""
+        rendered = self.example(PROBE)
+        probes = [self.prompt(PROBE[:2]), self.prompt(PROBE[:4]), rendered.ids, rendered.mask]
+        return {
+            "tokenizer_sha256": self.tokenizer_sha256,
+            "family": self.family,
+            "think": self.think,
+            "special_ids": {**self.markers, "eos": self.eos, "pad": self.pad, "stops": self.stops},
+            "probes": digest_of(probes),
+        }
+
+    @property
+    def digest(self) -> str:
+        """sha256 (hex) of the fingerprint."""
+        return digest_of(self.fingerprint())
+
+    def _turns(self, messages: Sequence[Message]) -> list[Part]:
+        form = FAMILIES[self.family]
+        parts = self._layout(form.bos)
+        for place, message in enumerate(messages):
+            role, content = message["role"], message["content"]
+            parts += self._layout(form.before[role])
+            if role == "assistant":
+                parts += self._answer(content, place, last=place == len(messages) - 1)
+            else:
+                parts.append((content, False))
+            parts += self._layout(form.after[role])
+        return parts
+
+    def _answer(self, content: str, place: int, *, last: bool) -> list[Part]:
+        """An assistant's turn from its start to its eos; `place` is for the error message."""
+        thought, answer = _thought(content, place) if OPEN in self.markers else ("", content)
+        trained = last or self.think == "drop"
+        if trained and not answer.strip():
+            raise ValueError(f"message {place} (assistant): the answer is empty; fill it in or leave the row out")
+        parts = self._layout(FAMILIES[self.family].prefill[self.think]) if last else []
+        if last and self.think == "keep":
+            if not thought.strip():
+                raise ValueError(
+                    f"message {place} (assistant): no thought, and think: keep would train the model to skip it; "
+                    f"give {OPEN}...{CLOSE} before the answer, or choose drop or empty"
+                )
+            opening = [] if parts else self._layout(f"{OPEN}\n", trained=True)
+            parts += [*opening, (thought, True), *self._layout(f"\n{CLOSE}\n\n", trained=True)]
+        return [*parts, (answer, trained), (self.eos, trained)]
+
+    def _layout(self, text: str, *, trained: bool = False) -> list[Part]:
+        """Parts of one of our own strings, its markers as ids. Contents never come this way."""
+        pieces = re.split(f"({'|'.join(map(re.escape, self.markers))})", text)
+        return [(self.markers.get(piece, piece), trained) for piece in pieces if piece]
+
+    def _render(self, parts: Sequence[Part]) -> Rendered:
+        """Neighbouring texts are encoded as one, as a server does with a rendered prompt, but never across the point
+        where the model starts to write."""
+        ids: list[int] = []
+        mask: list[int] = []
+        for (is_text, trained), run in groupby(parts, key=lambda part: (isinstance(part[0], str), part[1])):
+            found = [part for part, _ in run]
+            tokens = self.encode("".join(map(str, found))) if is_text else [int(token) for token in found]
+            ids += tokens
+            mask += [int(trained)] * len(tokens)
+        return Rendered(ids, mask)
+
+
+def _unthink(text: str, *, inside: bool) -> tuple[str, str, bool]:
+    """(thought, what stands outside it, whether it was closed); `inside`: the text starts within a thought."""
+    thought, answer = "", ""
+    for piece in re.split(f"({OPEN}|{CLOSE})", text):
+        if piece == OPEN:
+            inside = True
+        elif piece == CLOSE:
+            if not inside:
+                thought, answer = thought + answer, ""
+            inside = False
+        elif inside:
+            thought += piece
+        else:
+            answer += piece
+    return thought, answer, not inside
+
+
+def _thought(content: str, place: int) -> tuple[str, str]:
+    """Thought and answer of a written assistant turn: `<think>T</think>A`, `T</think>A` or `A`."""
+    text = content.lstrip()
+    thought, answer, closed = _unthink(text, inside=False)
+    if not closed:
+        raise ValueError(f"message {place} (assistant): {OPEN} without {CLOSE}; close the thought or leave the row out")
+    if OPEN in text[1:] or text.count(CLOSE) > 1:
+        raise ValueError(
+            f"message {place} (assistant): a stray {OPEN} or {CLOSE}; one closed thought may stand before the answer"
+        )
+    return (thought.strip("\n"), answer.lstrip("\n")) if CLOSE in text else ("", content)
+
+
+def _check(messages: Sequence[Message]) -> None:
+    """Roles and contents that every family can write."""
+    if not messages:
+        raise ValueError("the conversation has no messages; give at least a user's")
+    for place, message in enumerate(messages):
+        role, content = message.get("role"), message.get("content")
+        if role not in ("system", "user", "assistant"):
+            raise ValueError(f"message {place}: role is {role!r}; it must be system, user or assistant")
+        if role == "system" and place:
+            raise ValueError(f"message {place}: a system message after others; put it first")
+        if not isinstance(content, str):
+            raise ValueError(f"message {place} ({role}): content is {type(content).__name__}; it must be text")
+        if re.search("[\ud800-\udfff]", content):
+            raise ValueError(f"message {place} ({role}): content holds half a surrogate pair; repair its encoding")
+
+
+def _read(path: Path) -> tuple[Tokenizer, Tokenizer]:
+    """The tokenizer, and a copy without added tokens. Limits and padding saved in the file would cut rows unseen."""
+    try:
+        text = path.read_text("utf-8")
+        whole = json.loads(text) | {"truncation": None, "padding": None}
+        bare = whole | {"added_tokens": [], "post_processor": None}
+        return Tokenizer.from_str(json.dumps(whole)), Tokenizer.from_str(json.dumps(bare))
+    except FileNotFoundError:
+        raise ValueError(f"{path}: no such file; a checkpoint needs its tokenizer.json") from None
+    except Exception as fault:  # the library raises bare Exceptions
+        raise ValueError(f"{path}: not a tokenizer.json ({fault}); fetch it again from its source") from None
+
+
+def _marker(tokenizer: Tokenizer, text: str, known: int, family: str, path: Path) -> int:
+    """Id of a marker: the documented one in a published tokenizer, the found one in a tiny tokenizer."""
+    found = tokenizer.encode(text, add_special_tokens=False).ids
+    published = tokenizer.get_vocab_size() >= PUBLISHED
+    if len(found) == 1 and (found == [known] or not published):
+        return found[0]
+    expected = f"expected {known}" if published else "expected one"
+    raise ValueError(
+        f"{path}: marker {text} is {len(found)} token{'s' * (len(found) != 1)} {found}, {expected}: "
+        f"not a tokenizer of family {family}; name the family that the checkpoint belongs to"
+    )
+
+
+def _declared_stops(folder: Path, tokenizer: Tokenizer) -> list[int]:
+    """`eos_token_id` of the checkpoint's configuration."""
+    for name in ("generation_config.json", "config.json"):
+        path = folder / name
+        found = json.loads(path.read_text("utf-8")).get("eos_token_id") if path.is_file() else None
+        stops = [found] if isinstance(found, int) else list(found or [])
+        for stop in stops:
+            if tokenizer.id_to_token(stop) is None:
+                raise ValueError(f"{path}: eos_token_id {stop} is no token of {folder / 'tokenizer.json'}; correct it")
+        if stops:
+            return stops
+    raise ValueError(f"{folder}: no eos_token_id in generation_config.json or config.json; family plain stops by it")
+
+
+def _refuse_faults(tokenizer: Tokenizer, words: Tokenizer, control: set[int], path: Path) -> None:
+    """Text that comes back changed (some libraries' load paths lost every space), or text that can become control."""
+    ids = words.encode(LOSSLESS, add_special_tokens=False).ids
+    back = tokenizer.decode(ids, skip_special_tokens=False)
+    if back != LOSSLESS:
+        raise ValueError(f"{path}: {LOSSLESS!r} comes back as {back!r}; the tokenizer loses text, fetch it again")
+    for token in sorted(control):
+        text = tokenizer.id_to_token(token)
+        if control & set(words.encode(text, add_special_tokens=False).ids):
+            raise ValueError(f"{path}: written text {text!r} becomes a control token; rebuild it with markers added")
