@@ -56,8 +56,16 @@ def _data_use(value: Any, info: ValidationInfo) -> Any:
     return {"card": DataCard.read(Path(_beside(path, info))), "split": split or "train"}
 
 
+class _PathToo:
+    """In the JSON schema: the mapping, or the path of a file that holds it."""
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+        return {"anyOf": [PATH, handler(schema)]}
+
+
 PATH = {"type": "string", "description": "a path relative to this file"}
-FileOrMapping = BeforeValidator(_mapping)
+ModelFile = Annotated[ModelSpec, BeforeValidator(_mapping), _PathToo()]
+FrameFile = Annotated[PromptFrame | None, BeforeValidator(_mapping), _PathToo()]
 HerePath = Annotated[str, BeforeValidator(_beside), WithJsonSchema(PATH)]
 
 
@@ -73,9 +81,9 @@ class Contender(BaseModel):
     """One answer to the exam: a model, how it was tuned (or not), how it is prompted."""
 
     model_config = FROZEN
-    model: Annotated[ModelSpec, FileOrMapping] = Field(description="recipes/models/<name>.yaml, or the mapping itself")
+    model: ModelFile = Field(description="recipes/models/<name>.yaml, or the mapping itself")
     method: AnyMethod | None = Field(None, description="How it is tuned here; without it the contender is untuned")
-    prompt: Annotated[PromptFrame | None, FileOrMapping] = Field(None, description="Seven-part frame; longer queries")
+    prompt: FrameFile = Field(None, description="Seven-part frame; longer queries")
     adapter: HerePath | None = Field(None, description="A PEFT folder tuned elsewhere, instead of `method`")
     adapter_cost: float | None = Field(None, ge=0, description="What tuning `adapter` cost, in the recipe's currency")
 
