@@ -1,0 +1,362 @@
+"""The scorer and the writer: equal to a plain forward and to lm-eval's HF model, free of batch, order and padding."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+import torch
+from conftest import FAMILY_OF
+from lm_eval.api.instance import Instance
+
+from eval.generate import Sampling, cut, draw, draw_seed, vocabulary, write
+from eval.lm import Choice, SharedPromptLM, likelihoods
+from eval.prefill import batches, prefill
+from finetune.chat import Chat
+from finetune.methods import LoRA, PTuningV2, adapter_parameters
+
+torch.set_num_threads(1)
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:`is_gradient_checkpointing` is deprecated:FutureWarning"
+)  # PEFT asks for it
+ARCHS = ("qwen2", "llama", "qwen3")
+WORDS = [
+    "profit",
+    "shares",
+    "stock",
+    "rose",
+    "净利润",
+    "股价",
+    "利好",
+    "利空",
+    "中性",
+    "tick",
+    "0.5",
+    "12",
+    "A",
+    "B",
+    "答案",
+]
+SAMPLED = Sampling(temperature=0.7, top_p=0.9, top_k=40, max_new_tokens=12)
+
+
+def model_of(folder, tuning: str = "bare"):
+    """A tiny model, bare or with an adapter that moves its logits."""
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, local_files_only=True).eval()
+    if tuning == "bare":
+        return model
+    chat = Chat.open(folder, "plain", "drop")
+    method = LoRA(rank=4) if tuning == "lora" else PTuningV2(virtual_tokens=5)
+    model = method.attach(model, tokenizer=chat.tokenizer, seed=1)
+    torch.manual_seed(5)
+    with torch.no_grad():
+        for tensor in adapter_parameters(model).values():
+            tensor.add_(torch.randn_like(tensor) * 0.3)
+    return model.eval()
+
+
+def texts(count: int, *, seed: int, least: int = 1, most: int = 40) -> list[str]:
+    drawn = random.Random(seed)
+    return [" ".join(drawn.choices(WORDS, k=drawn.randint(least, most))) for _ in range(count)]
+
+
+def requests(count: int, seed: int = 0, head: str = "") -> list[Instance]:
+    """Four options of unlike length for each of `count` prompts; some prompts end in blanks, one is empty."""
+    drawn, found = random.Random(seed), []
+    for number, text in enumerate(texts(count, seed=seed)):
+        context = "" if number == 1 else head + text + drawn.choice(["", " ", "\n答案:", "  \n"])
+        for place in range(4):
+            option = drawn.choice(["", " "]) + " ".join(drawn.choices(WORDS, k=drawn.choice([1, 1, 2, 7])))
+            found.append(Instance("loglikelihood", {}, (context, option), place))
+    return found
+
+
+@torch.no_grad()
+def alone(model, prompt, option) -> float:
+    """Log-likelihood by one unpadded forward over prompt and option."""
+    ids = torch.tensor([[*prompt, *option]])
+    logprobs = model(input_ids=ids, use_cache=False).logits[0].double().log_softmax(-1)
+    return sum(logprobs[len(prompt) + i - 1, token].item() for i, token in enumerate(option))
+
+
+def near(ours: float, theirs: float) -> bool:
+    return abs(ours - theirs) <= 1e-5 + 1e-6 * abs(theirs)
+
+
+@pytest.mark.parametrize("tuning", ["bare", "lora", "prefix"])
+@pytest.mark.parametrize("arch", ARCHS)
+def test_equals_lm_evals_own_model_and_a_plain_forward(tiny, arch, tuning):
+    from lm_eval.models.huggingface import HFLM
+    from transformers import AutoTokenizer
+
+    folder = tiny(arch)
+    model, chat = model_of(folder, tuning), Chat.open(folder, "plain", "drop")
+    asked = requests(9)
+    ours = SharedPromptLM(model, chat, batch_tokens=300)
+    found = ours.loglikelihood(asked)
+    for request, (total, _) in zip(asked, found, strict=True):
+        assert near(total, alone(model, *ours.encode(*request.args)))
+    theirs = HFLM(pretrained=model, tokenizer=AutoTokenizer.from_pretrained(folder), batch_size=3, device="cpu")
+    wanted = theirs.loglikelihood(asked, disable_tqdm=True)
+    assert all(near(a, b) for (a, _), (b, _) in zip(found, wanted, strict=True))
+    assert [greedy for _, greedy in found] == [greedy for _, greedy in wanted]
+
+
+def test_greedy_says_what_greedy_decoding_would_write(tiny):
+    folder = tiny("qwen3")
+    model, chat = model_of(folder), Chat.open(folder, "qwen3", "empty")
+    with torch.no_grad():
+        model.lm_head.weight[vocabulary(chat) :] = 0  # padding rows of the vocabulary, which are never written
+    prompt = chat.prompt([{"role": "user", "content": "净利润 rose"}])
+    (written,) = write(model, chat, [prompt], [0], Sampling(max_new_tokens=6))
+    other = (*written.ids[:5], (written.ids[5] + 1) % 400)
+    (scores,) = likelihoods(model, [Choice(tuple(prompt), (written.ids, written.ids[:1], other))], 512)
+    assert [greedy for _, greedy in scores] == [True, True, False]
+
+
+@pytest.mark.parametrize("tuning", ["bare", "prefix"])
+def test_shared_head_budget_and_order_decide_nothing(tiny, tuning):
+    folder = tiny("llama")
+    model, chat = model_of(folder, tuning), Chat.open(folder, "r1_distill_qwen", "empty")
+    asked = requests(12, seed=3, head="股价 rose, shares 利好 " * 6)
+    wanted = SharedPromptLM(model, chat, batch_tokens=64).loglikelihood(asked)
+    for budget, seed in ((500, 1), (5000, 2), (10**6, 3)):
+        order = random.Random(seed).sample(range(len(asked)), len(asked))
+        found = SharedPromptLM(model, chat, batch_tokens=budget).loglikelihood([asked[i] for i in order])
+        assert all(near(found[k][0], wanted[i][0]) for k, i in enumerate(order))
+
+
+def test_a_prompt_is_run_once_for_all_its_options(tiny):
+    """Of a question's tokens only the options' later ones go through the model again."""
+    folder = tiny("qwen2")
+    model, seen = model_of(folder), []
+    model.register_forward_pre_hook(lambda _, __, kwargs: seen.append(kwargs["input_ids"].shape), with_kwargs=True)
+    prompt = tuple(range(20, 80))
+    likelihoods(model, [Choice(prompt, ((1,), (2,), (3, 4, 5), (6, 7)))], 4096)
+    assert seen == [(1, 60), (2, 2)]
+    seen.clear()
+    heads = [Choice((*prompt, n), ((1,), (2,))) for n in range(8)]
+    likelihoods(model, heads, 4096)
+    assert seen == [(1, 60), (8, 1)]
+
+
+def test_options_of_a_chat_family_are_what_the_model_writes_after_the_rendered_prompt(tiny):
+    chat = Chat.open(tiny("qwen3"), "qwen3", "empty")
+    prompt, option = SharedPromptLM(model_of(tiny("qwen3")), chat).encode("利好 or 利空?", "利好")
+    assert list(prompt) == chat.prompt([{"role": "user", "content": "利好 or 利空?"}])
+    assert chat.decode(option) == "利好"
+
+
+def test_rolling_equals_lm_evals(tiny):
+    from lm_eval.models.huggingface import HFLM
+    from transformers import AutoTokenizer
+
+    folder = tiny("qwen2")
+    model = model_of(folder)
+    asked = [Instance("loglikelihood_rolling", {}, (text,), 0) for text in (*texts(3, seed=4), "涨 " * 700)]
+    ours = SharedPromptLM(model, Chat.open(folder, "plain", "drop")).loglikelihood_rolling(asked)
+    lm = HFLM(pretrained=model, tokenizer=AutoTokenizer.from_pretrained(folder), batch_size=1, device="cpu")
+    theirs = lm.loglikelihood_rolling(asked, disable_tqdm=True)
+    assert all(near(a, b) for a, b in zip(ours, theirs, strict=True))
+
+
+def test_an_empty_option_is_refused():
+    with pytest.raises(ValueError, match="no token"):
+        Choice((1, 2), ((3,), ()))
+
+
+def test_batches_hold_every_index_once_within_the_budget():
+    lengths = [random.Random(7).randint(1, 400) for _ in range(200)]
+    found = batches(lengths, 1000)
+    assert sorted(i for batch in found for i in batch) == list(range(200))
+    assert all(len(batch) * max(lengths[i] for i in batch) <= 1000 for batch in found)
+    assert batches([5000, 10], 1000) == [[0], [1]]
+    assert batches([], 1000) == []
+
+
+def test_the_prefilled_batch_stays_as_it_is_when_rows_are_taken(tiny):
+    model = model_of(tiny("qwen2"))
+    start = prefill(model, [[1, 2, 3], [4, 5], [1, 2, 3]])
+    assert torch.equal(start.logits[0], start.logits[2])
+    part = start.take([1, 1])
+    part.advance(model, torch.tensor([[7], [8]]), torch.ones(2, 1, dtype=torch.long))
+    assert start.cache.get_seq_length() == 3 == start.mask.shape[1]
+    assert part.cache.get_seq_length() == 4 == part.mask.shape[1]
+
+
+def written_alone(model, chat, prompts, seeds, how, until=()):
+    return [write(model, chat, [p], [s], how, until)[0] for p, s in zip(prompts, seeds, strict=True)]
+
+
+@pytest.mark.parametrize("how", [Sampling(max_new_tokens=12), SAMPLED], ids=["greedy", "sampled"])
+@pytest.mark.parametrize(("arch", "tuning"), [("qwen2", "bare"), ("llama", "lora"), ("qwen3", "prefix")])
+def test_a_batch_writes_what_each_row_writes_alone(tiny, arch, tuning, how):
+    """In any order, with unlike lengths, rows that end early, and a head that all share."""
+    folder = tiny(arch)
+    model, chat = model_of(folder, tuning), Chat.open(folder, FAMILY_OF[arch], "drop")
+    prompts = [chat.prompt([{"role": "user", "content": "股价 " * 9 + text}]) for text in texts(8, seed=2)]
+    seeds = [draw_seed(17, f"t/{i}", 0) for i in range(8)]
+    wanted = written_alone(model, chat, prompts, seeds, how)
+    order = random.Random(4).sample(range(8), 8)
+    found = write(model, chat, [prompts[i] for i in order], [seeds[i] for i in order], how)
+    assert [found[order.index(i)] for i in range(8)] == wanted
+    assert len({w.ids for w in wanted}) > 4
+
+
+def test_greedy_equals_transformers_generate(tiny):
+    folder = tiny("qwen3")
+    model, chat = model_of(folder), Chat.open(folder, "qwen3", "drop")
+    prompts = [chat.prompt([{"role": "user", "content": text}]) for text in texts(4, seed=9)]
+    found = write(model, chat, prompts, [0] * 4, Sampling(max_new_tokens=10))
+    for prompt, written in zip(prompts, found, strict=True):
+        ids = torch.tensor([prompt])
+        whole = model.generate(
+            input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=10, do_sample=False, pad_token_id=0,
+            eos_token_id=chat.stops,
+        )  # fmt: skip
+        assert [token for token in whole[0, len(prompt) :].tolist() if token not in chat.stops] == list(written.ids)
+
+
+def test_samples_of_one_question_differ_and_come_back_with_their_seed(tiny):
+    folder = tiny("qwen2")
+    model, chat = model_of(folder), Chat.open(folder, "r1_distill_qwen", "keep")
+    prompt = chat.prompt([{"role": "user", "content": "stock?"}])
+    seeds = [draw_seed(17, "t/1", sample) for sample in range(6)]
+    found = write(model, chat, [prompt] * 6, seeds, SAMPLED)
+    assert len({w.ids for w in found}) == 6
+    assert write(model, chat, [prompt] * 2, [seeds[4], seeds[1]], SAMPLED) == [found[4], found[1]]
+
+
+def test_seeds_differ_by_exam_item_and_sample():
+    found = {draw_seed(e, i, s) for e in (1, 2) for i in ("a/1", "a/11") for s in (0, 1)}
+    assert len(found) == 8
+    assert all(0 <= seed < 2**63 for seed in found)
+
+
+def test_draws_follow_the_softmax():
+    """Frequencies of 4,000 draws within five standard errors of temperature-scaled probabilities."""
+    logits = torch.tensor([[2.0, 1.0, 0.0, -1.0, -30.0]]).expand(4000, 5)
+    noise = [torch.Generator().manual_seed(seed) for seed in range(4000)]
+    drawn = draw(logits, noise, Sampling(temperature=1.5))
+    wanted = (logits[0] / 1.5).softmax(-1)
+    share = torch.bincount(drawn, minlength=5) / 4000
+    assert ((share - wanted).abs() <= 5 * (wanted * (1 - wanted) / 4000).sqrt() + 1e-9).all()
+
+
+@pytest.mark.parametrize("size", [50, 3000])
+def test_nucleus_and_top_k_keep_what_their_definitions_keep(size):
+    """Flat logits need more of the vocabulary than is looked at first."""
+    torch.manual_seed(0)
+    logits = torch.randn(3, size) * torch.tensor([[0.1], [1.0], [6.0]])
+    for how in (Sampling(temperature=0.6, top_p=0.9), Sampling(temperature=1.0, top_p=0.5, top_k=20)):
+        scaled = logits / how.temperature
+        allowed = []
+        for row in scaled:
+            order = row.argsort(descending=True)[: how.top_k or None]
+            share = row[order].softmax(-1)
+            allowed.append(set(order[share.cumsum(-1) - share < how.top_p].tolist()))
+        seen = [set(), set(), set()]
+        for seed in range(120):
+            noise = [torch.Generator().manual_seed(seed * 3 + row) for row in range(3)]
+            for row, token in enumerate(draw(logits, noise, how).tolist()):
+                seen[row].add(token)
+        assert all(found <= kept for found, kept in zip(seen, allowed, strict=True))
+        assert all(len(found) > 1 or len(kept) == 1 for found, kept in zip(seen, allowed, strict=True))
+
+
+@pytest.mark.parametrize("how", [Sampling(max_new_tokens=20), SAMPLED], ids=["greedy", "sampled"])
+def test_padding_rows_of_the_vocabulary_are_never_written(tiny, how):
+    folder = tiny("qwen3")
+    model, chat = model_of(folder), Chat.open(folder, "qwen3", "drop")
+    known = vocabulary(chat)
+    assert known < model.config.vocab_size
+    with torch.no_grad():
+        model.lm_head.weight[known:] = model.lm_head.weight.mean(0) + 3 * torch.sign(model.lm_head.weight.mean(0))
+    prompts = [chat.prompt([{"role": "user", "content": text}]) for text in texts(6, seed=1)]
+    tempted = prefill(model, prompts).logits.argmax(-1)
+    assert (tempted >= known).any()
+    found = write(model, chat, prompts, list(range(6)), how)
+    assert all(token < known for written in found for token in written.ids)
+
+
+class Script(torch.nn.Module):
+    """A model that writes given ids whatever it reads: row by row, by the last prompt token."""
+
+    def __init__(self, model, lines):
+        super().__init__()
+        self.inner, self.lines, self.config, self.device = model, lines, model.config, torch.device("cpu")
+
+    def forward(self, input_ids, position_ids, **kwargs):
+        out = self.inner(input_ids=input_ids, position_ids=position_ids, **kwargs)
+        if input_ids.shape[1] > 1:
+            self.begin = position_ids[:, -1:]
+        out.logits.fill_(-50.0)
+        for row, step in enumerate((position_ids[:, -1] - self.begin[:, 0]).tolist()):
+            out.logits[row, -1, self.lines[0][step]] = 50.0
+        return out
+
+
+def scripted(tiny, family, think, text, until=(), budget=40):
+    folder = tiny("qwen3" if family == "qwen3" else "qwen2")
+    chat = Chat.open(folder, family, think)
+    ids = chat.tokenizer.encode(text, add_special_tokens=False).ids
+    model = Script(model_of(folder), [[*ids, *[5] * 50]])
+    prompt = chat.prompt([{"role": "user", "content": "q"}])
+    (written,) = write(model, chat, [prompt], [0], Sampling(max_new_tokens=budget), until)
+    return chat, written
+
+
+def test_stops_at_the_eos_without_writing_it(tiny):
+    chat, written = scripted(tiny, "qwen3", "drop", "利好<|im_end|>more")
+    assert (chat.decode(written.ids), written.finish) == ("利好", "stop")
+
+
+def test_length_limit_is_told_apart_from_a_stop(tiny):
+    _, written = scripted(tiny, "qwen3", "drop", "利好 rose", budget=3)
+    assert (len(written.ids), written.finish) == (3, "length")
+
+
+def test_until_ends_an_answer_and_is_cut_off(tiny):
+    chat, written = scripted(tiny, "qwen3", "drop", "利好。第二\n\n行 more", until=["\n\n", "。第"])
+    assert written.finish == "stop"
+    assert cut(chat.split(written.ids).answer, ["\n\n", "。第"]) == "利好"
+
+
+@pytest.mark.parametrize(
+    ("family", "text"),
+    [
+        ("r1_distill_qwen", "好\n净利润\n</think>\n\n利好\n利空<｜end▁of▁sentence｜>"),
+        ("qwen3", "<think>\n好\n净利润\n</think>\n\n利好\n利空<|im_end|>"),
+    ],
+)
+def test_until_leaves_the_thought_and_the_blank_lines_behind_it_alone(tiny, family, text):
+    chat, written = scripted(tiny, family, "keep", text, until=["\n"])
+    reply = chat.split(written.ids)
+    assert (cut(reply.answer, ["\n"]), reply.thinking, written.finish) == ("利好", "好\n净利润", "stop")
+
+
+def test_a_thought_that_never_closes_is_no_answer(tiny):
+    chat, written = scripted(tiny, "r1_distill_qwen", "keep", "好\n净利润 rose 利好", until=["\n"], budget=8)
+    reply = chat.split(written.ids)
+    assert (written.finish, reply.closed, reply.answer) == ("length", False, "")
+
+
+def test_generate_until_gives_plain_lm_eval_code_the_answer(tiny):
+    folder = tiny("qwen3")
+    model, chat = model_of(folder), Chat.open(folder, "qwen3", "empty")
+    lm = SharedPromptLM(model, chat)
+    asked = [
+        Instance("generate_until", {}, ("stock?", {"until": ["\n"], "max_gen_toks": 9}), 0),
+        Instance(
+            "generate_until", {}, ("stock?", {"until": "\n", "max_gen_toks": 9, "do_sample": True, "top_p": 0.9}), 0
+        ),
+    ]
+    greedy, sampled = lm.generate_until(asked)
+    (written,) = write(
+        model, chat, [chat.prompt([{"role": "user", "content": "stock?"}])], [0], Sampling(max_new_tokens=9)
+    )
+    assert greedy == cut(chat.split(written.ids).answer, ["\n"])
+    assert sampled != greedy
+    assert lm.generate_until(asked) == [greedy, sampled]
