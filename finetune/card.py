@@ -51,7 +51,7 @@ class Source(BaseModel):
 class Licence(BaseModel):
     model_config = FROZEN
     name: str = Field(description="As its SPDX identifier where there is one")
-    url: str = Field("", description="Where it is stated")
+    url: str = Field("", description="Where its text stands")
     commercial: bool = Field(description="Whether commercial use is allowed")
 
 
@@ -185,11 +185,12 @@ class DataCard(BaseModel):
             yield str(fault)
 
     def clustered(self, root: Path | None, split: str) -> list[Row]:
-        """The rows with `cluster` filled: the card's own, else the near-duplicate group, named by its smallest id."""
+        """The rows with `cluster` filled: as the card says, else the group of nearly the same context (question where
+        there is none), named by its smallest id."""
         rows = self.rows(root, split)
         if all(row.cluster for row in rows):
             return rows
-        alike = self.alike(rows)
+        alike = self.alike([row.context or row.asked for row in rows])
         names: dict[int, str] = {}
         for row, group in zip(rows, alike, strict=True):
             names[group] = min(names.get(group, row.id), row.id)
@@ -198,9 +199,8 @@ class DataCard(BaseModel):
             for row, group in zip(rows, alike, strict=True)
         ]
 
-    def alike(self, rows: list[Row]) -> list[int]:
-        """Near-duplicate group of each row (likeness.groups); kept in the cache, known by the texts."""
-        texts = [f"{row.context}\n{row.asked}" for row in rows]
+    def alike(self, texts: list[str]) -> list[int]:
+        """Near-duplicate group of each text (likeness.groups); kept in the cache, known by the texts."""
         note = cache_folder() / "clusters" / f"{self.name}-{digest_of(texts)[:16]}.json"
         if note.is_file():
             return list(json.loads(note.read_text("utf-8")))

@@ -15,12 +15,13 @@ from finetune.turns import turns
 
 Shape = Literal["choice", "numeric", "qa", "messages", "prompt_completion", "alpaca", "sharegpt"]
 EXAMS = ("choice", "numeric", "qa")
+MAY_LACK = ("input", "history", "system")
 HAN = re.compile(r"[\u3400-\u9fff]")
 Texts = Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)]
 
 
 class Columns(BaseModel):
-    """Columns by what they hold. A name that ends in ? may be absent from a file (`E?`)."""
+    """Columns by what they hold."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     id: str = Field("", description="Empty: the number of the record in its file")
@@ -41,14 +42,15 @@ class Columns(BaseModel):
     from_path: dict[Literal["subject", "cluster", "source", "lang"], str] = Field(
         {}, description="Taken from the file's path instead: a regular expression whose first group is the value"
     )
+    optional: Texts = Field((), description="Columns that a file may be without")
     messages: str = Field("messages", description="messages, sharegpt: the list of turns")
     prompt: str = Field("prompt", description="prompt_completion: the user's turn")
     completion: str = Field("completion", description="prompt_completion: the assistant's turn")
     instruction: str = Field("instruction", description="alpaca: the task")
-    input: str = Field("input?", description="alpaca: what the task is about")
+    input: str = Field("input", description="alpaca: what the task is about; may be absent")
     output: str = Field("output", description="alpaca: the assistant's turn")
-    history: str = Field("history?", description="alpaca: earlier [user, assistant] turns")
-    system: str = Field("system?", description="alpaca: the system's turn")
+    history: str = Field("history", description="alpaca: earlier [user, assistant] turns; may be absent")
+    system: str = Field("system", description="alpaca: the system's turn; may be absent")
 
 
 @dataclass(frozen=True)
@@ -130,13 +132,15 @@ class _Found:
 
     def column(self, name: str) -> Any:
         """The value of a column; None where it may be absent and is."""
-        bare = name.removesuffix("?")
-        if bare not in self.record and bare == name:
-            raise BadCard(f"{self.place}: no column {name!r}; there are {', '.join(map(str, self.record))}")
-        return self.record.get(bare)
+        if name not in self.record and name not in self.columns.optional:
+            known = ", ".join(map(str, self.record))
+            raise BadCard(f"{self.place}: no column {name!r}; there are {known}; correct columns, or name it optional")
+        return self.record.get(name)
 
     def value(self, part: str) -> Any:
-        return self.column(getattr(self.columns, part))
+        """What the column for a part holds."""
+        name = getattr(self.columns, part)
+        return self.record.get(name) if part in MAY_LACK else self.column(name)
 
     def text(self, part: str) -> str:
         """A part's text, from its column or the file's path; empty where the card names neither."""

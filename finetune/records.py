@@ -33,13 +33,19 @@ class Reading(BaseModel):
     header: tuple[str, ...] = Field((), description="Column names of a CSV whose first line is already data")
     records: str = Field("", description="Where a JSON file keeps its list of records, as key.key; empty: at the top")
     literal: tuple[str, ...] = Field((), description="Columns that hold a Python literal inside a string")
+    blank: tuple[str, ...] = Field((), description="Texts that stand for no value, such as nan or 略。")
 
 
 def read_records(path: Path, form: Format, reading: Reading, name: str) -> Iterator[tuple[str, Record]]:
     """(place, record) of every record; `name` is how the file is called in messages. BadCard at the first fault."""
     reader = {"csv": _csv, "json": _json, "jsonl": _jsonl}[form]
     for place, record in reader(_text(path, reading, name), reading, name):
+        record = {key: None if _is_blank(value, reading) else value for key, value in record.items()}
         yield place, {**record, **{column: _literal(record, column, place) for column in reading.literal}}
+
+
+def _is_blank(value: Any, reading: Reading) -> bool:
+    return isinstance(value, str) and value.strip() in reading.blank
 
 
 def _text(path: Path, reading: Reading, name: str) -> str:
