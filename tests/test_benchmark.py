@@ -1,0 +1,99 @@
+"""The benchmark: rows, clusters, parts and digests, and a task folder of the user's own."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from eval.benchmark import SHELF, Benchmark, document, find, load, read_task
+from eval.pledge import digest, keep
+from finetune.mistakes import BadInput
+from finetune.recipe import Recipe
+from finetune.run import RunDir
+
+ROOT = Path(__file__).parent.parent
+DEMO = ("demo_label", "demo_knowledge", "demo_extraction")
+
+
+@pytest.mark.parametrize("name", DEMO)
+def test_demo_tasks_are_large_enough_and_bilingual(name):
+    task = read_task(*find(name))
+    assert len(task.rows) >= 400
+    assert task.lang == "en+zh"
+    assert len({task.cluster(row) for row in task.rows}) >= 40
+    assert task.edition == "official"
+    assert task.guess_rate == pytest.approx({"demo_label": 1 / 3, "demo_knowledge": 1 / 4, "demo_extraction": 0}[name])
+
+
+def test_both_protocols_ask_the_same_questions():
+    plain, written = read_task(*find("demo_label")), read_task(*find("demo_label_gen"))
+    assert (plain.protocol, written.protocol) == ("likelihood", "generated")
+    assert plain.items_digest == written.items_digest
+    assert plain.digest != written.digest
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.5])
+def test_dev_is_taken_by_cluster_and_by_seed(share):
+    task = read_task(*find("demo_label"), dev=share, seed=1)
+    parts = {}
+    for row in task.rows:
+        parts.setdefault(task.cluster(row), set()).add(task.part(row))
+    assert all(len(found) == 1 for found in parts.values())
+    assert 0.3 * share < len(task.dev) / len(task.rows) < 2 * share
+    assert read_task(*find("demo_label"), dev=share, seed=2).dev != task.dev
+    assert read_task(*find("demo_label"), dev=share, seed=1).items_digest == task.items_digest
+
+
+def test_lm_eval_reads_the_same_rows():
+    task = read_task(*find("demo_knowledge"))
+    docs = load(card="demo_knowledge", split="test", answer="option")["test"]
+    assert [doc["id"] for doc in docs] == [row.id for row in task.rows]
+    assert docs[3] == document(task.rows[3], "option")
+
+
+@pytest.mark.parametrize("name", ["no_such_task", "./nowhere"])
+def test_a_task_that_is_not_there(name):
+    with pytest.raises(BadInput, match="on the shelf|the shelf has"):
+        find(name)
+
+
+@pytest.mark.parametrize("key", ["card", "split", "version", "headline", "answer"])
+def test_a_task_without_a_key_is_named(tmp_path, key):
+    raw = yaml.safe_load((SHELF / "demo_label" / "demo_label.yaml").read_text().replace("!function ", ""))
+    for holder in ("dataset_kwargs", "metadata"):
+        raw[holder].pop(key, None)
+    (tmp_path / f"{tmp_path.name}.yaml").write_text(yaml.safe_dump(raw))
+    with pytest.raises(BadInput, match=rf"\.{key} is missing"):
+        read_task(*find(str(tmp_path)))
+
+
+def smoke(tmp_path: Path, tiny, *changes: str) -> Recipe:
+    model = json.dumps({"id": str(tiny("qwen2")), "family": "r1_distill_qwen", "think": "empty"})
+    names = ("old", "lora", "prefix", "newer")
+    return Recipe.read(ROOT / "recipes" / "smoke.yaml", (*(f"contenders.{n}.model={model}" for n in names), *changes))
+
+
+def test_the_plan_keeps_its_first_time_and_a_changed_one_does_not(tmp_path, tiny):
+    run = RunDir(tmp_path / "smoke")
+    first = keep(smoke(tmp_path, tiny), run)
+    assert keep(smoke(tmp_path, tiny), run) == first
+    changed = keep(smoke(tmp_path, tiny, "rule.margin=0.05"), run)
+    assert changed.digest != first.digest
+    assert changed.at > first.at
+    events = [json.loads(line)["event"] for line in run.attempts.read_text().splitlines()]
+    assert events == ["plan", "plan"]
+    assert json.loads(run.plan.read_text())["recipe"]["rule"]["margin"] == 0.05
+
+
+@pytest.mark.parametrize(
+    ("change", "decides"),
+    [
+        ("rule.margin=0.03", True), ("rule.confidence=0.9", True), ("exam.seed=3", True), ("costs.gpu_hour=5", True),
+        ("exam.weights={demo_label: 2}", True), ("exam.dev=0.2", True), ("train.seeds=[1]", True),
+        ("exam.batch_tokens=512", False), ("train.save_every=3", False), ("note=hello", False),
+    ],
+)  # fmt: skip
+def test_the_plan_holds_what_decides_and_nothing_else(tmp_path, tiny, change, decides):
+    one, two = smoke(tmp_path, tiny), smoke(tmp_path, tiny, change)
+    assert (digest(one, Benchmark.read(one)) != digest(two, Benchmark.read(two))) is decides
