@@ -26,7 +26,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
 from finetune.columns import EXAMS, Columns, Form, Shape, Texts, plain
-from finetune.edition import Files, Split, differences, locate, name_of, read_sums
+from finetune.edition import UNPINNED, Files, Split, differences, locate, name_of, read_sums
 from finetune.files import cache_folder, digest_of, write_whole
 from finetune.likeness import groups, normalise
 from finetune.mistakes import explain
@@ -121,13 +121,15 @@ class DataCard(BaseModel):
         return self._body
 
     def locate(self, root: Path | None) -> Files:
-        """Find and hash the files. BadCard: none for any split; which, where looked, and how to get them."""
+        """Find and hash the files; of several places the first with a listed edition, else the first.
+
+        BadCard: no file for any split; says which, where it was looked for and how to get them.
+        """
         looked = self._places(root)
-        for folder in looked:
-            found = locate(folder, self.splits, self.editions)
-            if found:
-                return found
-        raise BadCard(self._missing(list(self.splits), looked))
+        found = [files for folder in looked if (files := locate(folder, self.splits, self.editions))]
+        if not found:
+            raise BadCard(self._missing(list(self.splits), looked))
+        return next((files for files in found if files.edition != UNPINNED), found[0])
 
     def differences(self, files: Files) -> dict[str, list[str]]:
         """For every listed edition, the names of the files that are not as it says."""
@@ -187,7 +189,10 @@ class DataCard(BaseModel):
     def clustered(self, root: Path | None, split: str) -> list[Row]:
         """The rows with `cluster` filled: as the card says, else the group of nearly the same context (question where
         there is none), named by its smallest id."""
-        rows = self.rows(root, split)
+        return self.cluster(self.rows(root, split))
+
+    def cluster(self, rows: list[Row]) -> list[Row]:
+        """`clustered` for rows at hand."""
         if all(row.cluster for row in rows):
             return rows
         alike = self.alike([row.context or row.asked for row in rows])

@@ -33,7 +33,9 @@ class Columns(BaseModel):
         "letters", description="How a choice's answer is written: letters, the option's text, its number from 0 or 1"
     )
     answer_after: str = Field("", description="The answer follows the last such mark; what is before it explains")
-    multiple: dict[str, Texts] = Field({}, description="{column: values}: in such records several options may be right")
+    multiple: bool | dict[str, Texts] = Field(
+        False, description="Several options may be right: true everywhere, or {column: values} where they may"
+    )
     explanation: str = Field("", description="Why the answer is right")
     subject: str = Field("", description="A stratum of the report")
     cluster: str = Field("", description="What questions share: a document, a table; their outcomes go together")
@@ -97,7 +99,8 @@ class Form:
     def _choice(self, found: "_Found", answer: str) -> dict[str, Any]:
         options = self.given or found.options()
         letters = _letters(answer, options, "text" if self.given else self.columns.answer_form, found.place)
-        multiple = any(plain(found.column(name)) in values for name, values in self.columns.multiple.items())
+        where = self.columns.multiple
+        multiple = where if isinstance(where, bool) else any(plain(found.column(c)) in v for c, v in where.items())
         if len(letters) > 1 and not multiple:
             raise BadCard(f"{found.place}: answer {answer!r} names several options; say where with columns.multiple")
         return {"options": options, "multiple": multiple, "answer": letters}

@@ -14,6 +14,8 @@ from finetune.columns import Texts
 from finetune.files import cache_folder, file_digest, write_whole
 from finetune.records import BadCard
 
+UNPINNED = "unpinned"  # the edition of files that no listed one is equal to
+
 
 class Split(BaseModel):
     """Which files, and which of their records; in a card, a list of file patterns alone will do."""
@@ -55,7 +57,7 @@ class Files:
     folder: Path
     paths: dict[str, tuple[Path, ...]]
     sha256: dict[str, str]
-    edition: str  # a name of the card's, or "unpinned"
+    edition: str  # a name of the card's, or UNPINNED
 
 
 def locate(folder: Path, splits: dict[str, Split], editions: dict[str, dict[str, str]]) -> Files | None:
@@ -66,7 +68,7 @@ def locate(folder: Path, splits: dict[str, Split], editions: dict[str, dict[str,
         return None
     sha256 = {name: text_digest(path) for name, path in sorted(named.items())}
     present = [split for name, split in splits.items() if paths[name]]
-    edition = next((name for name, sums in editions.items() if _within(sums, present) == sha256), "unpinned")
+    edition = next((name for name, sums in editions.items() if _within(sums, present) == sha256), UNPINNED)
     return Files(folder, paths, sha256, edition)
 
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from finetune.files import digest_of
 
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+LETTERS = "ABCDEFGHIJ"
 LETTER_ONLY = {"zh": "只回答选项字母。", "en": "Answer with the letter only."}
 LETTERS_ONLY = {
     "zh": "可能有多项正确，只回答所有正确选项的字母。",
