@@ -1,0 +1,155 @@
+"""The adapter folder: tensors, chat fingerprint and card, kept only once it is proven to be what was trained."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from safetensors import SafetensorError
+
+from finetune.chat import Chat
+from finetune.checkpoint import ModelSpec
+from finetune.methods import adapter_parameters, load
+from finetune.mistakes import BadInput
+from finetune.recipe import Contender, DataUse, adapter_digest
+from finetune.savepoint import folder_whole
+from finetune.world import World
+
+PROBE = 64  # tokens on which logits are compared
+SLACK = {torch.float32: 1e-4, torch.bfloat16: 5e-2}  # of the largest logit; on one device the difference is 0
+
+
+@dataclass(frozen=True)
+class Proof:
+    """That the saved adapter is the trained one and does something; differences are of logits."""
+
+    digest: str
+    norm: float
+    reload_difference: float
+    logit_shift: float
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where an adapter comes from: what its folder and its card say of it."""
+
+    contender: Contender
+    folder: Path  # of the checkpoint
+    chat: Chat
+    data: Sequence[DataUse]
+    dtype: torch.dtype
+
+
+def open_base(folder: Path, dtype: torch.dtype) -> Any:
+    """A checkpoint as transformers model on the CPU. BadInput: broken, or without some of its weights."""
+    from transformers import AutoModelForCausalLM
+
+    safely = {"trust_remote_code": False, "use_safetensors": True, "local_files_only": True}
+    read: Any = AutoModelForCausalLM.from_pretrained
+    try:
+        model, found = read(folder, dtype=dtype, output_loading_info=True, **safely)
+    except (OSError, ValueError, KeyError, SafetensorError) as fault:
+        reason = str(fault).partition("\n")[0]
+        raise BadInput(f"checkpoint {folder}: cannot be loaded ({reason}); fetch it again") from None
+    absent = sorted(str(name) for name in (*found["missing_keys"], *found["mismatched_keys"]))
+    if absent:  # transformers would draw them at random and only warn
+        raise BadInput(f"checkpoint {folder}: no fitting weights for {', '.join(absent[:3])}; fetch it again")
+    return model
+
+
+def keep(model: Any, origin: Origin, place: Path, world: World, ids: Sequence[int]) -> Proof | None:
+    """Save, reload into a fresh base and compare on `ids`, then rename to `place`. Gives the proof on the main process.
+
+    BadInput: the training changed nothing. RuntimeError: what was reloaded is not what was trained. Either way nothing
+    is kept. `model` is emptied on the way, for two copies may not fit on a device.
+    """
+    probe = torch.tensor([list(ids[:PROBE])])
+    trained = _logits(model, probe.to(world.device))
+    found: list[Proof] = []
+
+    def build(scratch: Path) -> None:
+        _write(model, origin, scratch)
+        norm = float(torch.stack([p.detach().float().norm() for p in adapter_parameters(model).values()]).norm())
+        device = torch.device("cpu") if world.sharded else world.device
+        if not world.sharded:
+            model.to("meta")
+        fresh = open_base(origin.folder, origin.dtype).to(device)
+        bare = _logits(fresh, probe.to(device))
+        again = _logits(load(fresh, scratch).to(device), probe.to(device))
+        proof = Proof(adapter_digest(scratch), norm, _apart(trained, again), _apart(trained, bare))
+        _refuse(proof, float(trained.abs().max()) * SLACK[origin.dtype])
+        found.append(proof)
+
+    if world.main:
+        folder_whole(place, build)
+    world.accelerator.wait_for_everyone()
+    return found[0] if found else None
+
+
+def _logits(model: Any, ids: torch.Tensor) -> torch.Tensor:
+    """Logits [length, vocabulary] of one row, float32 on the CPU."""
+    positions = torch.arange(ids.shape[1], device=ids.device)[None]
+    with torch.no_grad():
+        return model.eval()(input_ids=ids, position_ids=positions, use_cache=False).logits[0].float().cpu()
+
+
+def _apart(one: torch.Tensor, other: torch.Tensor) -> float:
+    return float((one - other).abs().max())
+
+
+def _refuse(proof: Proof, slack: float) -> None:
+    if not proof.norm > 0 or not proof.logit_shift > 0:
+        raise BadInput(
+            f"training changed nothing (adapter norm {proof.norm:g}, logits moved by {proof.logit_shift:g}); "
+            f"raise method.learning_rate or train longer"
+        )
+    if not proof.reload_difference <= slack or not proof.reload_difference < proof.logit_shift:
+        raise RuntimeError(
+            f"the adapter read back from disk gives other logits (by {proof.reload_difference:g}, where tuning moved "
+            f"them by {proof.logit_shift:g}); it is not kept"
+        )
+
+
+def _write(model: Any, origin: Origin, folder: Path) -> None:
+    method = origin.contender.method
+    assert method is not None, "only a contender with a method is trained"
+    method.save(model, folder, base=origin.contender.model.id)
+    (folder / "chat.json").write_text(json.dumps(origin.chat.fingerprint(), indent=1, ensure_ascii=False), "utf-8")
+    (folder / "README.md").write_text(card(origin), "utf-8")
+
+
+def card(origin: Origin) -> str:
+    """The model card: front matter for machines, a few lines for people."""
+    contender, chat = origin.contender, origin.chat
+    spec: ModelSpec = contender.model
+    method = contender.method.model_dump(mode="json") if contender.method else {}
+    front = {
+        "base_model": spec.id,
+        "library_name": "peft",
+        "pipeline_tag": "text-generation",
+        "tags": [str(method.get("kind", "adapter")), "tuneworth"],
+        "datasets": [use.card.name for use in origin.data],
+        "license": "other",
+    }
+    lines = [
+        f"# An adapter for {spec.id}",
+        "",
+        f"- Base: {spec.id} {spec.revision or ''}".rstrip(),
+        f"- Licence of the base: {spec.licence or 'not stated'}. An adapter is bound by it and by that of its data.",
+        f"- Method: {', '.join(f'{key} {value}' for key, value in method.items() if key != 'init_text')}",
+        *(f"- Data: {_said(use)}" for use in origin.data),
+        f"- Chat family {chat.family}, think policy {chat.think}, fingerprint {chat.digest[:12]} (`chat.json`). Score",
+        "  and serve it with the same rendering: another one is another model.",
+        "- Prompt frame: " + ("as in the recipe; it belongs around every question" if contender.prompt else "none"),
+    ]
+    return f"---\n{yaml.safe_dump(front, allow_unicode=True, sort_keys=False)}---\n\n" + "\n".join(lines) + "\n"
+
+
+def _said(use: DataUse) -> str:
+    licence = use.card.licence
+    return f"{use.card.name} ({use.split}), {licence.name}, {'' if licence.commercial else 'no '}commercial use"

@@ -1,0 +1,133 @@
+"""Cards -> training examples: rendered by the contender's chat, framed by its prompt, cut, split into train and dev.
+
+What would train in silence on something else than it seems is refused with the row's name: answers that do not fit,
+rows without a target, rows that would not teach the model to stop.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from finetune.chat import Chat
+from finetune.frame import PromptFrame
+from finetune.likeness import normalise
+from finetune.mistakes import BadInput
+from finetune.question import Row
+from finetune.recipe import DataUse, Recipe, Train, data_root
+
+
+@dataclass(frozen=True)
+class Example:
+    """One conversation as ids; `mask[i]` is true where `ids[i]` is a target. Both are [length]."""
+
+    name: str  # card#split:row
+    question: str  # normalised: what train and dev, and training and exam, may not share
+    ids: np.ndarray
+    mask: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True)
+class Examples:
+    """All that a contender learns from, and what was left out of it."""
+
+    train: tuple[Example, ...]
+    dev: tuple[Example, ...]
+    excluded: int  # rows whose question stands in a split of train.exclude
+    truncated: int  # rows that lost an answer to train.max_length
+    editions: dict[str, str]  # card -> edition of its files
+
+    @property
+    def longest(self) -> int:
+        return max(map(len, (*self.train, *self.dev)))
+
+
+def prepare(recipe: Recipe, frame: PromptFrame | None, chat: Chat) -> Examples:
+    """Read, render, cut and split. BadInput: a bad row, too many cut answers, or nothing left to train on."""
+    root, knobs = data_root(), recipe.train
+    barred = {normalise(row.asked) for _, row in _rows(knobs.exclude, root)} - {""}
+    rendered, lengths, excluded = [], [], 0
+    for name, row in _rows(recipe.data, root):
+        if normalise(row.asked) in barred:
+            excluded += 1
+            continue
+        example = render(name, row, frame, chat)
+        lengths.append(len(example))
+        rendered.append(cut(example, knobs.max_length, chat))
+    truncated = sum(length > knobs.max_length for length in lengths)
+    _refuse_cuts(truncated, lengths, knobs)
+    kept = [example for example in rendered if example is not None]
+    dev = tuple(example for example in kept if in_dev(example, knobs.dev))
+    train = tuple(example for example in kept if not in_dev(example, knobs.dev))
+    if not train:
+        raise BadInput(
+            f"data: no row is left to train on ({excluded} excluded by train.exclude, {len(dev)} of {len(kept)} in "
+            f"train.dev {knobs.dev:g}); add rows, or lower train.dev"
+        )
+    editions = {use.card.name: use.card.locate(root).edition for use in recipe.data}
+    return Examples(train, dev, excluded, truncated, editions)
+
+
+def _rows(uses: Sequence[DataUse], root: Path | None) -> Iterator[tuple[str, Row]]:
+    for use in uses:
+        for row in use.card.rows(root, use.split):
+            yield f"{use.card.name}#{use.split}:{row.id}", row
+
+
+def render(name: str, row: Row, frame: PromptFrame | None, chat: Chat) -> Example:
+    """A row as the contender will meet it in the exam. BadInput names the row and what is wrong with it."""
+    try:
+        found = chat.example(framed(row.conversation(), frame))
+    except ValueError as fault:
+        raise BadInput(f"data: {name}: {fault}") from None
+    mask = np.array(found.mask, dtype=bool)
+    mask[:1] = False  # nothing stands before the first token, and in a packed row another example's end does
+    if not mask.any():
+        raise BadInput(f"data: {name}: nothing in it is a target, so it teaches nothing; give it an answer")
+    if found.ids[int(np.flatnonzero(mask)[-1])] not in chat.stops:
+        raise BadInput(f"data: {name}: its end token is not trained, so the model would not learn to stop")
+    return Example(name, normalise(row.asked), np.array(found.ids, dtype=np.int32), mask)
+
+
+def framed(turns: Iterable[Any], frame: PromptFrame | None) -> list[dict[str, str]]:
+    """The contender's frame around the last question of a conversation, as the exam will put it."""
+    messages = [dict(turn) for turn in turns]
+    asked = [place for place, turn in enumerate(messages) if turn["role"] == "user"]
+    if frame and asked:
+        last = messages[asked[-1]]
+        last["content"] = frame.wrap(last["content"])
+    return messages
+
+
+def cut(example: Example, limit: int, chat: Chat) -> Example | None:
+    """The example up to the last whole answer within `limit` tokens, or None: half an answer is never trained."""
+    if len(example) <= limit:
+        return example
+    ends = example.mask[:limit] & np.isin(example.ids[:limit], chat.stops)
+    if not ends.any():
+        return None
+    size = int(np.flatnonzero(ends)[-1]) + 1
+    return Example(example.name, example.question, example.ids[:size], example.mask[:size])
+
+
+def _refuse_cuts(truncated: int, lengths: list[int], knobs: Train) -> None:
+    if lengths and truncated / len(lengths) > knobs.max_truncated:
+        raise BadInput(
+            f"train.max_length: {knobs.max_length} cuts an answer in {truncated / len(lengths):.1%} of the rows "
+            f"({truncated} of {len(lengths)}), over train.max_truncated {knobs.max_truncated:.1%}; the longest row has "
+            f"{max(lengths)} tokens: raise train.max_length, or train.max_truncated to leave these rows out"
+        )
+
+
+def in_dev(example: Example, share: float) -> bool:
+    """Whether a row is held out: by the hash of its question, so the same question is never on both sides."""
+    head = hashlib.sha256(example.question.encode()).digest()[:8]
+    return int.from_bytes(head) < share * 2**64

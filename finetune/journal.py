@@ -1,0 +1,72 @@
+"""What a run says while it runs: one line per event on the main process, a bar on a terminal, and a tracker by name."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from accelerate import Accelerator
+
+STEP_LINES = 20  # of one run: every step of a short one, every twentieth part of a long one
+
+
+class Journal:
+    """Speaks on the main process only; the other processes pass through in silence."""
+
+    def __init__(self, title: str, accelerator: Accelerator) -> None:
+        self.title, self.accelerator = title, accelerator
+        self._print: Callable[[str], None] = lambda text: print(text, flush=True)
+        self._advance: Callable[[int], None] = lambda step: None
+
+    def say(self, text: str) -> None:
+        """One event, one line."""
+        if self.accelerator.is_main_process:
+            self._print(f"{self.title}: {text}")
+
+    def track(self, project: str, facts: dict[str, Any], folder: str) -> None:
+        """Open the tracker, if one is named. W&B stays offline where there is no key for it."""
+        names = [str(tracker) for tracker in self.accelerator.log_with]
+        if "wandb" in names and not (os.environ.get("WANDB_API_KEY") or os.path.isfile(os.path.expanduser("~/.netrc"))):
+            os.environ.setdefault("WANDB_MODE", "offline")
+        options = {"wandb": {"dir": folder, "name": self.title}, "swanlab": {"logdir": folder, "mode": "local"}}
+        if names:
+            self.accelerator.init_trackers(project, facts, {name: options.get(name, {}) for name in names})
+
+    def close(self) -> None:
+        """Let the trackers write what they hold."""
+        for tracker in self.accelerator.trackers:
+            tracker.finish()
+        self.accelerator.trackers = []
+
+    def step(self, step: int, steps: int, loss: float, rate: float, norm: float) -> None:
+        """A finished optimizer step."""
+        self._advance(step)
+        self.accelerator.log({"loss": loss, "learning_rate": rate, "gradient_norm": norm}, step=step)
+        if step % max(1, steps // STEP_LINES) == 0 or step in (1, steps):
+            self.say(f"step {step}/{steps} loss {loss:.4f} rate {rate:.2e} norm {norm:.3f}")
+
+    def dev(self, step: int, loss: float, best: bool) -> None:
+        self.accelerator.log({"dev_loss": loss}, step=step)
+        self.say(f"step {step} dev loss {loss:.4f}{' (best)' if best else ''}")
+
+    @contextmanager
+    def bar(self, steps: int, done: int) -> Iterator[None]:
+        """A progress bar around the steps, where someone is looking."""
+        if not (self.accelerator.is_main_process and sys.stdout.isatty()):
+            yield
+            return
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, transient=True) as progress:
+            task = progress.add_task(self.title, total=steps, completed=done)
+            plain = self._print
+            self._print = lambda text: progress.console.print(text, highlight=False, markup=False, soft_wrap=True)
+            self._advance = lambda step: progress.update(task, completed=step)
+            try:
+                yield
+            finally:
+                self._print, self._advance = plain, lambda step: None

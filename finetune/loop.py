@@ -1,0 +1,255 @@
+"""The training loop: planned steps in, a tuned adapter out.
+
+The loss of a step is the sum over its target tokens divided by their number, over all rows and processes at once, so
+that accumulation, packing and the number of processes change nothing but rounding.
+"""
+
+from __future__ import annotations
+
+import math
+import signal
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+import torch
+from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
+
+from finetune.data import Example
+from finetune.files import digest_of
+from finetune.journal import Journal
+from finetune.methods import adapter_parameters, restore
+from finetune.mistakes import BadInput
+from finetune.packing import IGNORED, Sheet, capacity, sheets
+from finetune.recipe import Train
+from finetune.savepoint import (
+    Clock,
+    Progress,
+    Savepoint,
+    Savepoints,
+    Tensors,
+    optimizer_tensors,
+    restore_optimizer,
+)
+from finetune.world import World, causal
+
+CHUNK = 1024  # targets whose logits stand in memory at once: 0.6 GB in float32 at 152k entries
+
+
+class Stopped(Exception):  # noqa: N818 (asked for, not a fault)
+    """A signal asked the run to end; everything is saved."""
+
+    def __init__(self, number: int, step: int) -> None:
+        super().__init__(f"{signal.Signals(number).name} after step {step}, which is saved; start again to go on")
+        self.status = 128 + number  # as a shell says it
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is to be done: the plan over all devices and how each step is taken."""
+
+    steps: Sequence[tuple[int, ...]]  # indices into train
+    ends: str  # what the plan's end means: done or max_steps
+    train: Sequence[Example]
+    dev: Sequence[Example]
+    knobs: Train
+    learning_rate: float
+    seed: int
+    pad: int
+    longest: int  # tokens of the longest example
+
+    def sheets(self, examples: Sequence[Example]) -> list[Sheet]:
+        size = capacity(self.longest, self.knobs)
+        return sheets(examples, size, pad=None if self.knobs.packing else self.pad)
+
+    @property
+    def dev_steps(self) -> set[int]:
+        """After which steps the dev loss is taken; the last is among them."""
+        count = self.knobs.evaluations if self.dev else 0
+        return {math.ceil(len(self.steps) * part / count) for part in range(1, count + 1)}
+
+    def rate(self, step: int) -> float:
+        """Learning rate of step 0, 1, ...: a climb, then the schedule's fall to nearly nothing."""
+        climb = round(self.knobs.warmup * len(self.steps))
+        if step < climb:
+            return self.learning_rate * (step + 1) / climb
+        left = 1 - (step - climb) / (len(self.steps) - climb)
+        fall = {"constant": 1.0, "linear": left, "cosine": (1 + math.cos(math.pi * (1 - left))) / 2}
+        return self.learning_rate * fall[self.knobs.schedule]
+
+
+class Loop:
+    """One run over a plan. `model` has its adapter attached and stands on the world's device."""
+
+    def __init__(self, model: Any, work: Work, world: World, savepoints: Savepoints, journal: Journal, clock: Clock):
+        self.model, self.work, self.world = model, work, world
+        self.savepoints, self.journal, self.clock = savepoints, journal, clock
+        named = adapter_parameters(model)
+        self.names, self.parameters = list(named), list(named.values())
+        self.optimizer = torch.optim.AdamW(self.parameters, lr=work.learning_rate, weight_decay=work.knobs.weight_decay)
+        self.progress, self.best = Progress(), Tensors()
+        self.signal = 0
+
+    def run(self, point: Savepoint | None = None) -> Progress:
+        """Take the steps that are left after `point`; the model ends with the best adapter.
+
+        BadInput: the loss is not finite. Stopped: a SIGTERM or SIGINT came; the state after the current step is saved.
+        """
+        if point is not None:
+            self._go_on(point)
+        progress, total = self.progress, len(self.work.steps)
+        handlers = {number: signal.signal(number, self._heed) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            with self.journal.bar(total, progress.step):
+                while not progress.ended:
+                    self._advance(total)
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+        if self.best:
+            restore(self.model, self.best)
+        return progress
+
+    def _advance(self, total: int) -> None:
+        """One step with all that may follow it: dev loss, end, checkpoint, signal."""
+        progress, knobs = self.progress, self.work.knobs
+        asked = self._step()
+        if progress.step in self.work.dev_steps:
+            self._evaluate()
+        if progress.step == total:
+            progress.ended = self.work.ends
+        elif self._tired():
+            progress.ended = "early"
+        if progress.ended or asked or progress.step % knobs.save_every == 0:
+            self._save()
+        if asked and not progress.ended:
+            raise Stopped(self.signal or signal.SIGTERM, progress.step)
+
+    def _step(self) -> bool:
+        """One optimizer step over all processes; whether any of them was asked to stop."""
+        began, progress, work = time.monotonic(), self.progress, self.work
+        rows = work.sheets([work.train[index] for index in work.steps[progress.step]])
+        targets = sum(row.targets for row in rows)
+        losses, asked = self._gradient(rows, targets)
+        loss = float(losses.sum()) / targets
+        norm = float(torch.nn.utils.clip_grad_norm_(self.parameters, work.knobs.clip))
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            self._refuse(rows, losses)
+        rate = work.rate(progress.step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        progress.step += 1
+        progress.losses.append((progress.step, loss))
+        progress.target_tokens += targets
+        progress.useful_tokens += sum(row.useful for row in rows)
+        progress.raw_tokens += sum(row.raw for row in rows)
+        progress.seconds += time.monotonic() - began
+        self.journal.step(progress.step, len(work.steps), loss, rate, norm)
+        if self.world.main:
+            self.clock.tick()
+        return asked
+
+    def _gradient(self, rows: Sequence[Sheet], targets: int) -> tuple[torch.Tensor, bool]:
+        """Gradients of the step's mean loss into `.grad`; the loss of each row [rows], and whether to stop."""
+        self.model.train()
+        losses = torch.zeros(len(rows) + 1, device=self.world.device)
+        for index, row, weight in self.world.share(rows):
+            # Dropout follows the row, not the process or the start that meets it.
+            torch.manual_seed(int(digest_of([self.work.seed, self.progress.step, index])[:15], 16))
+            loss = weight * row_loss(self.model, row, self.world.device)
+            self.world.accelerator.backward(loss / targets)
+            losses[index] += loss.detach()
+        losses[-1] = float(self.signal > 0)
+        flat = [torch.zeros_like(p) if p.grad is None else p.grad for p in self.parameters]
+        if self.world.size > 1:
+            summed = self.world.total(torch.cat([*(grad.flatten().float() for grad in flat), losses]))
+            *parts, losses = summed.split([*(grad.numel() for grad in flat), len(losses)])
+            flat = [part.view_as(grad) for part, grad in zip(parts, flat, strict=True)]
+        for parameter, grad in zip(self.parameters, flat, strict=True):
+            parameter.grad = grad
+        values = losses.cpu()
+        return values[:-1], bool(values[-1] > 0)
+
+    def _refuse(self, rows: Sequence[Sheet], losses: torch.Tensor) -> None:
+        bad = [row for row, loss in zip(rows, losses.tolist(), strict=True) if not math.isfinite(loss)] or rows
+        names = [name for row in bad for name in row.names]
+        kept = f"the checkpoint before it is kept in {self.savepoints.folder}"
+        raise BadInput(
+            f"step {self.progress.step + 1}: the {'loss' if bad is not rows else 'gradient'} is not finite in rows "
+            f"{', '.join(names[:8])}{' ...' if len(names) > 8 else ''}; lower method.learning_rate "
+            f"({self.work.learning_rate:g}) or look at these rows; {kept}"
+        )
+
+    def _evaluate(self) -> None:
+        loss, progress = self.dev_loss(), self.progress
+        best = loss < progress.best_loss
+        progress.dev_losses.append((progress.step, loss))
+        if best:
+            progress.best_step = progress.step
+            self.best = {name: p.detach().cpu().clone() for name, p in zip(self.names, self.parameters, strict=True)}
+        self.journal.dev(progress.step, loss, best)
+
+    def dev_loss(self) -> float:
+        """Mean loss per target token over the dev rows, nats."""
+        rows = self.work.sheets(self.work.dev)
+        self.model.eval()
+        losses = torch.zeros(1, dtype=torch.float32, device=self.world.device)
+        with torch.no_grad():
+            for _, row, weight in self.world.share(rows):
+                losses += weight * row_loss(self.model, row, self.world.device)
+        return float(self.world.total(losses)) / sum(row.targets for row in rows)
+
+    def _tired(self) -> bool:
+        patience = self.work.knobs.patience
+        since = [step for step, _ in self.progress.dev_losses if step > self.progress.best_step]
+        return 0 < patience <= len(since)
+
+    def _save(self) -> None:
+        if not self.progress.dev_losses:
+            self.progress.best_step = self.progress.step
+        if self.world.main:
+            adapter = dict(zip(self.names, self.parameters, strict=True))
+            state = optimizer_tensors(self.optimizer, self.names)
+            self.savepoints.save(Savepoint(self.progress, adapter, self.best, state))
+            self.journal.say(f"step {self.progress.step} saved")
+
+    def _go_on(self, point: Savepoint) -> None:
+        restore(self.model, point.adapter)
+        restore_optimizer(self.optimizer, self.names, point.optimizer)
+        self.progress, self.best = point.progress, point.best
+        self.journal.say(f"goes on after step {self.progress.step}")
+
+    def _heed(self, number: int, frame: FrameType | None) -> None:
+        """Remember the signal; the step at hand is finished and saved first."""
+        self.signal = number
+
+
+def row_loss(model: Any, row: Sheet, device: torch.device) -> torch.Tensor:
+    """Sum of the cross entropy over a row's targets, nats. The output head runs at target positions only."""
+    inner = causal(model)
+    inputs = {"input_ids": row.ids, "position_ids": row.positions, "attention_mask": row.attention}
+    tensors = {name: torch.from_numpy(value).to(device) for name, value in inputs.items() if value is not None}
+    head, dtype = inner.get_output_embeddings(), next(inner.get_output_embeddings().parameters()).dtype
+    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype == torch.bfloat16):
+        hidden = inner.get_decoder()(**tensors, use_cache=False).last_hidden_state
+        wanted = hidden[:, torch.from_numpy(row.keep).to(device)].flatten(0, 1)
+        labels = torch.from_numpy(row.labels).to(device).flatten()
+        return _chunked(head, wanted, labels)
+
+
+def _chunked(head: Any, hidden: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Cross entropy of [n, width] against [n] in pieces, whose logits are made again in the backward pass."""
+
+    def piece(part: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+        return functional.cross_entropy(head(part).float(), wanted, ignore_index=IGNORED, reduction="sum")
+
+    if len(labels) <= CHUNK:
+        return piece(hidden, labels)
+    pieces = zip(hidden.split(CHUNK), labels.split(CHUNK), strict=True)
+    losses = [checkpoint(piece, part, wanted, use_reentrant=False) for part, wanted in pieces]
+    return torch.stack(losses).sum()

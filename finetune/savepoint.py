@@ -1,0 +1,194 @@
+"""Checkpoints of a run that may be killed at any moment: written under a temporary name, renamed when whole.
+
+    checkpoints/step-000100/{state.json, adapter, best, optimizer .safetensors}     checkpoints/clock.json
+
+There are no random states in them: every draw is seeded by (seed, step, row), so going on needs only the step's number.
+The last two are kept: should the newest be torn (a lost disk cache, say), its digests tell and the one before is taken.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save
+
+from finetune.files import write_whole
+from finetune.mistakes import BadInput
+
+Tensors = dict[str, torch.Tensor]
+KEPT = 2
+TICK = 5.0  # seconds of work that a kill may leave unbilled
+
+
+@dataclass
+class Progress:
+    """How far a run is and what it saw on the way."""
+
+    step: int = 0
+    losses: list[tuple[int, float]] = field(default_factory=list)  # (step, nats per target token)
+    dev_losses: list[tuple[int, float]] = field(default_factory=list)
+    best_step: int = 0
+    ended: str = ""  # done, early, max_steps; empty while it runs
+    target_tokens: int = 0
+    useful_tokens: int = 0
+    raw_tokens: int = 0
+    seconds: float = 0.0  # in the steps themselves, without loading, dev losses and saving
+
+    @property
+    def best_loss(self) -> float:
+        return dict(self.dev_losses).get(self.best_step, float("inf"))
+
+
+@dataclass(frozen=True)
+class Savepoint:
+    """Everything that the next step depends on."""
+
+    progress: Progress
+    adapter: Tensors
+    best: Tensors  # of the step with the lowest dev loss; empty before the first
+    optimizer: Tensors
+
+
+@dataclass(frozen=True)
+class Savepoints:
+    """The checkpoints of one contender and seed; `mark` is what they must have in common with the run that goes on."""
+
+    folder: Path
+    fingerprint: str
+    processes: int
+
+    def save(self, point: Savepoint) -> None:
+        """Write one and drop the oldest. OSError: disk full; what was there before stays."""
+        name = f"step-{point.progress.step:06d}"
+        if (self.folder / name).is_dir():
+            return
+
+        def build(scratch: Path) -> None:
+            digests = {}
+            for part in ("adapter", "best", "optimizer"):
+                digests[part] = _put(scratch / f"{part}.safetensors", save(_whole(getattr(point, part))))
+            state = {"fingerprint": self.fingerprint, "processes": self.processes, "sha256": digests}
+            _put(scratch / "state.json", json.dumps(state | {"progress": asdict(point.progress)}).encode())
+
+        folder_whole(self.folder / name, build)
+        for old in (*self._found()[KEPT:], *self.folder.glob(".step-*")):
+            shutil.rmtree(old, ignore_errors=True)
+
+    def latest(self, say: Callable[[str], None]) -> Savepoint | None:
+        """The newest whole one. BadInput when it belongs to another recipe, data, model or number of processes."""
+        for folder in self._found():
+            try:
+                state = json.loads((folder / "state.json").read_text("utf-8"))
+                self._refuse_others(state)
+                point = _read(folder, state)
+            except (OSError, KeyError, TypeError, json.JSONDecodeError, _Torn) as fault:
+                say(f"checkpoint {folder.name} is damaged ({type(fault).__name__}), looking for the one before")
+                continue
+            return point
+        return None
+
+    def drop(self) -> None:
+        """Remove all of them: the run is done."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _found(self) -> list[Path]:
+        return sorted(self.folder.glob("step-*"), reverse=True)
+
+    def _refuse_others(self, state: dict[str, Any]) -> None:
+        away = f"put it back, or move {self.folder} away to start anew"
+        if state["fingerprint"] != self.fingerprint:
+            raise BadInput(f"an unfinished run was started from another recipe, data or checkpoint; {away}")
+        if state["processes"] != self.processes:
+            raise BadInput(
+                f"an unfinished run had {state['processes']} processes, now there are {self.processes}, "
+                f"which would not go on bit for bit; {away}"
+            )
+
+
+class Clock:
+    """Seconds of work over every start of a stage, kept on disk so that a killed start is paid for too."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.began, self.written = path, time.monotonic(), 0.0
+        kept = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+        self.before, self.started_at = kept.get("seconds", 0.0), kept.get("started_at", time.time())
+
+    @property
+    def seconds(self) -> float:
+        return float(self.before + time.monotonic() - self.began)
+
+    def tick(self) -> None:
+        """Note the time, now and then."""
+        if self.seconds - self.written >= TICK:
+            write_whole(self.path, json.dumps({"started_at": self.started_at, "seconds": self.seconds}))
+            self.written = self.seconds
+
+
+def folder_whole(path: Path, build: Callable[[Path], None]) -> None:
+    """Let `build` fill a folder at a temporary name beside `path`, then rename it; on failure nothing is left."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir()
+    try:
+        build(scratch)
+        if path.exists():
+            shutil.rmtree(path)
+        os.replace(scratch, path)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer, names: list[str]) -> Tensors:
+    """The optimizer's state by `<slot>/<parameter>`; no pickle is needed to read it back."""
+    state = optimizer.state_dict()["state"]
+    return {f"{slot}/{names[index]}": value for index, slots in state.items() for slot, value in slots.items()}
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, names: list[str], tensors: Tensors) -> None:
+    """Put back what `optimizer_tensors` took."""
+    state: dict[int, dict[str, torch.Tensor]] = {}
+    for key, value in tensors.items():
+        slot, _, name = key.partition("/")
+        state.setdefault(names.index(name), {})[slot] = value
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+class _Torn(Exception):  # noqa: N818 (a state of a file, not a fault of ours)
+    """A file differs from what its state.json says."""
+
+
+def _read(folder: Path, state: dict[str, Any]) -> Savepoint:
+    tensors = {}
+    for name, digest in state["sha256"].items():
+        path = folder / f"{name}.safetensors"
+        with path.open("rb") as source:
+            if hashlib.file_digest(source, "sha256").hexdigest() != digest:
+                raise _Torn(path)
+        tensors[name] = load_file(path)
+    progress = Progress(**state["progress"])
+    progress.losses = [(step, loss) for step, loss in progress.losses]
+    progress.dev_losses = [(step, loss) for step, loss in progress.dev_losses]
+    return Savepoint(progress, **tensors)
+
+
+def _whole(tensors: Tensors) -> Tensors:
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+
+
+def _put(path: Path, content: bytes) -> str:
+    """Write through to the disk; sha256 of what was meant to be written."""
+    with path.open("wb") as out:
+        out.write(content)
+        out.flush()
+        os.fsync(out.fileno())
+    return hashlib.sha256(content).hexdigest()

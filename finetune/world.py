@@ -1,0 +1,158 @@
+"""The processes of a run: how many there should be, who does what, and sums over all of them.
+
+Every process holds the whole adapter and adds its share of a step's gradient to one sum, so two processes do what one
+does. Under FSDP only the frozen base is split; the adapter stays whole: saved, clipped and reloaded as on one device.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from accelerate import Accelerator
+from accelerate.tracking import get_available_trackers
+from accelerate.utils import DistributedType, LoggerType, broadcast, is_bf16_available
+
+from finetune.mistakes import BadInput
+from finetune.recipe import read_yaml
+
+T = TypeVar("T")
+BUILT_FOR = {"NO", "MULTI_CPU", "MULTI_GPU", "MULTI_NPU", "MULTI_XPU", "MULTI_MLU", "MULTI_MUSA", "MULTI_HPU", "FSDP"}
+
+
+@dataclass(frozen=True)
+class Launch:
+    """What a launch file promises."""
+
+    path: str
+    processes: int
+    kind: str  # accelerate's distributed_type
+    cpu: bool
+
+    @classmethod
+    def read(cls, path: str) -> Launch:
+        """An accelerate config, or our two-key file for CPU processes. BadInput: a kind that is not built."""
+        file = read_yaml(Path(path))
+        if file.get("launcher") == "torchrun":
+            return cls(path, int(file.get("processes", 1)), "MULTI_CPU", True)
+        kind = str(file.get("distributed_type", "NO"))
+        if kind not in BUILT_FOR:
+            raise BadInput(f"{path}: distributed_type {kind} is not supported; use NO, MULTI_GPU or FSDP")
+        return cls(path, int(file.get("num_processes", 1)), kind, bool(file.get("use_cpu", False)))
+
+
+@dataclass(frozen=True)
+class World:
+    """This process among its peers."""
+
+    accelerator: Accelerator
+    sharded: bool = False  # the frozen base is split over the processes: all must enter every forward together
+
+    @classmethod
+    def open(cls, launch: str | None, tracker: str | None, logs: Path) -> World:
+        """Join the other processes. BadInput where they are not those of the launch file, or the tracker is missing."""
+        promised = Launch.read(launch) if launch else None
+        _refuse_tracker(tracker)
+        accelerator = Accelerator(cpu=bool(promised and promised.cpu), log_with=tracker, project_dir=str(logs))
+        _refuse_others(accelerator, promised)
+        return cls(accelerator, accelerator.distributed_type == DistributedType.FSDP)
+
+    @property
+    def main(self) -> bool:
+        return bool(self.accelerator.is_main_process)
+
+    @property
+    def size(self) -> int:
+        return int(self.accelerator.num_processes)
+
+    @property
+    def device(self) -> torch.device:
+        return self.accelerator.device
+
+    def share(self, work: Sequence[T]) -> list[tuple[int, T, float]]:
+        """(index, item, weight) of this process. Where all must go together, a short share repeats one at weight 0."""
+        rank = self.accelerator.process_index
+        mine = [(index, item, 1.0) for index, item in enumerate(work) if index % self.size == rank]
+        if self.sharded and len(mine) < -(-len(work) // self.size):
+            mine.append((0, work[0], 0.0))
+        return mine
+
+    def total(self, values: torch.Tensor) -> torch.Tensor:
+        """Sum of a tensor over all processes, on each of them."""
+        if self.size == 1:
+            return values
+        summed: torch.Tensor = self.accelerator.reduce(values.to(self.device), reduction="sum")
+        return summed
+
+    def place(self, model: Any, adapter: Sequence[torch.nn.Parameter]) -> None:
+        """Put a model with its adapter on the device; under FSDP the frozen weights of each layer are split."""
+        if self.sharded:
+            from torch.distributed.fsdp import fully_shard
+
+            for parameter in adapter:
+                parameter.data = parameter.data.to(self.device)
+            for layer in causal(model).get_decoder().layers:
+                fully_shard(layer, ignored_params=set(adapter))
+        model.to(self.device)
+        for parameter in adapter if self.size > 1 else ():
+            parameter.data.copy_(broadcast(parameter.data))
+
+    def dtype(self, asked: str) -> torch.dtype:
+        """Of the frozen base: as asked, or bfloat16 where an accelerator has it and float32 elsewhere."""
+        if asked != "auto":
+            return torch.bfloat16 if asked == "bfloat16" else torch.float32
+        return torch.bfloat16 if self.device.type != "cpu" and is_bf16_available() else torch.float32
+
+    def peak_memory(self) -> int:
+        """Bytes at the peak, of the process that had most."""
+        if self.device.type == "cpu":
+            import resource
+
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        else:
+            peak = torch.accelerator.max_memory_allocated()
+        found = self.accelerator.gather(torch.tensor([peak], device=self.device))
+        return int(found.max())
+
+    def device_name(self) -> str:
+        """As the device calls itself, where it does; else its kind."""
+        kind = self.device.type
+        module: Any = None if kind == "cpu" else torch.get_device_module(kind)
+        return str(module.get_device_name()) if hasattr(module, "get_device_name") else kind
+
+
+def causal(model: Any) -> Any:
+    """The transformers model inside whatever PEFT put around it."""
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
+def _refuse_others(accelerator: Accelerator, promised: Launch | None) -> None:
+    """accelerate starts one CPU process, or several that know nothing of each other, and says nothing."""
+    found, kind = accelerator.num_processes, accelerator.distributed_type.value
+    started = int(os.environ.get("WORLD_SIZE", "1"))
+    if found != started:
+        raise BadInput(f"{started} processes were started, each alone in its world; start CPU processes with torchrun")
+    if promised is None:
+        return
+    if (found, kind) != (promised.processes, promised.kind):
+        raise BadInput(
+            f"{promised.path} promises {promised.processes} processes ({promised.kind}), but {found} ({kind}) run; "
+            f"start it as `tuneworth train --dry-run` prints it, or correct the file"
+        )
+    if not promised.cpu and accelerator.device.type == "cpu":
+        raise BadInput(f"{promised.path} asks for an accelerator, but none is seen here; use recipes/launch/cpu.yaml")
+
+
+def _refuse_tracker(tracker: str | None) -> None:
+    """accelerate drops a tracker whose package is missing, and says nothing."""
+    if tracker is None:
+        return
+    known = [str(name) for name in LoggerType if str(name) != "all"]
+    if tracker not in known:
+        raise BadInput(f"train.tracker: {tracker} is unknown; accelerate has {', '.join(known)}")
+    if tracker not in [str(name) for name in get_available_trackers()]:
+        raise BadInput(f"train.tracker: the package of {tracker} is not installed; `pip install {tracker}`")
