@@ -4,7 +4,7 @@ Every estimate here is a weighted mean of per-question values (differences of tw
 one) with weights a_i = w_t / n_t, and an interval that treats the source document, not the question, as the unit
 that was drawn. Sources: Miller 2024 (arXiv 2411.00640) for clustered errors of evaluations, Satterthwaite 1946 for
 the degrees of freedom, Cameron, Gelbach & Miller 2008 and Webb 2013 for the wild bootstrap with few clusters,
-Holm 1979 with the simultaneous bounds of Guilbaud 2008, Fagerland 2013 for McNemar's mid-p.
+Holm 1979, Fagerland 2013 for McNemar's mid-p.
 """
 
 from __future__ import annotations
@@ -254,7 +254,7 @@ def mde80(se: float, df: float, confidence: float = 0.95, critical: float | None
 
 @dataclass(frozen=True)
 class HolmStep:
-    """What Holm decides for one of J hypotheses; `level` is the one-sided alpha of its simultaneous lower bound."""
+    """What Holm decides for one of J hypotheses; `level` is the one-sided alpha at which it was tested last."""
 
     rejected: bool
     adjusted_p: float
@@ -264,8 +264,8 @@ class HolmStep:
 def holm(p_values: Sequence[float], alpha: float) -> list[HolmStep]:
     """Decisions in the order given, family-wise error at most `alpha` under any dependence.
 
-    Bounds that fit the decisions (Guilbaud 2008): what is not rejected is bounded at alpha / (number not rejected);
-    what is rejected lies above the margin, and at alpha / J wherever that bound says more.
+    Decision and bound agree: a hypothesis is rejected exactly where its lower bound at `level` exceeds the margin. What
+    is rejected is tested at the level of its own step, what is not at alpha / (number not rejected).
     """
     count = len(p_values)
     order = sorted(range(count), key=lambda j: p_values[j])
@@ -275,7 +275,8 @@ def holm(p_values: Sequence[float], alpha: float) -> list[HolmStep]:
         adjusted[j] = running
     rejected = [p <= alpha for p in adjusted]
     left = count - sum(rejected)
-    return [HolmStep(r, p, alpha / (count if r else left)) for r, p in zip(rejected, adjusted, strict=True)]
+    levels = {j: alpha / (count - rank) for rank, j in enumerate(order)}
+    return [HolmStep(rejected[j], adjusted[j], levels[j] if rejected[j] else alpha / left) for j in range(count)]
 
 
 def mcnemar_midp(wins: int, losses: int) -> float:

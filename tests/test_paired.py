@@ -205,10 +205,15 @@ def test_holm_equals_statsmodels():
         assert [step.adjusted_p for step in found] == pytest.approx(adjusted.tolist())
 
 
-def test_holm_levels_bound_the_accepted_by_their_number_and_the_rejected_by_all():
-    steps = holm([0.001, 0.5, 0.4], 0.03)
-    assert [step.rejected for step in steps] == [True, False, False]
-    assert [step.level for step in steps] == pytest.approx([0.01, 0.015, 0.015])
+def test_holm_decision_and_lower_bound_agree():
+    from scipy.stats import norm
+
+    rng = np.random.default_rng(15)
+    for _ in range(200):
+        z = rng.normal(1.5, 1.2, rng.integers(1, 6))
+        for value, step in zip(z, holm(norm.sf(z).tolist(), 0.025), strict=True):
+            assert step.rejected == (value - norm.isf(step.level) > 0)
+    assert [step.level for step in holm([0.001, 0.5, 0.4], 0.03)] == pytest.approx([0.01, 0.015, 0.015])
 
 
 def test_mcnemar_midp_lies_between_and_equals_its_definition():

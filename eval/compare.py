@@ -1,0 +1,249 @@
+"""Pair two contenders question by question, and say how far apart they are.
+
+A bad pairing (other questions, another text under one id, another protocol) is refused with its reason; nothing is
+dropped in silence. An answer that is not there scores 0.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Self, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from eval.paired import Estimate, Floats, Layout, Noise, holm, mcnemar_midp, noise
+from eval.sheet import BadPairing, Sheet, score
+
+FROZEN = ConfigDict(frozen=True, extra="forbid")
+Role = Literal["delta", "alternative", "tau", "gamma"]  # against incumbent, alternative, own base; bases
+
+
+def mismatch(a: Sheet, b: Sheet) -> str | None:
+    """Why these two cannot be paired, or None."""
+    for one, other in ((a, b), (b, a)):
+        only = [key for key in one.answers if key not in other.answers]
+        if only:
+            shown = ", ".join("/".join(key) for key in only[:3])
+            return f"{len(only)} questions were answered by {one.name} and not by {other.name}: {shown}"
+    theirs = b.questions
+    for key, row in a.questions.items():
+        for field in ("protocol", "hash", "cluster"):
+            ours, other_value = getattr(row, field), getattr(theirs[key], field)
+            if ours != other_value:
+                return f"{'/'.join(key)}: {field} is {ours[:12]} for {a.name} and {other_value[:12]} for {b.name}"
+    if min(len(a.seeds), len(b.seeds)) > 1 and len(a.seeds) != len(b.seeds):
+        return f"{a.name} has {len(a.seeds)} seeds and {b.name} {len(b.seeds)}: seeds are paired one to one"
+    return None
+
+
+class TaskRow(BaseModel):
+    """One task of a comparison; `variance_share` is its part of the whole variance, `weight` its part of the gain."""
+
+    model_config = FROZEN
+    task: str
+    lang: str
+    n: int
+    clusters: int
+    gain: float
+    low: float
+    high: float
+    mde: float
+    variance_share: float
+    weight: float
+    holm_p: float  # two-sided against no difference, Holm over the tasks
+    sigma2: tuple[float, float] | None  # variance of one sample (challenger, incumbent); None with one sample each
+    omega2: float | None  # variance of the difference that more samples cannot remove
+
+
+class LangRow(BaseModel):
+    """One language of a comparison; no interval where its questions lie in one cluster."""
+
+    model_config = FROZEN
+    lang: str
+    n: int
+    clusters: int
+    gain: float
+    low: float | None
+    high: float | None
+    mde: float | None
+    weight: float
+    holm_p: float | None
+
+
+Row = TypeVar("Row", TaskRow, LangRow)
+
+
+class Comparison(BaseModel):
+    """Challenger minus incumbent on the same questions. Gains are shares of a point, in [-1, 1]; bounds too."""
+
+    model_config = FROZEN
+    role: Role
+    challenger: str
+    incumbent: str
+    gain: float
+    low: float
+    high: float
+    se: float
+    df: float
+    n: int
+    clusters: int
+    effective_clusters: float
+    confidence: float
+    method: str
+    t_interval: tuple[float, float]
+    wild_interval: tuple[float, float] | None
+    margin: float
+    p: float  # one-sided: the true gain is at or below the margin
+    mde: float  # true distance from the margin that 80 of 100 such exams would find
+    wins: int
+    losses: int
+    ties: int
+    seeds: int
+    seed_variance: float
+    seed_gains: tuple[float, ...]
+    samples: dict[str, tuple[int, int]]  # task -> (challenger, incumbent)
+    sampling_share: float | None  # of the variance: what more samples would remove; None with one sample each
+    mcnemar: float | None  # two-sided mid-p, clusters ignored; single 0/1 samples of one seed only
+    tasks: tuple[TaskRow, ...]
+    langs: tuple[LangRow, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """Two contenders on the same questions, ready for any interval or test."""
+
+    challenger: Sheet
+    incumbent: Sheet
+    layout: Layout
+    differences: Floats  # [S, n]
+    weight: Floats  # [n], sums to 1
+
+    @classmethod
+    def of(cls, challenger: Sheet, incumbent: Sheet, weights: Mapping[str, float]) -> Self:
+        """BadPairing names the reason; ValueError where a task lies in one cluster."""
+        reason = mismatch(challenger, incumbent)
+        if reason:
+            raise BadPairing(reason)
+        differences = challenger.values(score) - incumbent.values(score)
+        return cls(challenger, incumbent, challenger.layout(weights), differences, challenger.item_weight(weights))
+
+    def estimate(self, *, level: float, margin: float) -> Estimate:
+        """With the one-sided error `level` on either side."""
+        return self.layout.estimate(self.differences, confidence=1 - 2 * level, margin=margin)
+
+
+def compare(pair: Pair, *, role: Role, confidence: float, margin: float) -> Comparison:
+    """Everything that is said of one contrast."""
+    found = pair.estimate(level=(1 - confidence) / 2, margin=margin)
+    each = pair.differences.mean(axis=0)
+    tasks = _tasks(pair, found, confidence)
+    noisy = [row for row in tasks if row.sigma2 is not None]
+    return Comparison(
+        role=role, challenger=pair.challenger.name, incumbent=pair.incumbent.name, gain=found.gain,
+        low=_inside(found.low), high=_inside(found.high), se=found.se, df=found.df, n=found.n, clusters=found.clusters,
+        effective_clusters=found.effective_clusters, confidence=confidence, method=found.method,
+        t_interval=_clipped(found.t_interval), wild_interval=found.wild_interval and _clipped(found.wild_interval),
+        margin=margin, p=found.p, mde=min(found.mde80, 1.0), wins=int((each > 0).sum()),
+        losses=int((each < 0).sum()), ties=int((each == 0).sum()), seeds=found.seeds,
+        seed_variance=found.seed_variance,
+        seed_gains=tuple(pair.layout.estimate(row).gain for row in pair.differences),
+        samples={task: (count, pair.incumbent.samples[task]) for task, count in pair.challenger.samples.items()},
+        sampling_share=_sampling_share(pair, noisy, found.se) if noisy else None, mcnemar=_mcnemar(pair),
+        tasks=tasks, langs=_langs(pair, confidence),
+    )  # fmt: skip
+
+
+def _inside(bound: float) -> float:
+    """Scores lie in [0, 1], so no difference lies outside [-1, 1], whatever a wide interval says."""
+    return max(-1.0, min(1.0, bound))
+
+
+def _clipped(interval: tuple[float, float]) -> tuple[float, float]:
+    return _inside(interval[0]), _inside(interval[1])
+
+
+def _slice(pair: Pair, chosen: NDArray[np.bool_], confidence: float) -> Estimate:
+    """The estimate on some of the questions, each task weighing what its chosen questions weigh in the whole."""
+    rows = [question for question, wanted in zip(pair.challenger.questions.values(), chosen, strict=True) if wanted]
+    mass: dict[str, float] = {}
+    for row, part in zip(rows, pair.weight[chosen].tolist(), strict=True):
+        mass[row.task] = mass.get(row.task, 0.0) + part
+    layout = Layout.of([row.cluster for row in rows], [row.task for row in rows], mass)
+    return layout.estimate(pair.differences[:, chosen], confidence=confidence)
+
+
+def _tasks(pair: Pair, whole: Estimate, confidence: float) -> tuple[TaskRow, ...]:
+    questions = list(pair.challenger.questions.values())
+    rows = []
+    for task, weight in zip(pair.layout.tasks, pair.layout.weight.tolist(), strict=True):
+        found = _slice(pair, np.array([row.task == task for row in questions]), confidence)
+        split = _noise(pair, task)
+        rows.append(TaskRow(
+            task=task, lang="+".join(sorted({row.lang for row in questions if row.task == task})), n=found.n,
+            clusters=found.clusters, gain=found.gain, low=_inside(found.low), high=_inside(found.high),
+            mde=min(found.mde80, 1.0), variance_share=whole.shares[task], weight=weight, holm_p=_two_sided(found),
+            sigma2=(split.sigma2_a, split.sigma2_b) if split else None, omega2=split.omega2 if split else None,
+        ))  # fmt: skip
+    return _holm(rows)
+
+
+def _langs(pair: Pair, confidence: float) -> tuple[LangRow, ...]:
+    questions = list(pair.challenger.questions.values())
+    rows = []
+    for lang in sorted({row.lang for row in questions}):
+        chosen = np.array([row.lang == lang for row in questions])
+        mass = pair.weight[chosen]
+        try:
+            found = _slice(pair, chosen, confidence)
+        except ValueError:  # a task lies in one cluster in this language: a mean can be told, an interval cannot
+            found = None
+        rows.append(LangRow(
+            lang=lang, n=len(mass), clusters=len({row.cluster for row in questions if row.lang == lang}),
+            gain=float(pair.differences.mean(axis=0)[chosen] @ mass / mass.sum()), weight=float(mass.sum()),
+            low=_inside(found.low) if found else None, high=_inside(found.high) if found else None,
+            mde=min(found.mde80, 1.0) if found else None, holm_p=_two_sided(found) if found else None,
+        ))  # fmt: skip
+    return _holm(rows)
+
+
+def _holm(rows: Sequence[Row]) -> tuple[Row, ...]:
+    """The same rows with their p-values adjusted for how many of them there are."""
+    known = [row for row in rows if row.holm_p is not None]
+    adjusted = iter(step.adjusted_p for step in holm([row.holm_p or 0.0 for row in known], 0.05))
+    return tuple(row if row.holm_p is None else row.model_copy(update={"holm_p": next(adjusted)}) for row in rows)
+
+
+def _two_sided(found: Estimate) -> float:
+    return min(1.0, 2 * min(found.p, 1 - found.p)) if found.se else float(found.gain == 0)
+
+
+def _noise(pair: Pair, task: str) -> Noise | None:
+    """How much of a task's variance is the luck of single answers; None where each question has one answer a side."""
+    first, second = (_samples(sheet, task, pair.differences.shape[0]) for sheet in (pair.challenger, pair.incumbent))
+    return noise(first, second) if max(first.shape[1], second.shape[1]) > 1 else None
+
+
+def _samples(sheet: Sheet, task: str, seeds: int) -> Floats:
+    """[S * n, K] scores; a contender of one seed stands against each seed of the other."""
+    rows = [answers for key, answers in sheet.answers.items() if key[0] == task]
+    scores = np.array([[[row.score for row in samples] for samples in answers] for answers in rows], dtype=float)
+    return np.broadcast_to(scores, (len(rows), seeds, scores.shape[2])).transpose(1, 0, 2).reshape(-1, scores.shape[2])
+
+
+def _sampling_share(pair: Pair, rows: Sequence[TaskRow], se: float) -> float:
+    """Part of the whole variance that comes from drawing K answers rather than all."""
+    if not se:
+        return 0.0
+    total = 0.0
+    for row in rows:
+        for sheet, sigma2 in zip((pair.challenger, pair.incumbent), row.sigma2 or (0.0, 0.0), strict=True):
+            total += row.weight**2 / row.n * sigma2 / (sheet.samples[row.task] * len(sheet.seeds))
+    return min(1.0, total / se**2)
+
+
+def _mcnemar(pair: Pair) -> float | None:
+    single = {1} == {*pair.challenger.samples.values(), *pair.incumbent.samples.values()}
+    if not single or len(pair.differences) > 1 or not set(np.unique(pair.differences)) <= {-1.0, 0.0, 1.0}:
+        return None
+    return mcnemar_midp(int((pair.differences > 0).sum()), int((pair.differences < 0).sum()))

@@ -1,0 +1,84 @@
+"""The contest: every contrast that a recipe's rule asks for, in points and in money, and a ruling on each challenger."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+from eval.compare import Comparison, Pair, Role, compare
+from eval.evidence import Evidence
+from eval.gates import BlankFact
+from eval.money import Bill, Gain, Serving, bill
+from eval.ruling import Ruling, Standing, rule, stand
+from eval.sheet import BadPairing
+from finetune.mistakes import BadInput
+
+
+@dataclass(frozen=True)
+class Contest:
+    """Built once every contender is known to have answered the same questions."""
+
+    comparisons: tuple[Comparison, ...]  # delta and alternatives of each challenger, its tau; gamma last
+    standings: dict[str, Standing]
+    bills: tuple[Bill, ...]
+    rulings: tuple[Ruling, ...]
+
+    @classmethod
+    def of(cls, evidence: Evidence) -> Self:
+        """BadInput where a task lies in one cluster, so that no interval can be had."""
+        terms, pairs = evidence.recipe.rule, _pairs(evidence)
+        deciding = {name: [p for role, p in found if role != "tau"] for name, found in pairs.items()}
+        standings = stand(deciding, terms.confidence, terms.margin)
+        comparisons = {
+            name: [compare(pair, role=role, confidence=terms.confidence, margin=terms.margin) for role, pair in found]
+            for name, found in pairs.items()
+        }
+        gamma = compare(
+            _pair(evidence, terms.incumbent, terms.base), role="gamma", confidence=terms.confidence, margin=terms.margin
+        )
+        bills, rulings = [], []
+        for name, found in comparisons.items():
+            against = [each for each in found if each.role != "tau"]
+            due = [_bill(evidence, each, standings[name].lows[each.incumbent]) for each in against]
+            rulings.append(rule(standings[name], against, due, evidence.recipe.costs.currency))
+            bills += due
+        rows = [each for found in comparisons.values() for each in found]
+        return cls((*rows, gamma), standings, tuple(bills), tuple(rulings))
+
+    def find(self, role: Role, challenger: str) -> Comparison:
+        return next(each for each in self.comparisons if (each.role, each.challenger) == (role, challenger))
+
+    def blanks(self, evidence: Evidence, outcomes: Sequence[str]) -> list[BlankFact]:
+        """Shares of answers with these outcomes, for every comparison that decides."""
+        found = []
+        for each in self.comparisons:
+            if each.role in ("delta", "alternative"):
+                shares = (evidence.share(each.challenger, *outcomes), evidence.share(each.incumbent, *outcomes))
+                low = self.standings[each.challenger].lows[each.incumbent]
+                found.append(BlankFact(each.challenger, each.incumbent, shares, low, each.high, each.margin))
+        return found
+
+
+def _pairs(evidence: Evidence) -> dict[str, list[tuple[Role, Pair]]]:
+    terms = evidence.recipe.rule
+    against: list[tuple[Role, str]] = [("delta", terms.incumbent), *(("alternative", n) for n in terms.alternatives)]
+    against.append(("tau", terms.base))
+    return {name: [(role, _pair(evidence, name, rival)) for role, rival in against] for name in terms.challengers}
+
+
+def _pair(evidence: Evidence, challenger: str, rival: str) -> Pair:
+    try:
+        return Pair.of(evidence.sheets[challenger], evidence.sheets[rival], evidence.weights)
+    except BadPairing:
+        raise
+    except ValueError as fault:
+        raise BadInput(
+            f"the exam cannot be judged: {fault}; name the questions' documents in the card's cluster"
+        ) from None
+
+
+def _bill(evidence: Evidence, found: Comparison, low: float) -> Bill:
+    who, rival = found.challenger, found.incumbent
+    serving = Serving(*(evidence.mean(name, lambda row: row.seconds) for name in (who, rival)))
+    wrong = evidence.share(who, "wrong") - evidence.share(rival, "wrong")
+    gain = Gain(low, found.gain, found.high, wrong)
+    return bill(who, rival, evidence.effort(who), serving, gain, evidence.recipe.costs)

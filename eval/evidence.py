@@ -1,0 +1,167 @@
+"""Evidence: everything a verdict rests on, read from the folder of a run; judges nothing.
+
+Only finished stages count (a manifest is written last), and only rows that the finished scorer wrote.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from eval import pledge
+from eval.benchmark import Benchmark
+from eval.gates import AdapterFact, ChanceFact, PlanFact
+from eval.items import ItemScore, read
+from eval.money import Effort
+from eval.sheet import BadPairing, Key, Sheet, score
+from finetune.mistakes import BadInput
+from finetune.recipe import Recipe, adapter_digest
+from finetune.run import RunDir, RunManifest, ScoreFacts
+
+Stages = dict[str, dict[int, RunManifest]]  # contender -> seed -> manifest
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One run, read whole. Sheets hold the test part only."""
+
+    recipe: Recipe
+    benchmark: Benchmark
+    plan: pledge.Plan | None
+    digest: str  # of the plan, as the recipe stands now
+    sheets: dict[str, Sheet]
+    scored: Stages
+    trained: Stages  # contenders tuned here
+    attempts: dict[str, int]  # event -> how often
+
+    @classmethod
+    def read(cls, recipe: Recipe, run: RunDir) -> Self:
+        """BadInput names the contender whose stage is not done, or was done for another state of the recipe."""
+        benchmark = Benchmark.read(recipe)
+        scored: Stages = {}
+        trained: Stages = {}
+        sheets = {}
+        for name, chosen in recipe.contenders.items():
+            seeds = recipe.seeds(name)
+            if chosen.method:
+                trained[name] = {seed: _trained(recipe, run, name, seed) for seed in seeds}
+            scored[name] = {seed: _scored(recipe, benchmark, run, name, seed) for seed in seeds}
+            sheets[name] = _sheet(name, {seed: _rows(run, name, seed, scored[name][seed]) for seed in seeds})
+        promise = pledge.digest(recipe, benchmark)
+        return cls(recipe, benchmark, pledge.read(run), promise, sheets, scored, trained, _attempts(run))
+
+    @property
+    def deciding(self) -> list[str]:
+        """Contenders whose scores turn the verdict: challengers, incumbent, alternatives."""
+        rule = self.recipe.rule
+        return list(dict.fromkeys([*rule.challengers, rule.incumbent, *rule.alternatives]))
+
+    @property
+    def judged(self) -> list[str]:
+        """The deciding ones and the base, which tau and gamma need."""
+        return list(dict.fromkeys([*self.deciding, self.recipe.rule.base]))
+
+    @property
+    def weights(self) -> dict[str, float]:
+        return {task.name: task.weight for task in self.benchmark.tasks}
+
+    @property
+    def expected(self) -> dict[Key, str]:
+        """Every question of the exam's test part, with its hash."""
+        return {
+            (task.name, row.id): row.digest
+            for task in self.benchmark.tasks
+            for row in task.rows
+            if task.part(row) == "test"
+        }
+
+    def facts(self, name: str) -> ScoreFacts:
+        """What the scorer of a contender says of itself, in its first seed; seeds differ in the adapter alone."""
+        return _scoring(next(iter(self.scored[name].values())))
+
+    def mean(self, name: str, measure: Callable[[ItemScore], float]) -> float:
+        """Of a measure over a contender's answers, questions weighted as in the score."""
+        sheet = self.sheets[name]
+        return float(sheet.values(measure).mean(axis=0) @ sheet.item_weight(self.weights))
+
+    def share(self, name: str, *outcomes: str) -> float:
+        return self.mean(name, lambda row: float(row.outcome in outcomes))
+
+    def effort(self, challenger: str) -> Effort:
+        """Device-seconds of tuning it, and of the scores that judging it took: its own and those of the untuned."""
+        scored = [name for name in self.judged if name == challenger or not self.recipe.contenders[name].tuned]
+        evaluation = sum(stage.device_seconds for name in scored for stage in self.scored[name].values())
+        training = sum(stage.device_seconds for stage in self.trained.get(challenger, {}).values())
+        return Effort(training, evaluation, self.recipe.contenders[challenger].adapter_cost)
+
+    def adapters(self) -> list[AdapterFact]:
+        found = []
+        for name in self.judged:
+            chosen = self.recipe.contenders[name]
+            for seed, stage in self.scored[name].items():
+                facts, probe = _scoring(stage), _scoring(stage).adapter_probe
+                made = self.trained[name][seed].training if chosen.method else None
+                kept = made.adapter_digest if made else adapter_digest(Path(chosen.adapter)) if chosen.adapter else None
+                numbers = (probe.prompts, probe.kl, probe.kl_same, probe.norm) if probe else ()
+                found.append(AdapterFact(name, seed, chosen.tuned, facts.adapter_digest, kept, *numbers))
+        return found
+
+    def chances(self, names: list[str]) -> list[ChanceFact]:
+        """Scores on tasks that can be guessed; the intervals hold all together (Bonferroni over the rows)."""
+        tasks = [task for task in self.benchmark.tasks if task.guess_rate > 0]
+        error = (1 - self.recipe.rule.confidence) / max(1, len(names) * len(tasks))
+        found = []
+        for name in names:
+            for task in tasks:
+                part = self.sheets[name].part(task.name)
+                seen = part.layout({}).estimate(part.values(score), confidence=1 - error)
+                found.append(ChanceFact(name, task.name, task.guess_rate, seen.gain, min(1.0, seen.high)))
+        return found
+
+    def plans(self) -> list[PlanFact]:
+        stages = [(name, _scoring(stage)) for name in self.judged for stage in self.scored[name].values()]
+        return [PlanFact(name, facts.plan_digest, facts.first_score_at) for name, facts in stages]
+
+
+def _scored(recipe: Recipe, benchmark: Benchmark, run: RunDir, name: str, seed: int) -> RunManifest:
+    done = run.seed(name, seed).scored()
+    if done is None:
+        raise BadInput(f"{name} seed {seed} is not scored; run: tuneworth score RECIPE --contender {name}")
+    if done.fingerprint != recipe.score_fingerprint(name, seed, benchmark.digests):
+        raise BadInput(f"{name} seed {seed} was scored for another state of the recipe; run tuneworth score again")
+    return done
+
+
+def _trained(recipe: Recipe, run: RunDir, name: str, seed: int) -> RunManifest:
+    done = run.seed(name, seed).trained()
+    if done is None or done.training is None:
+        raise BadInput(f"{name} seed {seed} is not tuned; run: tuneworth train RECIPE --contender {name}")
+    if done.fingerprint != recipe.train_fingerprint(name, seed):
+        raise BadInput(f"{name} seed {seed} was tuned for another state of the recipe; run tuneworth train again")
+    return done
+
+
+def _rows(run: RunDir, name: str, seed: int, done: RunManifest) -> list[ItemScore]:
+    return [row for row in read(run.seed(name, seed).items) if row.scorer == done.fingerprint]
+
+
+def _sheet(name: str, runs: dict[int, list[ItemScore]]) -> Sheet:
+    try:
+        return Sheet.of(name, runs)
+    except BadPairing as fault:
+        raise BadInput(f"{fault}; move its item log away and score again") from None
+
+
+def _scoring(stage: RunManifest) -> ScoreFacts:
+    if stage.scoring is None:
+        raise BadInput(f"{stage.contender} seed {stage.seed}: score.json holds no facts of the scoring; score again")
+    return stage.scoring
+
+
+def _attempts(run: RunDir) -> dict[str, int]:
+    if not run.attempts.is_file():
+        return {}
+    lines = run.attempts.read_text("utf-8").splitlines()
+    return dict(Counter(json.loads(line)["event"] for line in lines if line.strip()))

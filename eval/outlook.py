@@ -1,0 +1,104 @@
+"""The outlook: what this exam could see, and the cheapest measurement that would settle what it left open."""
+
+import math
+from collections import Counter
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from eval.benchmark import Benchmark
+from eval.compare import Comparison
+from eval.gates import Gate
+from eval.power import power
+from eval.ruling import Ruling
+
+FROZEN = ConfigDict(frozen=True, extra="forbid")
+MUCH = 0.1  # share of the variance above which more samples are worth their cost (decision.md 5.3)
+
+
+class Power(BaseModel):
+    """Before the run by assumption (`psi`, `rho`), after it by the variance that was found."""
+
+    model_config = FROZEN
+    mde: float  # true distance from the margin that 80 of 100 such exams would find
+    margin: float
+    n: int
+    clusters: int
+    effective_clusters: float
+    df: float
+    sampling_share: float | None
+    items_for_margin: int | None  # questions with which `mde` would equal the margin; None for a margin of 0 or less
+    mde_before: float
+    psi: float
+    rho: float
+
+
+class Settle(BaseModel):
+    """One thing that would settle an open question; `number` of questions, where it can be told."""
+
+    model_config = FROZEN
+    what: Literal["items", "samples", "seeds", "gate", "costs"]
+    number: int | None
+    text: str
+    text_zh: str
+
+
+def seen(found: Comparison, benchmark: Benchmark, confidence: float) -> Power:
+    sizes = {
+        task.name: list(Counter(row.cluster for row in task.rows if task.part(row) == "test").values())
+        for task in benchmark.tasks
+    }
+    before = power(sizes, {task.name: task.weight for task in benchmark.tasks}, confidence=confidence)
+    return Power(
+        mde=found.mde, margin=found.margin, n=found.n, clusters=found.clusters,
+        effective_clusters=found.effective_clusters, df=found.df, sampling_share=found.sampling_share,
+        items_for_margin=_items(found, found.margin) if found.margin > 0 else None,
+        mde_before=before.mde80, psi=before.psi, rho=before.rho,
+    )  # fmt: skip
+
+
+def settle(found: Comparison, ruling: Ruling, unchecked: list[Gate]) -> tuple[Settle, ...]:
+    """For the contrast that is open, cheapest first: a gate, a price, seeds, samples, questions."""
+    steps = [
+        Settle(what="gate", number=None, text=f"Check {gate.name}.", text_zh=f"检查“{gate.name_zh}”。")
+        for gate in unchecked
+    ]
+    codes = {reason.code for reason in ruling.reasons}
+    if "price_unresolved" in codes:
+        steps.append(Settle(
+            what="costs", number=None, text="A narrower gain or firmer prices would settle whether it pays.",
+            text_zh="需要更窄的增益区间或更确切的价格，才能判断是否划算。",
+        ))  # fmt: skip
+    if "unresolved" in codes:
+        steps += _measure(found)
+    return tuple(steps)
+
+
+def _measure(found: Comparison) -> list[Settle]:
+    steps = []
+    if found.se and found.seed_variance / found.seeds > found.se**2 / 2:
+        steps.append(Settle(
+            what="seeds", number=None, text="More training seeds: most of the uncertainty lies between them.",
+            text_zh="增加训练种子：大部分不确定性来自种子之间。",
+        ))  # fmt: skip
+    if (found.sampling_share or 0) > MUCH:
+        share = f"{found.sampling_share:.0%}"
+        steps.append(Settle(
+            what="samples", number=None, text=f"More samples a question: {share} of the variance is luck.",
+            text_zh=f"增加每题作答次数：方差的 {share} 来自作答的偶然。",
+        ))  # fmt: skip
+    needed = _items(found, found.gain - found.margin)
+    if needed is None:
+        text, zh = (
+            "The gain lies at the margin itself; no number of questions tells them apart.",
+            "增益恰在门槛上，再多题目也分不开。",
+        )
+    else:
+        text = f"About {needed:,} such questions, if the true gain is the one seen."
+        zh = f"若真实增益即为所见，约需同类题目 {needed:,} 道。"
+    return [*steps, Settle(what="items", number=needed, text=text, text_zh=zh)]
+
+
+def _items(found: Comparison, distance: float) -> int | None:
+    """Questions of this kind with which the mde would equal a distance: the error falls with the root of their number."""
+    return math.ceil(found.n * (found.mde / distance) ** 2) if abs(distance) > 1e-6 else None

@@ -1,0 +1,191 @@
+"""The roll: who sat which exam, with what result, at what cost, made from what. Facts of the page, no decisions."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from eval.evidence import Evidence
+from eval.extract import EXTRACTOR
+from eval.money import device_price, per_query
+from eval.sheet import OUTCOMES, Sheet, score
+from finetune.run import GitState, Hardware
+
+FROZEN = ConfigDict(frozen=True, extra="forbid")
+
+
+class TaskScore(BaseModel):
+    """A contender's mean score on one task; no interval where the task lies in one cluster."""
+
+    model_config = FROZEN
+    task: str
+    score: float
+    low: float | None
+    high: float | None
+
+
+class ContenderRow(BaseModel):
+    """One contender: its score with a clustered interval, what became of its answers, what they took."""
+
+    model_config = FROZEN
+    name: str
+    roles: tuple[str, ...]  # challenger, incumbent, alternative, base
+    model: str
+    method: str  # kind of tuning; "none", or "adapter" for one tuned elsewhere
+    knobs: dict[str, Any]
+    prompted: bool
+    seeds: tuple[int, ...]
+    samples: dict[str, int]  # by task
+    score: float
+    low: float | None
+    high: float | None
+    tasks: tuple[TaskScore, ...]
+    outcomes: dict[str, float]  # weighted shares, sum 1
+    seconds_per_query: float
+    tokens_in: float  # a query, as are the next two
+    tokens_thinking: float
+    tokens_out: float
+    cost_per_query: float
+    training_seconds: float  # device-seconds over all seeds
+    training_cost: float | None  # None: untuned
+    scoring_seconds: float
+    licence: str
+    released: str
+
+
+class TaskInfo(BaseModel):
+    """One task of the exam; counts are of the test part."""
+
+    model_config = FROZEN
+    name: str
+    version: str
+    protocol: str
+    metric: str
+    lang: str
+    n: int
+    clusters: int
+    weight: float  # shares, sum 1
+    guess_rate: float
+    card: str
+    split: str
+    edition: str
+    published: bool
+    items_digest: str
+
+
+class ContenderOrigin(BaseModel):
+    """What made a contender's scores."""
+
+    model_config = FROZEN
+    name: str
+    model: str
+    revision: str | None
+    family: str
+    think: str
+    weights_digest: str
+    adapters: dict[int, str]  # seed -> digest
+    chat_digest: str
+    frame_digest: str | None
+    decoding: dict[str, Any]
+    engine: str
+    dtype: str
+    batch_tokens: int
+    hardware: Hardware
+    versions: dict[str, str]
+    git: GitState
+    data: dict[str, str]  # card -> edition, of the tuning
+
+
+class Provenance(BaseModel):
+    """Where every number comes from."""
+
+    model_config = FROZEN
+    plan: str | None  # digest
+    plan_at: float | None  # seconds since the epoch
+    first_score_at: float
+    attempts: dict[str, int]
+    extractor: str
+    exam_seed: int
+    samples: int
+    contenders: tuple[ContenderOrigin, ...]
+
+
+def contender_rows(evidence: Evidence) -> tuple[ContenderRow, ...]:
+    return tuple(_contender(evidence, name) for name in evidence.recipe.contenders)
+
+
+def _contender(evidence: Evidence, name: str) -> ContenderRow:
+    chosen, sheet, costs = evidence.recipe.contenders[name], evidence.sheets[name], evidence.recipe.costs
+    training = sum(stage.device_seconds for stage in evidence.trained.get(name, {}).values())
+    seconds = evidence.mean(name, lambda row: row.seconds)
+    mean, low, high = _interval(sheet, evidence)
+    return ContenderRow(
+        name=name, roles=_roles(evidence, name), model=chosen.model.id,
+        method=chosen.method.kind if chosen.method else "adapter" if chosen.adapter else "none",
+        knobs=chosen.method.model_dump(mode="json") if chosen.method else {}, prompted=chosen.prompt is not None,
+        seeds=sheet.seeds, samples=sheet.samples, score=mean, low=low, high=high,
+        tasks=tuple(
+            TaskScore(task=task, score=m, low=lo, high=hi)
+            for task in sheet.samples for m, lo, hi in [_interval(sheet.part(task), evidence)]
+        ),
+        outcomes={outcome: evidence.share(name, outcome) for outcome in OUTCOMES}, seconds_per_query=seconds,
+        tokens_in=evidence.mean(name, lambda row: row.tokens_in),
+        tokens_thinking=evidence.mean(name, lambda row: row.tokens_thinking),
+        tokens_out=evidence.mean(name, lambda row: row.tokens_out), cost_per_query=per_query(seconds, costs),
+        training_seconds=training,
+        training_cost=device_price(training, costs) if chosen.method else chosen.adapter_cost,
+        scoring_seconds=sum(stage.device_seconds for stage in evidence.scored[name].values()),
+        licence=chosen.model.licence, released=chosen.model.released,
+    )  # fmt: skip
+
+
+def _roles(evidence: Evidence, name: str) -> tuple[str, ...]:
+    rule = evidence.recipe.rule
+    named = {"challenger": rule.challengers, "incumbent": (rule.incumbent,), "alternative": rule.alternatives}
+    return tuple(role for role, names in {**named, "base": (rule.base,)}.items() if name in names)
+
+
+def _interval(sheet: Sheet, evidence: Evidence) -> tuple[float, float | None, float | None]:
+    values = sheet.values(score)
+    try:
+        found = sheet.layout(evidence.weights).estimate(values, confidence=evidence.recipe.rule.confidence)
+    except ValueError:
+        return float(values.mean(axis=0) @ sheet.item_weight(evidence.weights)), None, None
+    return found.gain, max(0.0, found.low), min(1.0, found.high)
+
+
+def task_rows(evidence: Evidence) -> tuple[TaskInfo, ...]:
+    total = sum(task.weight for task in evidence.benchmark.tasks)
+    rows = []
+    for task in evidence.benchmark.tasks:
+        asked = [row for row in task.rows if task.part(row) == "test"]
+        rows.append(TaskInfo(
+            name=task.name, version=task.version, protocol=task.protocol, metric=task.metric, lang=task.lang,
+            n=len(asked), clusters=len({task.cluster(row) for row in asked}), weight=task.weight / total,
+            guess_rate=task.guess_rate, card=task.card.name, split=task.split, edition=task.edition,
+            published=task.card.published, items_digest=task.items_digest,
+        ))  # fmt: skip
+    return tuple(rows)
+
+
+def provenance(evidence: Evidence) -> Provenance:
+    plan, exam = evidence.plan, evidence.recipe.exam
+    return Provenance(
+        plan=plan.digest if plan else None, plan_at=plan.at if plan else None,
+        first_score_at=min(fact.first_score_at for fact in evidence.plans()), attempts=evidence.attempts,
+        extractor=EXTRACTOR, exam_seed=exam.seed, samples=exam.samples,
+        contenders=tuple(_origin(evidence, name) for name in evidence.recipe.contenders),
+    )  # fmt: skip
+
+
+def _origin(evidence: Evidence, name: str) -> ContenderOrigin:
+    model, stages = evidence.recipe.contenders[name].model, evidence.scored[name]
+    stage, facts = next(iter(stages.values())), evidence.facts(name)
+    made = [manifest.training for manifest in evidence.trained.get(name, {}).values() if manifest.training]
+    digests = {seed: each.scoring.adapter_digest for seed, each in stages.items() if each.scoring}
+    return ContenderOrigin(
+        name=name, model=model.id, revision=model.revision, family=model.family, think=model.think,
+        weights_digest=facts.weights_digest, adapters={seed: digest for seed, digest in digests.items() if digest},
+        chat_digest=facts.chat_digest, frame_digest=facts.frame_digest, decoding=facts.decoding,
+        engine=facts.engine, dtype=facts.dtype, batch_tokens=facts.batch_tokens, hardware=stage.hardware,
+        versions=stage.versions, git=stage.git, data=made[0].data if made else {},
+    )  # fmt: skip

@@ -1,0 +1,254 @@
+"""The verdict: gates, comparisons and costs weighed by the rule (decision.md 5.7 and 5.8). Writes nothing.
+
+`judge` reads a finished run; what it returns is verdict.json, and everything that the report shows.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from eval import gates, wording
+from eval.compare import Comparison
+from eval.contest import Contest
+from eval.evidence import Evidence
+from eval.gates import Gate
+from eval.money import Money
+from eval.outlook import Power, Settle, seen, settle
+from eval.plumbing import Plumbing, plumbing
+from eval.roll import ContenderRow, Provenance, TaskInfo, contender_rows, provenance, task_rows
+from eval.ruling import Ruling, headline, overall
+from eval.sheet import Sheet
+from finetune.mistakes import BadInput
+from finetune.recipe import Recipe
+from finetune.run import RunDir
+
+FROZEN = ConfigDict(frozen=True, extra="forbid")
+Outcome = Literal["worth_it", "not_worth_it", "inconclusive", "invalid", "exploratory", "plumbing"]
+
+
+class Contrast(BaseModel):
+    """One of delta, tau, gamma. For delta, `low` is the bound that Holm tests, `high` the plain interval's."""
+
+    model_config = FROZEN
+    challenger: str
+    incumbent: str
+    gain: float
+    low: float
+    high: float
+    n: int
+    clusters: int
+
+
+class Note(BaseModel):
+    """Which way the verdict leans, or what it does not cover; `headline` ones stand in the sentence."""
+
+    model_config = FROZEN
+    code: Literal["in_distribution", "public", "no_guard"]
+    headline: bool
+    text: str
+    text_zh: str
+
+
+class Verdict(BaseModel):
+    """verdict.json: everything the report shows."""
+
+    model_config = FROZEN
+    name: str
+    question: str
+    purpose: Literal["study", "smoke"]
+    note: str
+    outcome: Outcome
+    sentence: str
+    sentence_zh: str
+    challenger: str
+    incumbent: str
+    base: str
+    alternatives: tuple[str, ...]
+    margin: float
+    confidence: float
+    claim: Literal["artifact", "recipe"] | None = None
+    delta: Contrast | None = None
+    tau: Contrast | None = None
+    gamma: Contrast | None = None
+    rulings: tuple[Ruling, ...] = ()
+    comparisons: tuple[Comparison, ...] = ()
+    contenders: tuple[ContenderRow, ...]
+    tasks: tuple[TaskInfo, ...]
+    gates: tuple[Gate, ...]
+    money: Money | None = None
+    power: Power | None = None
+    settle: tuple[Settle, ...] = ()
+    notes: tuple[Note, ...] = ()
+    provenance: Provenance
+    plumbing: Plumbing | None = Field(None, description="Of a smoke recipe: pass or fail, never a verdict")
+
+
+def judge(recipe: Recipe, run: RunDir) -> Verdict:
+    """The verdict on a finished run. BadInput where a stage is not done or the exam cannot be judged."""
+    return weigh(Evidence.read(recipe, run))
+
+
+def weigh(evidence: Evidence) -> Verdict:
+    """Gates first: a contest is held only among contenders that answered the same questions."""
+    sheets = [evidence.sheets[name] for name in evidence.judged]
+    same = gates.same_questions(sheets, evidence.expected)
+    contest = _contest(evidence) if same.status == "passed" else None
+    checked = [same, *_gates(evidence, sheets), *_behaviour(evidence, contest), *_advice(evidence)]
+    if evidence.recipe.purpose == "smoke":
+        return _smoke(evidence, checked)
+    return _study(evidence, contest, checked)
+
+
+def _contest(evidence: Evidence) -> Contest | None:
+    """A smoke exam may be too small for any interval; it is never judged anyway."""
+    try:
+        return Contest.of(evidence)
+    except BadInput:
+        if evidence.recipe.purpose == "smoke":
+            return None
+        raise
+
+
+def _gates(evidence: Evidence, sheets: Sequence[Sheet]) -> list[Gate]:
+    templates = {name: evidence.facts(name).chat_digest for name in evidence.judged}
+    plan = evidence.plan
+    return [
+        gates.prompt_content(sheets, templates),
+        gates.adapter_applied(evidence.adapters()),
+        gates.plan(plan.digest if plan else None, plan.at if plan else None, evidence.digest, evidence.plans()),
+    ]
+
+
+def _behaviour(evidence: Evidence, contest: Contest | None) -> list[Gate]:
+    """What needs intervals: not checked where there are none."""
+    if contest is None:
+        why = ("needs the same questions and two clusters a task", "需要相同的题目，且每个任务至少两个题组")
+        return [gates.unchecked(name, why) for name in (gates.BELOW_CHANCE, gates.UNPARSED_NAME, gates.TRUNCATED_NAME)]
+    only_base = [name for name in evidence.judged if name not in evidence.deciding]
+    return [
+        gates.below_chance(evidence.chances(evidence.deciding)),
+        gates.unparsed(contest.blanks(evidence, ("unparsed",))),
+        gates.truncated(contest.blanks(evidence, ("truncated", "unclosed_thinking"))),
+        gates.below_chance(evidence.chances(only_base), gates.BASE_BELOW, required=False),
+    ]
+
+
+def _advice(evidence: Evidence) -> list[Gate]:
+    engines = {name: (evidence.facts(name).engine, evidence.facts(name).dtype) for name in evidence.deciding}
+    return [gates.engine_parity(engines), *gates.not_measured()]
+
+
+def _smoke(evidence: Evidence, checked: Sequence[Gate]) -> Verdict:
+    found = plumbing(evidence, checked)
+    words = wording.plumbing(found.passed, [(check.name, check.name_zh) for check in found.failed])
+    return _verdict(evidence, checked, "plumbing", words, plumbing=found)
+
+
+def _study(evidence: Evidence, contest: Contest | None, checked: Sequence[Gate]) -> Verdict:
+    failed = [gate for gate in checked if gate.required and gate.status == "failed"]
+    broken = [gate for gate in failed if gate.name != gates.PLAN[0]]
+    if contest is None or broken:
+        return _verdict(evidence, checked, "invalid", wording.invalid(broken), **_numbers(evidence, contest, None))
+    call = overall(contest.rulings)
+    lead = headline(contest.rulings, call)
+    found = contest.find("delta", lead.challenger)
+    numbers = _numbers(evidence, contest, lead)
+    if failed:
+        return _verdict(evidence, checked, "exploratory", wording.exploratory(failed[0], found, lead), **numbers)
+    open_gates = [gate for gate in checked if gate.required and gate.status == "not_checked"]
+    outcome: Outcome = "inconclusive" if open_gates else call
+    notes = _notes(evidence, outcome)
+    steps = settle(_limiting(contest, lead), lead, open_gates) if outcome == "inconclusive" else ()
+    spoken = [(note.text, note.text_zh) for note in notes if note.headline]
+    words = wording.join([_sentence(outcome, contest, lead, open_gates, steps, evidence), *spoken])
+    return _verdict(evidence, checked, outcome, words, settle=steps, notes=notes, **numbers)
+
+
+def _sentence(
+    outcome: Outcome,
+    contest: Contest,
+    lead: Ruling,
+    open_gates: Sequence[Gate],
+    steps: Sequence[Settle],
+    evidence: Evidence,
+) -> wording.Words:
+    found = contest.find("delta", lead.challenger)
+    if outcome == "worth_it":
+        return wording.worth_it(found, lead, evidence.recipe.rule.alternatives)
+    if outcome == "not_worth_it":
+        return wording.not_worth_it(found, lead, contest.rulings)
+    return wording.inconclusive(found, lead, open_gates, [(step.text, step.text_zh) for step in steps])
+
+
+def _limiting(contest: Contest, lead: Ruling) -> Comparison:
+    """The contrast that keeps the lead challenger from a call: the rival with the lowest bound."""
+    rival = min(lead.lows, key=lambda name: lead.lows[name])
+    return next(each for each in contest.comparisons if (each.challenger, each.incumbent) == (lead.challenger, rival))
+
+
+def _numbers(evidence: Evidence, contest: Contest | None, lead: Ruling | None) -> dict[str, Any]:
+    """What was measured, whatever is called; of an invalid comparison without a lead, the best bound's."""
+    if contest is None:
+        return {}
+    lead = lead or max(contest.rulings, key=lambda each: each.low)
+    delta, tau = contest.find("delta", lead.challenger), contest.find("tau", lead.challenger)
+    gamma, costs = contest.comparisons[-1], evidence.recipe.costs
+    return {
+        "challenger": lead.challenger,
+        "claim": "recipe" if delta.seeds >= 3 else "artifact",
+        "delta": _contrast(delta, lead.lows[delta.incumbent]),
+        "tau": _contrast(tau, tau.low),
+        "gamma": _contrast(gamma, gamma.low),
+        "rulings": contest.rulings,
+        "comparisons": contest.comparisons,
+        "money": Money(**costs.model_dump(exclude={"data", "people"}), bills=contest.bills),
+        "power": seen(delta, evidence.benchmark, evidence.recipe.rule.confidence),
+    }
+
+
+def _contrast(found: Comparison, low: float) -> Contrast:
+    facts = found.model_dump(include={"challenger", "incumbent", "gain", "high", "n", "clusters"})
+    return Contrast(low=low, **facts)
+
+
+def _notes(evidence: Evidence, outcome: Outcome) -> tuple[Note, ...]:
+    """Where the verdict leans (decision.md 5.6 and 5.8): said in the headline only where it could have turned it."""
+    found = [_note("no_guard", outcome == "worth_it", wording.NO_GUARD)]
+    shared = _shared_sources(evidence)
+    if shared:
+        words = (f"In distribution only: training and exam share {', '.join(shared)}.",
+                 f"仅限同分布：训练与考试同源（{'、'.join(shared)}）。")  # fmt: skip
+        found.append(_note("in_distribution", outcome == "worth_it", words))
+    if all(task.card.published for task in evidence.benchmark.tasks):
+        words = ("The newer base may have seen these items: all of them are public.", "题目均已公开，新底座可能见过。")
+        found.append(_note("public", outcome == "not_worth_it", words))
+    return tuple(found)
+
+
+def _note(code: Literal["in_distribution", "public", "no_guard"], headline: bool, words: wording.Words) -> Note:
+    return Note(code=code, headline=headline, text=words[0], text_zh=words[1])
+
+
+def _shared_sources(evidence: Evidence) -> list[str]:
+    """Names of exam cards that training uses too, or that come from the same repository."""
+    names, sources = set(), set()
+    for use in evidence.recipe.data:
+        names.add(use.card.name)
+        sources |= {use.card.source.repository} if use.card.source else set()
+    exam = {task.card.name: task.card for task in evidence.benchmark.tasks}
+    return [name for name, card in exam.items() if name in names or (card.source and card.source.repository in sources)]
+
+
+def _verdict(
+    evidence: Evidence, checked: Sequence[Gate], outcome: Outcome, words: wording.Words, **numbers: Any
+) -> Verdict:
+    recipe = evidence.recipe
+    facts = {"challenger": recipe.rule.challengers[0], **numbers}
+    return Verdict(
+        name=recipe.name, question=recipe.question, purpose=recipe.purpose, note=recipe.note, outcome=outcome,
+        sentence=words[0], sentence_zh=words[1], incumbent=recipe.rule.incumbent, base=recipe.rule.base,
+        alternatives=recipe.rule.alternatives, margin=recipe.rule.margin, confidence=recipe.rule.confidence,
+        contenders=contender_rows(evidence), tasks=task_rows(evidence), gates=tuple(checked),
+        provenance=provenance(evidence), **facts,
+    )  # fmt: skip

@@ -1,0 +1,85 @@
+"""What the verdict says in words, in English and Chinese; every number it speaks is one of the verdict's own."""
+
+from collections.abc import Sequence
+
+from eval.compare import Comparison
+from eval.gates import Gate
+from eval.ruling import Ruling, points
+
+Words = tuple[str, str]  # English, Chinese
+NO_GUARD: Words = ("No guard was declared.", "未声明护栏指标。")
+
+
+def join(parts: Sequence[Words]) -> Words:
+    """Sentences one after another; Chinese needs no space between them."""
+    return " ".join(part[0] for part in parts), "".join(part[1] for part in parts)
+
+
+def measured(found: Comparison, low: float) -> Words:
+    """Gain, interval, margin and size of one contrast; `low` is the bound that decides."""
+    span = f"{points(low)} to {points(found.high)}", f"{points(low)} 至 {points(found.high)}"
+    level, samples = f"{found.confidence:.0%}", max(own for own, _ in found.samples.values())
+    gain, margin, who, rival = points(found.gain), points(found.margin), found.challenger, found.incumbent
+    return (
+        f"{who} against {rival}: {gain} points ({level} interval {span[0]}, margin {margin}), {found.n} questions in "
+        f"{found.clusters} clusters, {_count(samples, 'sample')} each.",
+        f"{who} 对 {rival}：{gain} 个百分点（{level} 区间 {span[1]}，门槛 {margin}），{found.n} 道题、"
+        f"{found.clusters} 个题组，每题作答 {samples} 次。",
+    )
+
+
+def claim(found: Comparison) -> Words:
+    """One checkpoint supports a claim on itself; a recipe needs three seeds (decision.md 5.1)."""
+    if found.seeds >= 3:
+        return (f"A claim on the recipe ({found.seeds} training seeds).",
+                f"结论适用于该配方（{found.seeds} 个训练种子）。")  # fmt: skip
+    return (
+        f"A claim on this artifact, not on the recipe ({_count(found.seeds, 'training seed')}).",
+        f"结论只适用于这一产物，不适用于配方（{found.seeds} 个训练种子）。",
+    )
+
+
+def worth_it(found: Comparison, ruling: Ruling, alternatives: Sequence[str]) -> Words:
+    rivals = [found.incumbent, *alternatives]
+    head = (f"Worth it: {found.challenger} beats {' and '.join(rivals)}.",
+            f"值得微调：{found.challenger} 优于 {'、'.join(rivals)}。")  # fmt: skip
+    return join([head, measured(found, ruling.lows[found.incumbent]), claim(found)])
+
+
+def not_worth_it(found: Comparison, ruling: Ruling, rulings: Sequence[Ruling]) -> Words:
+    reason = ruling.reasons[0]
+    others = [each.challenger for each in rulings if each.challenger != ruling.challenger]
+    also = (f" Neither is {' nor '.join(others)}.", f"{'、'.join(others)} 也不值得。") if others else ("", "")
+    head = f"Not worth it: {reason.text}.{also[0]}", f"不值得微调：{reason.text_zh}。{also[1]}"
+    return join([head, measured(found, ruling.lows[found.incumbent]), claim(found)])
+
+
+def inconclusive(found: Comparison, ruling: Ruling, open_gates: Sequence[Gate], settle: Sequence[Words]) -> Words:
+    """Names what is open, what would settle it, and what to do meanwhile: the reversible thing."""
+    why = [(f"{g.name} was not checked: {g.reason}", f"{g.name_zh}未检查：{g.reason_zh}") for g in open_gates]
+    why = why or [(reason.text, reason.text_zh) for reason in ruling.reasons[:1]]
+    head = f"Inconclusive: {'; '.join(en for en, _ in why)}.", f"尚无定论：{'；'.join(zh for _, zh in why)}。"
+    until = f"Until then keep {found.incumbent}, untuned.", f"在此之前，沿用未微调的 {found.incumbent}。"
+    return join([head, measured(found, ruling.lows[found.incumbent]), *settle, until])
+
+
+def invalid(failed: Sequence[Gate]) -> Words:
+    head = "; ".join(f"{gate.name}: {gate.reason}" for gate in failed)
+    zh = "；".join(f"{gate.name_zh}：{gate.reason_zh}" for gate in failed)
+    return f"Invalid, no winner is named. {head}.", f"比较无效，不宣布胜者。{zh}。"
+
+
+def exploratory(plan: Gate, found: Comparison, ruling: Ruling) -> Words:
+    head = (f"Exploratory, not a verdict: {plan.reason}.", f"仅为探索，不作结论：{plan.reason_zh}。")
+    return join([head, measured(found, ruling.lows[found.incumbent])])
+
+
+def plumbing(passed: bool, failed: Sequence[Words]) -> Words:
+    if passed:
+        return "Plumbing only: every room works. Never a verdict.", "仅检查流程：各环节运行正常。不作结论。"
+    names = ", ".join(en for en, _ in failed), "、".join(zh for _, zh in failed)
+    return f"Plumbing only: failed at {names[0]}. Never a verdict.", f"仅检查流程：未通过 {names[1]}。不作结论。"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")
