@@ -101,6 +101,32 @@ def test_start_is_drawn_by_the_seed_and_the_random_state_kept(tiny):
     assert sum(not torch.equal(one[name], other[name]) for name in one) == len(one) // 2
 
 
+@torch.no_grad()
+def test_each_knob_reaches_the_model(tiny, tuned):
+    base, ids = fresh(tiny("llama")), rows()
+    layer, hidden = "model.layers.0.mlp.up_proj", torch.randn(5, 64, generator=torch.Generator().manual_seed(0))
+
+    def added(**knobs):
+        model = tuned("llama", LoRA(rank=4, **knobs))
+        return model.get_submodule(f"base_model.model.{layer}")(hidden) - base.get_submodule(layer)(hidden)
+
+    assert gap(added(alpha=16), 2 * added(alpha=8)) <= 1e-6
+    assert {
+        tuple(p.shape)[0] for n, p in adapter_parameters(tuned("llama", LoRA(rank=3))).items() if "lora_A" in n
+    } == {3}
+    for dropout in (0.0, 0.5):
+        model = tuned("llama", LoRA(rank=4, dropout=dropout))
+        still = model(input_ids=ids).logits
+        torch.manual_seed(0)
+        assert (gap(model.train()(input_ids=ids).logits, still) > 1e-3) == (dropout > 0)
+
+
+def test_attaching_leaves_the_mode_alone(tiny):
+    for training in (True, False):
+        model = LoRA(rank=4).attach(fresh(tiny("qwen2")).train(training), tokenizer=None, seed=0)
+        assert all(part.training == training for part in model.modules())
+
+
 def gradients(model, mode):
     if mode is not None:
         # The name was changed in transformers 5.2x; the older one warns where the newer one is.
@@ -183,7 +209,7 @@ def test_saved_and_loaded_is_bit_equal_here_and_in_plain_peft(tuned, tiny, arch,
     state = torch.get_rng_state()
     ours = load(fresh(tiny(arch)), folder)
     assert torch.equal(torch.get_rng_state(), state)
-    assert not ours.training
+    assert not any(part.training for part in ours.modules())
     assert not any(p.requires_grad for p in ours.parameters())
     theirs = PeftModel.from_pretrained(fresh(tiny(arch)), folder).eval()
     with torch.no_grad():
@@ -192,7 +218,7 @@ def test_saved_and_loaded_is_bit_equal_here_and_in_plain_peft(tuned, tiny, arch,
         assert gap(ours(input_ids=ids).logits, want) == 0
         assert gap(theirs(input_ids=ids).logits, want) == 0
     again = load(fresh(tiny(arch)), folder, trainable=True)
-    assert again.training
+    assert all(part.training for part in again.modules())
     assert [n for n, p in again.named_parameters() if p.requires_grad] == list(adapter_parameters(model))
 
 

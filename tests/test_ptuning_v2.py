@@ -253,9 +253,11 @@ def test_starts_are_fixed_by_text_and_seed(tiny):
 
 def test_attaching_leaves_the_random_state_and_mode_alone(tiny):
     folder = tiny("qwen2")
-    model, state = fresh(folder).train(), torch.get_rng_state()
-    PTuningV2(init="random").attach(model, tokenizer=tokenizer_of(folder), seed=0)
-    assert model.training
+    state = torch.get_rng_state()
+    for training, init in ((True, "text"), (False, "random")):
+        model = fresh(folder).train(training)
+        PTuningV2(init=init).attach(model, tokenizer=tokenizer_of(folder), seed=0)
+        assert all(part.training == training for part in model.modules())
     assert torch.equal(torch.get_rng_state(), state)
 
 

@@ -61,7 +61,7 @@ class LoRA(BaseModel):
             target_modules=list(self._named()) or sorted(body),
         )
         with _peft_at_work(seed):
-            return get_peft_model(model, config)
+            return get_peft_model(model, config).train(model.training)
 
     def save(self, model: Any, folder: Path, *, base: str) -> None:
         """Write PEFT's two files into `folder`; the same adapter gives the same bytes."""
