@@ -25,15 +25,18 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
-from finetune.columns import EXAMS, Columns, Form, Shape, Texts, plain
-from finetune.edition import UNPINNED, Files, Split, differences, locate, name_of, read_sums
+from finetune.columns import EXAMS, Columns, Form, Shape, Texts, language_of, plain
+from finetune.edition import UNPINNED, Files, Split, differences, locate, name_of, read_sums, text_digest
 from finetune.files import cache_folder, digest_of, write_whole
 from finetune.likeness import groups, normalise
 from finetune.mistakes import explain
-from finetune.question import Message, Row, ask
+from finetune.question import LETTERS, Message, Row, ask
 from finetune.records import BadCard, Format, Reading, read_records
 
-__all__ = ["BadCard", "DataCard", "Files", "Message", "Row", "ask"]
+__all__ = [  # this file is the door of the rooms below it
+    "LETTERS", "BadCard", "DataCard", "Files", "Format", "Message", "Reading", "Row", "ask", "language_of", "plain",
+    "read_records", "text_digest",
+]  # fmt: skip
 FROZEN = ConfigDict(frozen=True, extra="forbid")
 ROWS_CODE = 1  # raised when a change of the code changes what rows a card gives
 PROSE = {"title", "source", "licence", "published", "editions", "defects"}  # these do not change the rows

@@ -119,9 +119,7 @@ class Form:
         said = found.text("lang")
         if said and said not in ("zh", "en"):
             raise BadCard(f"{found.place}: language {said!r} is not known; write zh or en")
-        if said or len(self.languages) == 1:
-            return said or self.languages[0]
-        return "zh" if HAN.search(words) else "en"
+        return said or (self.languages[0] if len(self.languages) == 1 else language_of(words))
 
 
 @dataclass(frozen=True)
@@ -210,6 +208,11 @@ def _letters(answer: str, options: tuple[str, ...], form: str, place: str) -> st
     if not letters or len(set(letters)) < len(letters) or not set(letters) <= set(LETTERS[: len(options)]):
         raise BadCard(f"{place}: answer {answer!r} is not among A to {LETTERS[len(options) - 1]}; correct it")
     return letters
+
+
+def language_of(text: str) -> Literal["zh", "en"]:
+    """zh where a Han character occurs, else en."""
+    return "zh" if HAN.search(text) else "en"
 
 
 def plain(value: Any) -> str:

@@ -31,7 +31,7 @@ class Split(BaseModel):
     def _inside(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
         for pattern in patterns:
             steps = PurePosixPath(pattern).parts
-            if PurePosixPath(pattern).is_absolute() or any(".." in step or "**" in step for step in steps):
+            if PurePosixPath(pattern).is_absolute() or any(step == ".." or "**" in step for step in steps):
                 raise ValueError(f"{pattern}: name files below `folder`, without a leading /, .. or **")
         return patterns
 
