@@ -228,7 +228,7 @@ def test_loads_a_lora_tuned_by_peft_with_knobs_of_its_own(tiny, tmp_path):
 
     torch.manual_seed(0)
     config = LoraConfig(
-        task_type="CAUSAL_LM", r=3, use_dora=True, use_rslora=True, target_modules=["v_proj", "down_proj"],
+        task_type="CAUSAL_LM", r=3, use_dora=True, use_rslora=True, target_modules=r".*\.(v|down)_proj",
         rank_pattern={"down_proj": 5}, init_lora_weights="gaussian",
     )  # fmt: skip
     theirs, ids = get_peft_model(fresh(tiny("qwen3")), config).eval(), rows()
@@ -236,6 +236,9 @@ def test_loads_a_lora_tuned_by_peft_with_knobs_of_its_own(tiny, tmp_path):
         for tensor in adapter_parameters(theirs).values():
             tensor += 0.1 * torch.randn(tensor.shape)
         theirs.save_pretrained(tmp_path)
+        ours = load(fresh(tiny("qwen3")), tmp_path)
+        assert gap(ours(input_ids=ids).logits, theirs(input_ids=ids).logits) == 0
+        LoRA().save(ours, tmp_path, base="b")
         assert gap(load(fresh(tiny("qwen3")), tmp_path)(input_ids=ids).logits, theirs(input_ids=ids).logits) == 0
 
 

@@ -70,7 +70,8 @@ class LoRA(BaseModel):
 
         config = copy.deepcopy(model.peft_config["default"])
         config.base_model_name_or_path, config.inference_mode = base, True
-        config.target_modules = sorted(config.target_modules)  # a set there: its order changes with every process
+        if isinstance(config.target_modules, set):  # whose order changes with every process
+            config.target_modules = sorted(config.target_modules)
         config.save_pretrained(str(folder))
         tensors = get_peft_model_state_dict(model, save_embedding_layers=False)  # the base's own are never changed
         whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
@@ -115,13 +116,14 @@ def _peft_at_work(seed: int) -> Iterator[None]:
     """Global random state seeded and put back after: PEFT draws from it, on loading too. Two warnings are silenced.
 
     One is of a name in transformers that PEFT uses and no caller can change; of the other `load` makes a refusal.
+    PEFT draws on the CPU and moves, so the CPU's state is all there is to it, and a start is the same on every device.
     """
     import torch
 
-    with warnings.catch_warnings(), torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
         warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning)
         warnings.filterwarnings("ignore", message="Found missing adapter keys")
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         yield
 
 

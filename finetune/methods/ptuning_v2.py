@@ -33,7 +33,7 @@ class PTuningV2(BaseModel):
         32, ge=1, description="Prefix length: under 20 for plain classes, about 100 for hard extraction"
     )
     init: Literal["text", "random"] = Field(
-        "text", description="Start from the keys and values of a real text; random starts far worse and forgets more"
+        "text", description="Start from the keys and values of a real text; a random start ends lower and forgets more"
     )
     init_text: str = Field(
         INIT_TEXT, min_length=1, description="The text of init: text, repeated or cut to virtual_tokens tokens"
