@@ -25,7 +25,7 @@ def mismatch(a: Sheet, b: Sheet) -> str | None:
         only = [key for key in one.answers if key not in other.answers]
         if only:
             shown = ", ".join("/".join(key) for key in only[:3])
-            return f"{len(only)} questions were answered by {one.name} and not by {other.name}: {shown}"
+            return f"{one.name} answered questions that {other.name} did not ({len(only)}): {shown}"
     theirs = b.questions
     for key, row in a.questions.items():
         for field in ("protocol", "hash", "cluster"):

@@ -1,4 +1,4 @@
-"""The contest: every contrast that a recipe's rule asks for, in points and in money, and a ruling on each challenger."""
+"""The contest: every contrast that a recipe asks for, in points and in money, and a ruling on each challenger."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -67,14 +67,14 @@ def same_questions(sheets: Sequence[Sheet], expected: Mapping[Key, str]) -> Gate
 def _unlike(sheet: Sheet, expected: Mapping[Key, str]) -> Words | None:
     lacking, extra = expected.keys() - sheet.answers.keys(), sheet.answers.keys() - expected.keys()
     if lacking:
-        return (f"{sheet.name} lacks {len(lacking)} questions of the exam: {_shown(lacking)}",
+        return (f"{sheet.name} lacks questions of the exam ({len(lacking)}): {_shown(lacking)}",
                 f"{sheet.name} 缺少 {len(lacking)} 道题：{_shown(lacking)}")  # fmt: skip
     if extra:
-        return (f"{sheet.name} answered {len(extra)} questions that the exam has not: {_shown(extra)}",
+        return (f"{sheet.name} answered questions that the exam has not ({len(extra)}): {_shown(extra)}",
                 f"{sheet.name} 多出 {len(extra)} 道题：{_shown(extra)}")  # fmt: skip
     other = {key for key, row in sheet.questions.items() if row.hash != expected[key]}
     if other:
-        return (f"{sheet.name} answered another text under {len(other)} ids: {_shown(other)}",
+        return (f"{sheet.name} answered another text under the same id ({len(other)}): {_shown(other)}",
                 f"{sheet.name} 有 {len(other)} 个编号下是另一道题：{_shown(other)}")  # fmt: skip
     return None
 

@@ -6,6 +6,7 @@ v: worth of one more right answer, l: harm of one more wrong one, dc: extra cost
 R: tunings to come, all in the recipe's currency. Net benefit over a horizon is Stinnett & Mullahy 1998.
 """
 
+import math
 from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict
@@ -129,5 +130,6 @@ def bill(challenger: str, rival: str, effort: Effort, serving: Serving, gain: Ga
 
 
 def _queries(horizon: float, worth: float) -> float | None:
-    """Never, where a query is worth nothing or less."""
-    return horizon / worth if worth > 0 else None
+    """Never, where a query is worth nothing or less, or too little to be counted."""
+    needed = horizon / worth if worth > 0 else math.inf
+    return needed if math.isfinite(needed) else None

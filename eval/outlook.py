@@ -100,5 +100,5 @@ def _measure(found: Comparison) -> list[Settle]:
 
 
 def _items(found: Comparison, distance: float) -> int | None:
-    """Questions of this kind with which the mde would equal a distance: the error falls with the root of their number."""
+    """Questions of this kind with which the mde would equal a distance: errors fall with the root of their number."""
     return math.ceil(found.n * (found.mde / distance) ** 2) if abs(distance) > 1e-6 else None

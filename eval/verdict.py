@@ -125,13 +125,15 @@ def _behaviour(evidence: Evidence, contest: Contest | None) -> list[Gate]:
     if contest is None:
         why = ("needs the same questions and two clusters a task", "需要相同的题目，且每个任务至少两个题组")
         return [gates.unchecked(name, why) for name in (gates.BELOW_CHANCE, gates.UNPARSED_NAME, gates.TRUNCATED_NAME)]
-    only_base = [name for name in evidence.judged if name not in evidence.deciding]
-    return [
+    found = [
         gates.below_chance(evidence.chances(evidence.deciding)),
         gates.unparsed(contest.blanks(evidence, ("unparsed",))),
         gates.truncated(contest.blanks(evidence, ("truncated", "unclosed_thinking"))),
-        gates.below_chance(evidence.chances(only_base), gates.BASE_BELOW, required=False),
     ]
+    if evidence.recipe.rule.base not in evidence.deciding:
+        base = evidence.chances([evidence.recipe.rule.base])
+        found.append(gates.below_chance(base, gates.BASE_BELOW, required=False))
+    return found
 
 
 def _advice(evidence: Evidence) -> list[Gate]:
