@@ -12,6 +12,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from finetune.mistakes import BadInput
+
 Outcome = Literal["correct", "wrong", "unparsed", "truncated", "unclosed_thinking", "refused", "missing"]
 
 
@@ -89,7 +91,7 @@ def _rows(path: Path) -> Iterator[ItemScore]:
             try:
                 yield ItemScore.model_validate_json(line)
             except ValueError as fault:
-                raise ValueError(f"{path}:{number}: not an item score ({_short(fault)}); move the file away") from None
+                raise BadInput(f"{path}:{number}: not an item score ({_short(fault)}); move the file away") from None
 
 
 def _short(fault: Exception) -> str:

@@ -28,6 +28,7 @@ from typing import Any, Literal
 from tokenizers import Tokenizer
 
 from finetune.files import digest_of, file_digest
+from finetune.mistakes import BadInput
 
 Think = Literal["keep", "drop", "empty"]
 Message = Mapping[str, str]  # role (system, user, assistant) and content
@@ -142,13 +143,13 @@ class Chat:
     def open(cls, folder: Path, family: str, think: Think) -> Chat:
         """Read `<folder>/tokenizer.json` (family plain: the eos from generation_config.json or config.json too).
 
-        ValueError: unknown family or policy, a tokenizer that is not of this family, or one that loses text.
+        BadInput: unknown family or policy, a tokenizer that is not of this family, or one that loses text.
         """
         if family not in FAMILIES:
-            raise ValueError(f"family: {family} is unknown; known are {', '.join(FAMILIES)}")
+            raise BadInput(f"family: {family} is unknown; known are {', '.join(FAMILIES)}")
         form, path = FAMILIES[family], Path(folder) / "tokenizer.json"
         if think not in form.prefill:
-            raise ValueError(f"think: {think} is no policy of family {family}; it has {', '.join(form.prefill)}")
+            raise BadInput(f"think: {think} is no policy of family {family}; it has {', '.join(form.prefill)}")
         tokenizer, words = _read(path)
         markers = {text: _marker(tokenizer, text, known, family, path) for text, known in form.markers.items()}
         stops = [markers[text] for text in form.stops] or _declared_stops(Path(folder), tokenizer)
@@ -165,7 +166,7 @@ class Chat:
         """Ids up to where the model starts to write, the think prefill included."""
         _check(messages)
         if messages[-1]["role"] == "assistant":
-            raise ValueError("the prompt ends with an assistant's turn, so nothing is asked; end it with a user's")
+            raise BadInput("the prompt ends with an assistant's turn, so nothing is asked; end it with a user's")
         form = FAMILIES[self.family]
         start = self._layout(form.before["assistant"] + form.prefill[self.think])
         return self._render(self._turns(messages) + start).ids
@@ -173,11 +174,11 @@ class Chat:
     def example(self, messages: Sequence[Message]) -> Rendered:
         """A training row, ended by an assistant's turn; its ids before that turn's targets are `prompt(messages[:-1])`.
 
-        ValueError says why a row cannot be trained (no thought under keep, an empty answer, stray think tags).
+        BadInput says why a row cannot be trained (no thought under keep, an empty answer, stray think tags).
         """
         _check(messages)
         if messages[-1]["role"] != "assistant":
-            raise ValueError(f"the row ends with a {messages[-1]['role']}'s turn; end it with the assistant's answer")
+            raise BadInput(f"the row ends with a {messages[-1]['role']}'s turn; end it with the assistant's answer")
         return self._render(self._turns(messages))
 
     def encode(self, text: str) -> list[int]:
@@ -243,11 +244,11 @@ class Chat:
         thought, answer = _thought(content, place) if OPEN in self.markers else ("", content)
         trained = last or self.think == "drop"
         if trained and not answer.strip():
-            raise ValueError(f"message {place} (assistant): the answer is empty; fill it in or leave the row out")
+            raise BadInput(f"message {place} (assistant): the answer is empty; fill it in or leave the row out")
         parts = self._layout(FAMILIES[self.family].prefill[self.think]) if last else []
         if last and self.think == "keep":
             if not thought.strip():
-                raise ValueError(
+                raise BadInput(
                     f"message {place} (assistant): no thought, and think: keep would train the model to skip it; "
                     f"give {OPEN}...{CLOSE} before the answer, or choose drop or empty"
                 )
@@ -295,9 +296,9 @@ def _thought(content: str, place: int) -> tuple[str, str]:
     text = content.lstrip()
     thought, answer, closed = _unthink(text, inside=False)
     if not closed:
-        raise ValueError(f"message {place} (assistant): {OPEN} without {CLOSE}; close the thought or leave the row out")
+        raise BadInput(f"message {place} (assistant): {OPEN} without {CLOSE}; close the thought or leave the row out")
     if OPEN in text[1:] or text.count(CLOSE) > 1:
-        raise ValueError(
+        raise BadInput(
             f"message {place} (assistant): a stray {OPEN} or {CLOSE}; one closed thought may stand before the answer"
         )
     return (thought.strip("\n"), answer.lstrip("\n")) if CLOSE in text else ("", content)
@@ -306,17 +307,17 @@ def _thought(content: str, place: int) -> tuple[str, str]:
 def _check(messages: Sequence[Message]) -> None:
     """Roles and contents that every family can write."""
     if not messages:
-        raise ValueError("the conversation has no messages; give at least a user's")
+        raise BadInput("the conversation has no messages; give at least a user's")
     for place, message in enumerate(messages):
         role, content = message.get("role"), message.get("content")
         if role not in ("system", "user", "assistant"):
-            raise ValueError(f"message {place}: role is {role!r}; it must be system, user or assistant")
+            raise BadInput(f"message {place}: role is {role!r}; it must be system, user or assistant")
         if role == "system" and place:
-            raise ValueError(f"message {place}: a system message after others; put it first")
+            raise BadInput(f"message {place}: a system message after others; put it first")
         if not isinstance(content, str):
-            raise ValueError(f"message {place} ({role}): content is {type(content).__name__}; it must be text")
+            raise BadInput(f"message {place} ({role}): content is {type(content).__name__}; it must be text")
         if re.search("[\ud800-\udfff]", content):
-            raise ValueError(f"message {place} ({role}): content holds half a surrogate pair; repair its encoding")
+            raise BadInput(f"message {place} ({role}): content holds half a surrogate pair; repair its encoding")
 
 
 def _read(path: Path) -> tuple[Tokenizer, Tokenizer]:
@@ -327,9 +328,9 @@ def _read(path: Path) -> tuple[Tokenizer, Tokenizer]:
         bare = whole | {"added_tokens": [], "post_processor": None}
         return Tokenizer.from_str(json.dumps(whole)), Tokenizer.from_str(json.dumps(bare))
     except FileNotFoundError:
-        raise ValueError(f"{path}: no such file; a checkpoint needs its tokenizer.json") from None
+        raise BadInput(f"{path}: no such file; a checkpoint needs its tokenizer.json") from None
     except Exception as fault:  # the library raises bare Exceptions
-        raise ValueError(f"{path}: not a tokenizer.json ({fault}); fetch it again from its source") from None
+        raise BadInput(f"{path}: not a tokenizer.json ({fault}); fetch it again from its source") from None
 
 
 def _marker(tokenizer: Tokenizer, text: str, known: int, family: str, path: Path) -> int:
@@ -339,7 +340,7 @@ def _marker(tokenizer: Tokenizer, text: str, known: int, family: str, path: Path
     if len(found) == 1 and (found == [known] or not published):
         return found[0]
     expected = f"expected {known}" if published else "expected one"
-    raise ValueError(
+    raise BadInput(
         f"{path}: marker {text} is {len(found)} token{'s' * (len(found) != 1)} {found}, {expected}: "
         f"not a tokenizer of family {family}; name the family that the checkpoint belongs to"
     )
@@ -353,10 +354,10 @@ def _declared_stops(folder: Path, tokenizer: Tokenizer) -> list[int]:
         stops = [found] if isinstance(found, int) else list(found or [])
         for stop in stops:
             if tokenizer.id_to_token(stop) is None:
-                raise ValueError(f"{path}: eos_token_id {stop} is no token of {folder / 'tokenizer.json'}; correct it")
+                raise BadInput(f"{path}: eos_token_id {stop} is no token of {folder / 'tokenizer.json'}; correct it")
         if stops:
             return stops
-    raise ValueError(f"{folder}: no eos_token_id in generation_config.json or config.json; family plain stops by it")
+    raise BadInput(f"{folder}: no eos_token_id in generation_config.json or config.json; family plain stops by it")
 
 
 def _refuse_faults(tokenizer: Tokenizer, words: Tokenizer, control: set[int], path: Path) -> None:
@@ -364,8 +365,8 @@ def _refuse_faults(tokenizer: Tokenizer, words: Tokenizer, control: set[int], pa
     ids = words.encode(LOSSLESS, add_special_tokens=False).ids
     back = tokenizer.decode(ids, skip_special_tokens=False)
     if back != LOSSLESS:
-        raise ValueError(f"{path}: {LOSSLESS!r} comes back as {back!r}; the tokenizer loses text, fetch it again")
+        raise BadInput(f"{path}: {LOSSLESS!r} comes back as {back!r}; the tokenizer loses text, fetch it again")
     for token in sorted(control):
         text = tokenizer.id_to_token(token)
         if control & set(words.encode(text, add_special_tokens=False).ids):
-            raise ValueError(f"{path}: written text {text!r} becomes a control token; rebuild it with markers added")
+            raise BadInput(f"{path}: written text {text!r} becomes a control token; rebuild it with markers added")

@@ -14,6 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from finetune.files import cache_folder, digest_of, file_digest
+from finetune.mistakes import BadInput
 
 FROZEN = ConfigDict(frozen=True, extra="forbid")
 WEIGHED = ("*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json", "tokenizer.json")
@@ -57,7 +58,7 @@ class ModelSpec(BaseModel):
         return self.id.removeprefix("embedded:") if self.id.startswith("embedded:") else ""
 
     def folder(self) -> Path:
-        """The folder with the files. ValueError says which is missing and how to get it."""
+        """The folder with the files. BadInput says which is missing and how to get it."""
         if self.embedded:
             remedy = f"build it: python -m finetune.embedded {self.embedded}"
             return self._present(embedded_folder(self.embedded), remedy)
@@ -77,14 +78,14 @@ class ModelSpec(BaseModel):
     def _present(self, folder: Path, remedy: str) -> Path:
         for name in ("config.json", "tokenizer.json"):
             if not (folder / name).is_file():
-                raise ValueError(f"model {self.id}: {folder} has no {name}; {remedy}")
+                raise BadInput(f"model {self.id}: {folder} has no {name}; {remedy}")
         if not list(folder.glob("*.safetensors")):
-            raise ValueError(f"model {self.id}: {folder} has no .safetensors file (no pickles); {remedy}")
+            raise BadInput(f"model {self.id}: {folder} has no .safetensors file (no pickles); {remedy}")
         return folder
 
     def _revision(self) -> str:
         if not self.revision or not re.fullmatch(r"[0-9a-f]{40}", self.revision):
-            raise ValueError(
+            raise BadInput(
                 f"model {self.id}: revision is {self.revision or 'not given'}; a hub id needs a commit of 40 digits, "
                 f"or map the id to a folder with TUNEWORTH_MODELS"
             )
@@ -97,7 +98,7 @@ class ModelSpec(BaseModel):
         try:
             return Path(snapshot_download(self.id, revision=self._revision(), allow_patterns=patterns))
         except (OSError, RuntimeError) as fault:
-            raise ValueError(
+            raise BadInput(
                 f"model {self.id}@{self.revision}: not in the local cache nor to be fetched ({type(fault).__name__}); "
                 f"set HF_ENDPOINT to a mirror, or map the id to a folder with TUNEWORTH_MODELS"
             ) from fault

@@ -14,6 +14,7 @@ from pydantic import Field
 from finetune.methods import lora, ptuning_v2
 from finetune.methods.lora import LoRA
 from finetune.methods.ptuning_v2 import PTuningV2
+from finetune.mistakes import BadInput
 
 __all__ = ["METHODS", "AnyMethod", "LoRA", "PTuningV2", "adapter_parameters", "load", "restore"]
 
@@ -25,17 +26,17 @@ LOADERS = {"LORA": lora.load, "PREFIX_TUNING": ptuning_v2.load}  # by PEFT's own
 def load(model: Any, folder: Path, *, trainable: bool = False) -> Any:
     """Put the adapter of a PEFT folder on `model` (transformers, causal LM); ready to score, or to train on.
 
-    ValueError when the folder is no PEFT folder, or its adapter is of another kind or does not fit the model.
+    BadInput when the folder is no PEFT folder, or its adapter is of another kind or does not fit the model.
     """
     for name in ("adapter_config.json", "adapter_model.safetensors"):
         if not (folder / name).is_file():
-            raise ValueError(f"{folder}: no {name}; a PEFT folder with safetensors is needed")
+            raise BadInput(f"{folder}: no {name}; a PEFT folder with safetensors is needed")
     try:
         found = json.loads((folder / "adapter_config.json").read_text("utf-8"))["peft_type"]
     except (ValueError, KeyError, TypeError) as fault:
-        raise ValueError(f"{folder}/adapter_config.json: no peft_type to be read ({fault!r})") from None
+        raise BadInput(f"{folder}/adapter_config.json: no peft_type to be read ({fault!r})") from None
     if found not in LOADERS:
-        raise ValueError(f"{folder}/adapter_config.json: peft_type {found} is not among {', '.join(LOADERS)}")
+        raise BadInput(f"{folder}/adapter_config.json: peft_type {found} is not among {', '.join(LOADERS)}")
     return LOADERS[found](model, folder, trainable=trainable)
 
 
@@ -48,16 +49,16 @@ def adapter_parameters(model: Any) -> dict[str, Any]:
 def restore(model: Any, tensors: Mapping[str, Any]) -> None:
     """Copy tensors saved from `adapter_parameters` back, in place (an optimizer keeps its hold on them).
 
-    ValueError, with nothing copied, when a name is missing, unknown or of another shape.
+    BadInput, with nothing copied, when a name is missing, unknown or of another shape.
     """
     import torch
 
     own = adapter_parameters(model)
     for name in sorted(own.keys() ^ tensors.keys()):
-        raise ValueError(f"adapter tensor {name}: {'not saved' if name in own else 'not in this model'}")
+        raise BadInput(f"adapter tensor {name}: {'not saved' if name in own else 'not in this model'}")
     for name, parameter in own.items():
         if parameter.shape != tensors[name].shape:
-            raise ValueError(f"adapter tensor {name}: saved as {list(tensors[name].shape)}, is {list(parameter.shape)}")
+            raise BadInput(f"adapter tensor {name}: saved as {list(tensors[name].shape)}, is {list(parameter.shape)}")
     with torch.no_grad():
         for name, parameter in own.items():
             parameter.copy_(tensors[name])

@@ -15,6 +15,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from finetune.mistakes import BadInput
+
 MARKS = (".lora_", ".modules_to_save.")  # in the name of a parameter: it is the adapter's
 LINEARS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 NAMED_ALIKE = ("llama", "mistral", "qwen2", "qwen3")  # architectures whose layers hold exactly LINEARS
@@ -37,14 +39,14 @@ class LoRA(BaseModel):
     )
 
     def check(self, config: Any) -> None:
-        """ValueError when a target is surely no linear layer of this architecture (transformers configuration)."""
+        """BadInput when a target is surely no linear layer of this architecture (transformers configuration)."""
         if config.model_type in NAMED_ALIKE:
             _refuse_unmatched([target.rpartition(".")[2] for target in self._named()], [*LINEARS, "lm_head"])
 
     def attach(self, model: Any, *, tokenizer: Any, seed: int) -> Any:
         """A PeftModel around `model`: adapter trainable in fp32, all else frozen, drawn by `seed`.
 
-        ValueError when a target matches no linear layer, or the model already carries an adapter.
+        BadInput when a target matches no linear layer, or the model already carries an adapter.
         """
         import torch
         from peft import LoraConfig, get_peft_model
@@ -82,7 +84,7 @@ class LoRA(BaseModel):
 
 
 def load(model: Any, folder: Path, *, trainable: bool = False) -> Any:
-    """A PeftModel with the LoRA of `folder`, in fp32. ValueError names the tensor that does not fit."""
+    """A PeftModel with the LoRA of `folder`, in fp32. BadInput names the tensor that does not fit."""
     from peft import PeftModel, get_peft_model_state_dict
     from safetensors import safe_open
 
@@ -92,13 +94,13 @@ def load(model: Any, folder: Path, *, trainable: bool = False) -> Any:
             loaded = PeftModel.from_pretrained(model, str(folder), is_trainable=trainable)
         except RuntimeError as fault:
             misfit = next((line.strip() for line in str(fault).splitlines() if "size mismatch" in line), str(fault))
-            raise ValueError(f"{folder}: the adapter does not fit this model: {misfit}") from None
+            raise BadInput(f"{folder}: the adapter does not fit this model: {misfit}") from None
     with safe_open(folder / "adapter_model.safetensors", framework="pt") as tensors:
         saved = set(tensors.keys())
     wanted = set(get_peft_model_state_dict(loaded, save_embedding_layers=False))
     for name in sorted(saved ^ wanted):
         what = "is not in the adapter's file" if name in wanted else "has no place in this model"
-        raise ValueError(f"{folder}: the adapter does not fit this model: {name} {what}")
+        raise BadInput(f"{folder}: the adapter does not fit this model: {name} {what}")
     return loaded.train(trainable)
 
 
@@ -108,7 +110,7 @@ def _refuse_unmatched(targets: Iterable[str], layers: list[str]) -> None:
     for target in targets:
         if not any(f".{name}".endswith(f".{target}") for name in layers):
             near = ", ".join(difflib.get_close_matches(target, leaves, n=3, cutoff=0))
-            raise ValueError(f"targets: {target} matches no linear layer; the nearest are {near}")
+            raise BadInput(f"targets: {target} matches no linear layer; the nearest are {near}")
 
 
 @contextmanager
@@ -128,7 +130,7 @@ def _peft_at_work(seed: int) -> Iterator[None]:
 
 
 def refuse_second(model: Any) -> None:
-    """ValueError when a model already carries an adapter: two would add up unseen."""
+    """BadInput when a model already carries an adapter: two would add up unseen."""
     for name, _ in model.named_parameters():
         if ".lora_" in name or ".prefix_" in name or "prompt_encoder." in name:
-            raise ValueError(f"the model already carries an adapter ({name}); load the base anew")
+            raise BadInput(f"the model already carries an adapter ({name}); load the base anew")

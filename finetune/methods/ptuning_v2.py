@@ -13,6 +13,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from finetune.methods.lora import refuse_second
+from finetune.mistakes import BadInput
 
 MARKS = (".prefix_key", ".prefix_value")  # in the name of a parameter: it is the adapter's
 PROVEN = ("llama", "qwen2", "qwen3")  # softmax attention in every layer, through transformers' attention interface
@@ -43,10 +44,10 @@ class PTuningV2(BaseModel):
     )
 
     def check(self, config: Any) -> None:
-        """ValueError says why a prefix cannot live in this architecture (transformers configuration)."""
+        """BadInput says why a prefix cannot live in this architecture (transformers configuration)."""
         _refuse_architecture(config)
         if self.virtual_tokens >= config.max_position_embeddings:
-            raise ValueError(
+            raise BadInput(
                 f"virtual_tokens: {self.virtual_tokens} leaves no position for a text;"
                 f" {config.model_type} here has {config.max_position_embeddings}"
             )
@@ -54,7 +55,7 @@ class PTuningV2(BaseModel):
     def attach(self, model: Any, *, tokenizer: Any, seed: int) -> Any:
         """The same `model`, frozen, with a trainable fp32 prefix in each layer; `seed` matters for init: random only.
 
-        `tokenizer` is a tokenizers.Tokenizer. ValueError on an architecture refused, or a model with an adapter.
+        `tokenizer` is a tokenizers.Tokenizer. BadInput on an architecture refused, or a model with an adapter.
         """
         refuse_second(model)
         self.check(model.config)
@@ -87,7 +88,7 @@ class PTuningV2(BaseModel):
 
         ids = tokenizer.encode(self.init_text, add_special_tokens=False).ids
         if not ids:
-            raise ValueError(f"init_text: {self.init_text!r} has no tokens")
+            raise BadInput(f"init_text: {self.init_text!r} has no tokens")
         ids = (ids * (self.virtual_tokens // len(ids) + 1))[: self.virtual_tokens]
         training = model.training
         with torch.no_grad():
@@ -105,7 +106,7 @@ class PTuningV2(BaseModel):
 
 
 def load(model: Any, folder: Path, *, trainable: bool = False) -> Any:
-    """The same `model` with the prefix of `folder`, in fp32. ValueError names what does not fit.
+    """The same `model` with the prefix of `folder`, in fp32. BadInput names what does not fit.
 
     PEFT saves the prefix as it ends up, also one trained through a projection: [n, layers * 2 * kv_heads * head_dim].
     """
@@ -115,11 +116,11 @@ def load(model: Any, folder: Path, *, trainable: bool = False) -> Any:
     _refuse_architecture(model.config)
     tensors = load_file(folder / "adapter_model.safetensors")
     if set(tensors) != {"prompt_embeddings"}:
-        raise ValueError(f"{folder}: holds {', '.join(sorted(tensors))}; a prefix is prompt_embeddings alone")
+        raise BadInput(f"{folder}: holds {', '.join(sorted(tensors))}; a prefix is prompt_embeddings alone")
     flat = tensors["prompt_embeddings"]
     depth, heads, width = _shape(model)
     if flat.ndim != 2 or flat.shape[0] == 0 or flat.shape[1] != depth * heads * width:
-        raise ValueError(
+        raise BadInput(
             f"{folder}: prompt_embeddings has shape {list(flat.shape)}, but this model needs"
             f" [n, {depth * heads * width}]: keys and values of {depth // 2} layers x {heads} heads x {width}"
         )
@@ -130,12 +131,12 @@ def load(model: Any, folder: Path, *, trainable: bool = False) -> Any:
 def _refuse_architecture(config: Any) -> None:
     for layer, kind in enumerate(getattr(config, "layer_types", None) or ()):
         if kind != "full_attention":
-            raise ValueError(
+            raise BadInput(
                 f"ptuning_v2: layer {layer} of {config.model_type} is {kind}; a prefix needs softmax attention over all"
                 " positions in every layer; use lora"
             )
     if config.model_type not in PROVEN:
-        raise ValueError(
+        raise BadInput(
             f"ptuning_v2: {config.model_type} is not among the architectures where the prefix is proven to reach every"
             f" attention layer ({', '.join(PROVEN)}); use lora"
         )
