@@ -231,9 +231,10 @@ def _blanks(name: tuple[str, str], facts: Sequence[BlankFact], most: float, gap:
         figures |= zip(
             (f"{fact.challenger} - {fact.rival}, {end}" for end in ("low", "high")), fact.bounds, strict=True
         )
+    limits = f"{most:.0%}, {100 * gap:g}"
     if turned:
-        words = (f"{shown}; more than {most:.0%}, or {gap:.0%} apart, and the decision would turn if they were right",
-                 f"{shown}；超过 {most:.0%} 或相差超过 {gap:.0%}，若这些答案是对的，结论会改变")  # fmt: skip
+        words = (f"{shown} (limits: {limits} pt apart), and the decision could turn on them",
+                 f"{shown}（上限：{limits} 个百分点之差），结论可能因此改变")  # fmt: skip
         return _gate(name, "failed", words, figures)
     if many:
         words = (f"{shown}; many, but the decision stands whatever they were (Manski bounds)",

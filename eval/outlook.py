@@ -94,8 +94,8 @@ def _measure(found: Comparison) -> list[Settle]:
             "增益恰在门槛上，再多题目也分不开。",
         )
     else:
-        text = f"About {needed:,} such questions, if the true gain is the one seen."
-        zh = f"若真实增益即为所见，约需同类题目 {needed:,} 道。"
+        text = f"About {needed:,} such questions would settle it, if the true gain is the one seen."
+        zh = f"若真实增益即为所见，约需同类题目 {needed:,} 道方可定论。"
     return [*steps, Settle(what="items", number=needed, text=text, text_zh=zh)]
 
 

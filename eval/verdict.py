@@ -157,30 +157,26 @@ def _study(evidence: Evidence, contest: Contest | None, checked: Sequence[Gate])
     found = contest.find("delta", lead.challenger)
     numbers = _numbers(evidence, contest, lead)
     if failed:
-        return _verdict(evidence, checked, "exploratory", wording.exploratory(failed[0], found, lead), **numbers)
+        words = wording.exploratory(failed[0], found, lead, contest.rulings)
+        return _verdict(evidence, checked, "exploratory", words, **numbers)
     open_gates = [gate for gate in checked if gate.required and gate.status == "not_checked"]
     outcome: Outcome = "inconclusive" if open_gates else call
     notes = _notes(evidence, outcome)
     steps = settle(_limiting(contest, lead), lead, open_gates) if outcome == "inconclusive" else ()
     spoken = [(note.text, note.text_zh) for note in notes if note.headline]
-    words = wording.join([_sentence(outcome, contest, lead, open_gates, steps, evidence), *spoken])
+    words = wording.join([_sentence(outcome, contest, lead, open_gates, steps), *spoken])
     return _verdict(evidence, checked, outcome, words, settle=steps, notes=notes, **numbers)
 
 
 def _sentence(
-    outcome: Outcome,
-    contest: Contest,
-    lead: Ruling,
-    open_gates: Sequence[Gate],
-    steps: Sequence[Settle],
-    evidence: Evidence,
+    outcome: Outcome, contest: Contest, lead: Ruling, open_gates: Sequence[Gate], steps: Sequence[Settle]
 ) -> wording.Words:
-    found = contest.find("delta", lead.challenger)
+    found, rulings = contest.find("delta", lead.challenger), contest.rulings
     if outcome == "worth_it":
-        return wording.worth_it(found, lead, evidence.recipe.rule.alternatives)
+        return wording.worth_it(found, lead, rulings)
     if outcome == "not_worth_it":
-        return wording.not_worth_it(found, lead, contest.rulings)
-    return wording.inconclusive(found, lead, open_gates, [(step.text, step.text_zh) for step in steps])
+        return wording.not_worth_it(found, lead, rulings)
+    return wording.inconclusive(found, lead, rulings, open_gates, [(step.text, step.text_zh) for step in steps])
 
 
 def _limiting(contest: Contest, lead: Ruling) -> Comparison:

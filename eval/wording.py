@@ -15,15 +15,19 @@ def join(parts: Sequence[Words]) -> Words:
     return " ".join(part[0] for part in parts), "".join(part[1] for part in parts)
 
 
-def measured(found: Comparison, low: float) -> Words:
-    """Gain, interval, margin and size of one contrast; `low` is the bound that decides."""
-    span = f"{points(low)} to {points(found.high)}", f"{points(low)} 至 {points(found.high)}"
+def measured(found: Comparison, ruling: Ruling, rulings: Sequence[Ruling]) -> Words:
+    """Gain, interval, margin and size of one contrast, with the lower bound that decides."""
+    low, high = points(ruling.lows[found.incumbent]), points(found.high)
     level, samples = f"{found.confidence:.0%}", max(own for own, _ in found.samples.values())
     gain, margin, who, rival = points(found.gain), points(found.margin), found.challenger, found.incumbent
+    tried = len(rulings)
+    holm = (
+        (f", lower end corrected for {tried} challengers", f"，下限已按 {tried} 个方案校正") if tried > 1 else ("", "")
+    )
     return (
-        f"{who} against {rival}: {gain} points ({level} interval {span[0]}, margin {margin}), {found.n} questions in "
-        f"{found.clusters} clusters, {_count(samples, 'sample')} each.",
-        f"{who} 对 {rival}：{gain} 个百分点（{level} 区间 {span[1]}，门槛 {margin}），{found.n} 道题、"
+        f"{who} against {rival}: {gain} points ({level} interval {low} to {high}{holm[0]}; margin {margin}), "
+        f"{found.n} questions in {found.clusters} clusters, {_count(samples, 'sample')} each.",
+        f"{who} 对 {rival}：{gain} 个百分点（{level} 区间 {low} 至 {high}{holm[1]}；门槛 {margin}），{found.n} 道题、"
         f"{found.clusters} 个题组，每题作答 {samples} 次。",
     )
 
@@ -39,11 +43,10 @@ def claim(found: Comparison) -> Words:
     )
 
 
-def worth_it(found: Comparison, ruling: Ruling, alternatives: Sequence[str]) -> Words:
-    rivals = [found.incumbent, *alternatives]
-    head = (f"Worth it: {found.challenger} beats {' and '.join(rivals)}.",
-            f"值得微调：{found.challenger} 优于 {'、'.join(rivals)}。")  # fmt: skip
-    return join([head, measured(found, ruling.lows[found.incumbent]), claim(found)])
+def worth_it(found: Comparison, ruling: Ruling, rulings: Sequence[Ruling]) -> Words:
+    head = (f"Worth it: {found.challenger} beats {' and '.join(ruling.lows)}.",
+            f"值得微调：{found.challenger} 优于 {'、'.join(ruling.lows)}。")  # fmt: skip
+    return join([head, measured(found, ruling, rulings), claim(found)])
 
 
 def not_worth_it(found: Comparison, ruling: Ruling, rulings: Sequence[Ruling]) -> Words:
@@ -51,16 +54,20 @@ def not_worth_it(found: Comparison, ruling: Ruling, rulings: Sequence[Ruling]) -
     others = [each.challenger for each in rulings if each.challenger != ruling.challenger]
     also = (f" Neither is {' nor '.join(others)}.", f"{'、'.join(others)} 也不值得。") if others else ("", "")
     head = f"Not worth it: {reason.text}.{also[0]}", f"不值得微调：{reason.text_zh}。{also[1]}"
-    return join([head, measured(found, ruling.lows[found.incumbent]), claim(found)])
+    return join([head, measured(found, ruling, rulings), claim(found)])
 
 
-def inconclusive(found: Comparison, ruling: Ruling, open_gates: Sequence[Gate], settle: Sequence[Words]) -> Words:
+def inconclusive(
+    found: Comparison, ruling: Ruling, rulings: Sequence[Ruling], open_gates: Sequence[Gate], settle: Sequence[Words]
+) -> Words:
     """Names what is open, what would settle it, and what to do meanwhile: the reversible thing."""
     why = [(f"{g.name} was not checked: {g.reason}", f"{g.name_zh}未检查：{g.reason_zh}") for g in open_gates]
-    why = why or [(reason.text, reason.text_zh) for reason in ruling.reasons[:1]]
+    for reason in ruling.reasons[: 0 if why else 1]:
+        plain = reason.code == "unresolved" and reason.rival == found.incumbent  # its figures follow anyway
+        why.append(("the interval holds the margin", "区间包含门槛") if plain else (reason.text, reason.text_zh))
     head = f"Inconclusive: {'; '.join(en for en, _ in why)}.", f"尚无定论：{'；'.join(zh for _, zh in why)}。"
     until = f"Until then keep {found.incumbent}, untuned.", f"在此之前，沿用未微调的 {found.incumbent}。"
-    return join([head, measured(found, ruling.lows[found.incumbent]), *settle, until])
+    return join([head, measured(found, ruling, rulings), claim(found), *settle, until])
 
 
 def invalid(failed: Sequence[Gate]) -> Words:
@@ -69,9 +76,9 @@ def invalid(failed: Sequence[Gate]) -> Words:
     return f"Invalid, no winner is named. {head}.", f"比较无效，不宣布胜者。{zh}。"
 
 
-def exploratory(plan: Gate, found: Comparison, ruling: Ruling) -> Words:
+def exploratory(plan: Gate, found: Comparison, ruling: Ruling, rulings: Sequence[Ruling]) -> Words:
     head = (f"Exploratory, not a verdict: {plan.reason}.", f"仅为探索，不作结论：{plan.reason_zh}。")
-    return join([head, measured(found, ruling.lows[found.incumbent])])
+    return join([head, measured(found, ruling, rulings), claim(found)])
 
 
 def plumbing(passed: bool, failed: Sequence[Words]) -> Words:
