@@ -122,11 +122,14 @@ def _prose(file: Path, doubts: list[str]) -> str:
 
 
 def _write_tasks(place: Path, name: str, card: DataCard) -> None:
-    """`<name>.yaml`, and for a choice `<name>_gen.yaml`, in which the letter is generated."""
+    """`<name>.yaml`; for a choice by likelihood, and then `<name>_gen.yaml` too, in which the letter is generated."""
     split = next((split for split in EXAM_SPLITS if split in card.splits), next(iter(card.splits)))
     answer = {"choice": "letter", "numeric": "number", "qa": "text"}[card.shape]
     written = WRITTEN.replace("ANSWER", answer)
-    for task, body in {name: CHOSEN, f"{name}_gen": written}.items() if answer == "letter" else {name: written}.items():
+    rows, _ = card.sift(None, split)
+    by_likelihood = card.shape == "choice" and any(len(row.answer or "") == 1 for row in rows)
+    bodies = {name: CHOSEN, f"{name}_gen": written} if by_likelihood else {name: written}
+    for task, body in bodies.items():
         source: dict[str, object] = {"card": name, "split": split}
         if body == CHOSEN and card.columns.multiple:
             source["single_answer"] = True  # a likelihood can choose one option only
