@@ -52,7 +52,7 @@ class SharedPromptLM(LM):
 
     def loglikelihood(self, requests: list[Instance]) -> list[Likelihood]:
         """(log-likelihood, greedy) of each request's (context, continuation)."""
-        pairs = [self.encode(*request.args) for request in requests]
+        pairs = [encode(self.chat, *request.args) for request in requests]
         places: dict[tuple[int, ...], list[int]] = {}
         for place, (prompt, _) in enumerate(pairs):
             places.setdefault(prompt, []).append(place)
@@ -88,21 +88,6 @@ class SharedPromptLM(LM):
             answers.append(cut(self.chat.split(written.ids).answer, until))
         return answers
 
-    def encode(self, context: str, continuation: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Ids of a prompt and of an option behind it.
-
-        Family plain: encoded as one text and split where the context ends, its trailing space given to the option,
-        as lm-eval does. Chat families: the option is what the model writes after the rendered prompt.
-        """
-        if self.chat.family != "plain":
-            prompt = self.chat.prompt([{"role": "user", "content": context}])
-            return tuple(prompt), tuple(self.chat.encode(continuation))
-        bare = context.rstrip()
-        head, whole = self.chat.encode(bare), self.chat.encode(context + continuation)
-        if not head:
-            head, whole = [self.chat.eos], [self.chat.eos, *whole]
-        return tuple(head), tuple(whole[len(head) :])
-
     def _scored(self, choices: Sequence[Choice]) -> Iterator[Likelihood]:
         """Likelihoods of all options, choice after choice."""
         found: dict[int, list[Likelihood]] = {}
@@ -111,6 +96,20 @@ class SharedPromptLM(LM):
             found |= dict(zip(batch, scores, strict=True))
         for place in range(len(choices)):
             yield from found[place]
+
+
+def encode(chat: Chat, context: str, continuation: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Ids of a prompt and of an option behind it.
+
+    Family plain: encoded as one text and split where the context ends, its trailing space given to the option,
+    as lm-eval does. Chat families: the option is what the model writes after the rendered prompt.
+    """
+    if chat.family != "plain":
+        return tuple(chat.prompt([{"role": "user", "content": context}])), tuple(chat.encode(continuation))
+    head, whole = chat.encode(context.rstrip()), chat.encode(context + continuation)
+    if not head:
+        head, whole = [chat.eos], [chat.eos, *whole]
+    return tuple(head), tuple(whole[len(head) :])
 
 
 @dataclass

@@ -10,7 +10,7 @@ from conftest import FAMILY_OF
 from lm_eval.api.instance import Instance
 
 from eval.generate import Sampling, cut, draw, draw_seed, vocabulary, write
-from eval.lm import Choice, SharedPromptLM, likelihoods
+from eval.lm import Choice, SharedPromptLM, encode, likelihoods
 from eval.prefill import batches, prefill
 from finetune.chat import Chat
 from finetune.methods import LoRA, PTuningV2, adapter_parameters
@@ -97,7 +97,7 @@ def test_equals_lm_evals_own_model_and_a_plain_forward(tiny, arch, tuning):
     ours = SharedPromptLM(model, chat, batch_tokens=300)
     found = ours.loglikelihood(asked)
     for request, (total, _) in zip(asked, found, strict=True):
-        assert near(total, alone(model, *ours.encode(*request.args)))
+        assert near(total, alone(model, *encode(chat, *request.args)))
     theirs = HFLM(pretrained=model, tokenizer=AutoTokenizer.from_pretrained(folder), batch_size=3, device="cpu")
     wanted = theirs.loglikelihood(asked, disable_tqdm=True)
     assert all(near(a, b) for (a, _), (b, _) in zip(found, wanted, strict=True))
@@ -144,7 +144,7 @@ def test_a_prompt_is_run_once_for_all_its_options(tiny):
 
 def test_options_of_a_chat_family_are_what_the_model_writes_after_the_rendered_prompt(tiny):
     chat = Chat.open(tiny("qwen3"), "qwen3", "empty")
-    prompt, option = SharedPromptLM(model_of(tiny("qwen3")), chat).encode("利好 or 利空?", "利好")
+    prompt, option = encode(chat, "利好 or 利空?", "利好")
     assert list(prompt) == chat.prompt([{"role": "user", "content": "利好 or 利空?"}])
     assert chat.decode(option) == "利好"
 

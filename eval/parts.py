@@ -1,0 +1,71 @@
+"""The item log of one scoring while it is made: a file for every process, merged by key at the end.
+
+A later start may have another number of processes: it reads what all earlier ones wrote, and scores only what is
+missing. What another scorer wrote (other weights, prompt, questions) is set aside, never mixed in.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from eval import items
+from eval.items import ItemScore
+from finetune.files import make_whole
+from finetune.mistakes import BadInput
+from finetune.run import SeedDir
+
+Key = tuple[str, str, str, int]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Item files of one contender and seed; `scorer` is the score fingerprint that their rows must carry."""
+
+    place: SeedDir
+    scorer: str
+
+    def of(self, rank: int) -> Path:
+        """The file that one process appends to."""
+        return self.place.folder / f"items.rank-{rank}.jsonl"
+
+    def files(self) -> list[Path]:
+        return [self.place.items, *sorted(self.place.folder.glob("items.rank-*.jsonl"))]
+
+    def rows(self) -> dict[Key, ItemScore]:
+        """Every row made so far, by key. BadInput: a broken line that no kill explains."""
+        try:
+            return {row.key: row for path in self.files() for row in items.read(path)}
+        except ValueError as fault:
+            raise BadInput(str(fault)) from None
+
+    def set_aside_others(self) -> Path | None:
+        """Move away what another scorer left here, finished or not; where to, or None."""
+        done = self.place.scored()
+        others = {row.scorer for row in self.rows().values()} - {self.scorer}
+        if done and done.fingerprint != self.scorer:
+            others = {done.fingerprint}
+        if not others:
+            return None
+        return self.place.set_aside([*self.files(), self.place.score_manifest], min(others))
+
+    def merge(self, order: Sequence[Key]) -> list[ItemScore]:
+        """All rows in the exam's order as one file, which replaces the parts."""
+        rows = self.rows()
+        missing = [key for key in order if key not in rows]
+        if missing:
+            raise RuntimeError(
+                f"{self.place.folder}: {len(missing)} answers were not scored, the first is {missing[0][1:]}"
+            )
+        merged = [rows[key] for key in order]
+
+        def build(scratch: Path) -> None:
+            with scratch.open("w", encoding="utf-8") as out:
+                out.writelines(row.model_dump_json() + "\n" for row in merged)
+                out.flush()
+                os.fsync(out.fileno())
+
+        make_whole(self.place.items, build)
+        for path in self.files()[1:]:
+            path.unlink()
+        return merged

@@ -1,0 +1,250 @@
+"""One contender and seed sits the exam: its model loaded, every question answered and graded once, rows kept as made.
+
+Batches are dealt out to the processes; each writes a file of its own (`eval.parts`). The manifest is written last.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from eval import items, pledge
+from eval.answers import Desk, Entry, likelihood_chat, timed
+from eval.benchmark import Benchmark
+from eval.extract import EXTRACTOR
+from eval.generate import vocabulary
+from eval.items import ItemScore
+from eval.parts import Parts
+from eval.prefill import batches
+from eval.probe import checked_adapter, probe
+from eval.questions import questions
+from finetune.adapter import open_base
+from finetune.chat import Chat
+from finetune.files import digest_of
+from finetune.methods import load
+from finetune.mistakes import BadInput
+from finetune.recipe import Recipe, adapter_digest
+from finetune.run import (
+    AdapterProbe,
+    Hardware,
+    RunDir,
+    RunManifest,
+    ScoreFacts,
+    TaskFacts,
+    git_state,
+    host,
+    versions,
+)
+from finetune.world import World
+
+
+@dataclass(frozen=True)
+class Sitting:
+    """What is needed to score one contender and seed; `take` does it."""
+
+    recipe: Recipe
+    benchmark: Benchmark
+    run: RunDir
+    world: World
+    desk: Desk
+    parts: Parts
+    adapter: Path | None
+
+    @classmethod
+    def open(cls, recipe: Recipe, name: str, seed: int, fingerprint: str, benchmark: Benchmark, run: RunDir) -> Sitting:
+        """Join the other processes and check what must be there. BadInput before anything is written."""
+        contender, place = recipe.contenders[name], run.seed(name, seed)
+        world = World.open(recipe.exam.launch, None, run.folder)
+        if world.sharded:
+            raise BadInput(f"exam.launch: {recipe.exam.launch} splits the model, which is not built; use a DDP file")
+        with refusing():
+            chat = Chat.open(contender.model.folder(), contender.model.family, contender.model.think)
+            adapter = checked_adapter(recipe, name, seed, place, chat)
+        rank = world.accelerator.process_index
+        desk = Desk(name, seed, contender, recipe.exam, chat, fingerprint, rank)
+        return cls(recipe, benchmark, run, world, desk, Parts(place, fingerprint), adapter)
+
+    def take(self) -> None:
+        """Score what is missing, merge the processes' files and write the manifest."""
+        with refusing():
+            asked = [question for task in self.benchmark.tasks for question in questions(task)]
+            entries = [entry for question in asked for entry in self.desk.entries(question)]
+        base = self._base()
+        self._refuse_too_long(entries, base.config.max_position_embeddings)
+        model, proof = self._tuned(base, entries)
+        first_at = self._begin()
+        done = self.parts.rows()
+        pending = [entry for entry in entries if self.desk.key(entry) not in done]
+        self.world.accelerator.wait_for_everyone()  # all have read what stands there before anyone appends
+        self._say(f"{len(pending)} of {len(entries)} answers to go")
+        self._answer(model, pending)
+        self.world.accelerator.wait_for_everyone()
+        if self.world.main:
+            self._finish(self.parts.merge([self.desk.key(entry) for entry in entries]), first_at, proof)
+        self.world.accelerator.wait_for_everyone()
+
+    def _say(self, text: str) -> None:
+        if self.world.main:
+            print(f"score {self.desk.name} seed {self.desk.seed}: {text}", flush=True)
+
+    def _base(self) -> Any:
+        spec = self.desk.contender.model
+        model = open_base(spec.folder(), self.world.dtype(spec.dtype)).to(self.world.device).eval()
+        known, rows = vocabulary(self.desk.chat), model.config.vocab_size
+        if known > rows:
+            raise BadInput(
+                f"model {spec.id}: its tokenizer knows {known} tokens, but the model only {rows}; they do not belong "
+                f"together"
+            )
+        return model
+
+    def _refuse_too_long(self, entries: Sequence[Entry], limit: int) -> None:
+        """A prompt cut in silence would be another question."""
+        for entry in entries:
+            length, room = len(entry.prompt), self.desk.room(entry)
+            if length + room > limit:
+                raise BadInput(
+                    f"task {entry.question.task.name}, {entry.question.row.id}: {length} tokens of prompt and {room} "
+                    f"of answer exceed the model's {limit}; lower decoding.max_new_tokens or shorten the prompt"
+                )
+
+    def _begin(self) -> float:
+        """Keep the plan, set aside what is stale, and note the start. Gives the time of the first start."""
+        scorer = self.parts.scorer
+        if self.world.main:
+            with refusing():
+                pledge.keep(self.recipe, self.run, self.benchmark)
+            moved = self.parts.set_aside_others()
+            if moved:
+                self._say(f"what stood here was scored otherwise, and is now in {moved.name}")
+            if first_start(self.run, scorer) is None:
+                self.run.attempt("score", contender=self.desk.name, seed=self.desk.seed, fingerprint=scorer)
+        self.world.accelerator.wait_for_everyone()
+        begun = first_start(self.run, scorer)
+        assert begun is not None, "the main process has just noted it"
+        return begun
+
+    def _tuned(self, base: Any, entries: Sequence[Entry]) -> tuple[Any, AdapterProbe | None]:
+        """The model with its adapter, and the proof that it does something."""
+        folder = self.adapter
+        if folder is None:
+            return base, None
+        with refusing():
+            prompts = list(dict.fromkeys(entry.prompt for entry in entries))
+            model, proof = probe(base, lambda model: load(model, folder).to(self.world.device).eval(), prompts)
+        if proof.norm == 0 or proof.kl == 0:
+            raise BadInput(f"adapter {folder}: changes nothing (norm {proof.norm:g}, KL {proof.kl:g}); train it again")
+        self._say(f"adapter on, KL to the base {proof.kl:.3g}, of the base to itself {proof.kl_same:.3g}")
+        return model, proof
+
+    def _answer(self, model: Any, pending: Sequence[Entry]) -> None:
+        """This process's share of the batches, each appended as soon as it is graded."""
+        shares: list[list[Entry]] = []
+        for task in self.benchmark.tasks:
+            mine = [entry for entry in pending if entry.question.task is task]
+            lengths = [len(entry.prompt) + (0 if entry.options else self.desk.room(entry)) for entry in mine]
+            dealt = batches(lengths, self.recipe.exam.batch_tokens)[self.desk.rank :: self.world.size]
+            shares += [[mine[place] for place in batch] for batch in dealt]
+        with _progress(sum(map(len, shares)), shown=self.world.main) as advance:
+            for batch in shares:
+                began = time.perf_counter()
+                rows = self.desk.answer(model, batch)
+                rows = timed(rows, time.perf_counter() - began)
+                items.append(self.parts.of(self.desk.rank), rows)
+                advance(rows)
+
+    def _finish(self, rows: Sequence[ItemScore], first_at: float, proof: AdapterProbe | None) -> None:
+        size = self.world.size
+        RunManifest(
+            stage="score", contender=self.desk.name, seed=self.desk.seed, fingerprint=self.parts.scorer,
+            started_at=first_at, finished_at=time.time(), device_seconds=sum(row.seconds for row in rows),
+            versions=versions(), git=git_state(Path(__file__).parent), scoring=self._facts(rows, first_at, proof),
+            hardware=Hardware(device=self.world.device_name(), devices=size, processes=size, host=host()),
+        ).write(self.parts.place.score_manifest)  # fmt: skip
+        for task in self.benchmark.tasks:
+            scores = [row.score for row in rows if row.task == task.name]
+            self._say(f"{task.name} {sum(scores) / len(scores):.3f} over {len(scores)} answers")
+
+    def _facts(self, rows: Sequence[ItemScore], first_at: float, proof: AdapterProbe | None) -> ScoreFacts:
+        desk, exam, promised = self.desk, self.recipe.exam, pledge.read(self.run)
+        spec, frame = desk.contender.model, desk.contender.prompt
+        assert promised is not None, "the plan is kept before the first answer"
+        return ScoreFacts(
+            plan_digest=promised.digest,
+            first_score_at=first_at,
+            tasks=tuple(_task_facts(self.benchmark)),
+            weights_digest=spec.digest(),
+            adapter_digest=adapter_digest(self.adapter) if self.adapter else None,
+            adapter_probe=proof,
+            chat_digest=desk.chat.digest,
+            template=desk.chat.fingerprint() | {"likelihood_think": likelihood_chat(desk.chat).think},
+            frame_digest=digest_of(frame.model_dump(mode="json")) if frame else None,
+            decoding=spec.decoding.model_dump(mode="json"),
+            engine=f"transformers {versions()['transformers']} on {self.world.device.type}",
+            dtype=str(self.world.dtype(spec.dtype)).removeprefix("torch."),
+            batch_tokens=exam.batch_tokens,
+            samples=exam.samples,
+            extractor=EXTRACTOR,
+            items=len(rows),
+            generated_tokens=sum(row.tokens_out for row in rows),
+        )
+
+
+def first_start(run: RunDir, fingerprint: str) -> float | None:
+    """When this scoring was first begun: before its first answer, whatever killed it since. None: never."""
+    if not run.attempts.is_file():
+        return None
+    lines = [json.loads(line) for line in run.attempts.read_text("utf-8").splitlines()]
+    times = [line["at"] for line in lines if line["event"] == "score" and line.get("fingerprint") == fingerprint]
+    return min(times, default=None)
+
+
+@contextmanager
+def refusing() -> Iterator[None]:
+    """Rooms on lower floors refuse with a plain ValueError: here it is bad input like any other."""
+    try:
+        yield
+    except BadInput:
+        raise
+    except ValueError as fault:
+        raise BadInput(str(fault)) from None
+
+
+def _task_facts(benchmark: Benchmark) -> Iterator[TaskFacts]:
+    for task in benchmark.tasks:
+        yield TaskFacts(
+            name=task.name, version=task.version, protocol=task.protocol, metric=task.metric, items=len(task.rows),
+            clusters=len({row.cluster for row in task.rows}), guess_rate=task.guess_rate, lang=task.lang,
+            items_digest=task.items_digest, edition=task.edition,
+        )  # fmt: skip
+
+
+@contextmanager
+def _progress(total: int, *, shown: bool) -> Iterator[Any]:
+    """A bar of this process's answers and its tokens a second, on a terminal and on the main process only."""
+    columns = (
+        TextColumn("scoring"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[speed]}"),
+        TimeRemainingColumn(),
+    )
+    began, tokens = time.perf_counter(), 0
+    with Progress(*columns, console=Console(file=sys.stderr), disable=not (shown and sys.stderr.isatty())) as bar:
+        task = bar.add_task("", total=total, speed="")
+
+        def advance(rows: Sequence[ItemScore]) -> None:
+            nonlocal tokens
+            tokens += sum(row.tokens_in + row.tokens_out for row in rows)
+            bar.update(task, advance=len(rows), speed=f"{tokens / (time.perf_counter() - began):.0f} tokens/s")
+
+        yield advance

@@ -1,0 +1,72 @@
+"""Plain `lm_eval` on the same task folder gives, question by question, what our engine gives."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import MARKERS, build_checkpoint, train_tokenizer
+from small_exam import model, run_line, score_line, teach, write_exam, write_recipe
+
+from eval import items
+
+TEMPLATE = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n<think>\n\n</think>\n\n{% endif %}"
+)
+
+
+def plain_lm_eval(folder: Path, exam: Path, task: str, out: Path, *more: str) -> dict[str, dict]:
+    """The samples that the `lm_eval` command logs, by question id."""
+    words = [sys.executable, "-m", "lm_eval", "--model", "hf", "--model_args", f"pretrained={folder},dtype=float32"]
+    words += ["--tasks", task, "--include_path", str(exam), "--device", "cpu", "--batch_size", "4"]
+    words += ["--output_path", str(out), "--log_samples", *more]
+    done = run_line(words, TUNEWORTH_CARDS=str(exam))
+    assert done.returncode == 0, done.stderr[-2000:]
+    (log,) = out.rglob(f"samples_{task}_*.jsonl")
+    return {sample["doc"]["id"]: sample for sample in map(json.loads, log.read_text("utf-8").splitlines())}
+
+
+def ours(tmp_path: Path, exam: Path, folder: Path, task: str, family: str) -> dict[str, items.ItemScore]:
+    """The rows that our engine writes for the same checkpoint, greedily."""
+    spec = model(folder, family)
+    recipe = write_recipe(tmp_path / "r.yaml", exam, spec, spec, tasks=[f"{exam}/{task}"], samples=1)
+    done = run_line(score_line(recipe, tmp_path / "runs", "newer"))
+    assert done.returncode == 0, done.stderr
+    return {row.id: row for row in items.read(tmp_path / "runs/r/newer/seed-0/items.jsonl")}
+
+
+@pytest.fixture
+def exam(tmp_path):
+    return write_exam(tmp_path / "exam", count=18)
+
+
+def test_likelihoods_of_a_plain_family_equal_those_of_lm_eval(tmp_path, exam, tiny):
+    folder = tiny("qwen2")
+    theirs = plain_lm_eval(folder, exam, "own", tmp_path / "lm_eval")
+    found = ours(tmp_path, exam, folder, "own", "plain")
+    assert found.keys() == theirs.keys()
+    for key, sample in theirs.items():
+        wanted = [float(likelihood) for likelihood, _ in sample["filtered_resps"]]
+        assert found[key].loglikelihoods == pytest.approx(wanted, abs=1e-5, rel=1e-6)
+        assert found[key].score == sample["acc_norm"]
+    assert 0 < sum(row.score for row in found.values()) < len(found)
+    assert any(sample["acc"] != sample["acc_norm"] for sample in theirs.values())
+
+
+def test_greedy_answers_under_the_chat_template_equal_those_of_lm_eval(tmp_path, exam):
+    torch.set_num_threads(1)
+    rows = train_tokenizer(MARKERS["qwen3"]).get_vocab_size()  # no padding rows: lm-eval would draw them, we never do
+    folder = build_checkpoint(tmp_path / "qwen3", "qwen3", rows=rows)
+    teach(folder, exam, "qwen3")
+    config = json.loads((folder / "tokenizer_config.json").read_text("utf-8"))
+    (folder / "tokenizer_config.json").write_text(json.dumps(config | {"chat_template": TEMPLATE}), "utf-8")
+    theirs = plain_lm_eval(folder, exam, "own_gen", tmp_path / "lm_eval", "--apply_chat_template")
+    found = ours(tmp_path, exam, folder, "own_gen", "qwen3")
+    assert found.keys() == theirs.keys()
+    assert {key: row.text for key, row in found.items()} == {key: s["filtered_resps"][0] for key, s in theirs.items()}
+    assert {key: row.score for key, row in found.items()} == {key: s["exact"] for key, s in theirs.items()}
+    assert 0 < sum(row.score for row in found.values()) < len(found)

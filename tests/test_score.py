@@ -1,0 +1,418 @@
+"""The scoring engine, by its entry point: every question answered once, graded, kept, and never mixed with others."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from conftest import build_checkpoint
+from small_exam import model, run_line, score_line, teach, write_adapter, write_exam, write_recipe
+
+from eval import items, score
+from eval.answers import Desk
+from eval.benchmark import Benchmark, read_task
+from eval.questions import questions
+from finetune.chat import Chat
+from finetune.methods import LoRA, PTuningV2
+from finetune.mistakes import BadInput
+from finetune.recipe import Contender, Exam, Recipe
+from finetune.run import RunDir, RunManifest
+
+torch.set_num_threads(1)
+pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")  # PEFT's
+SAMPLED = {"temperature": 0.8, "top_p": 0.95, "max_new_tokens": 8}
+
+
+class Study:
+    """A recipe on disk, and what the engine makes of it."""
+
+    def __init__(self, folder: Path, exam: Path, old: Path, newer: Path, adapter: Path | None) -> None:
+        self.folder, self.exam, self.old, self.newer, self.adapter = folder, exam, old, newer, adapter
+        self.out = folder / "runs"
+        self.write()
+
+    def write(self, old: dict | None = None, **exam_keys) -> None:
+        older = {"decoding": SAMPLED} | (old or {})
+        self.recipe = write_recipe(
+            self.folder / "r.yaml", self.exam, model(self.old, "r1_distill_qwen", **older), model(self.newer, "qwen3"),
+            self.adapter, **exam_keys,
+        )  # fmt: skip
+
+    def score(self, contender: str, *more: str) -> int:
+        return score.main([str(self.recipe), "--contender", contender, "--out", str(self.out), *more])
+
+    def place(self, contender: str) -> Path:
+        return self.out / "r" / contender / "seed-0"
+
+    def rows(self, contender: str) -> list[items.ItemScore]:
+        return items.read(self.place(contender) / "items.jsonl")
+
+    def manifest(self, contender: str) -> RunManifest:
+        found = RunManifest.read(self.place(contender) / "score.json")
+        assert found is not None
+        return found
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory):
+    """Exam, two checkpoints (the older one taught to answer), and an adapter; read only."""
+    folder = tmp_path_factory.mktemp("parts")
+    exam = write_exam(folder / "exam")
+    old = teach(build_checkpoint(folder / "old", "qwen2"), exam, "r1_distill_qwen")
+    newer = build_checkpoint(folder / "newer", "qwen3")
+    return {"exam": exam, "old": old, "newer": newer, "adapter": write_adapter(folder / "adapter", old)}
+
+
+@pytest.fixture
+def study(tmp_path, parts):
+    return Study(tmp_path, **parts)
+
+
+@pytest.fixture(scope="module")
+def scored(tmp_path_factory, parts):
+    """The whole recipe scored once; read only."""
+    study = Study(tmp_path_factory.mktemp("scored"), **parts)
+    assert [study.score(name) for name in ("old", "newer", "framed", "brought")] == [0, 0, 0, 0]
+    return study
+
+
+def bare(rows: list[items.ItemScore]) -> list[dict]:
+    """Rows without what a machine decides."""
+    return [row.model_dump(exclude={"seconds", "rank", "loglikelihoods", "scorer"}) for row in rows]
+
+
+def same(some: list[items.ItemScore], others: list[items.ItemScore]) -> bool:
+    close = [
+        pytest.approx(one.loglikelihoods, abs=1e-5, rel=1e-6) == other.loglikelihoods
+        for one, other in zip(some, others, strict=True)
+    ]
+    return bare(some) == bare(others) and all(close)
+
+
+def test_every_question_is_answered_once_for_each_sample(scored):
+    recipe = Recipe.read(scored.recipe)
+    tasks = Benchmark.read(recipe).tasks
+    wanted = [
+        (task.name, row.id, k) for task in tasks for row in task.rows for k in range(2 if "gen" in task.name else 1)
+    ]
+    for name in ("old", "newer", "framed", "brought"):
+        assert [(row.task, row.id, row.sample) for row in scored.rows(name)] == wanted
+        assert not list(scored.place(name).glob("items.rank-*"))
+
+
+def test_rows_say_what_was_asked_said_read_and_earned(scored):
+    rows = scored.rows("old")
+    outcomes = Counter(row.outcome for row in rows if row.task == "own_gen")
+    assert min(outcomes["correct"], outcomes["wrong"]) > 0
+    for row in rows:
+        assert row.score == (row.outcome == "correct")
+        assert row.tokens_in > 0
+        assert row.seconds > 0
+        if row.task == "own":
+            best = max(range(3), key=lambda i: row.loglikelihoods[i] / len(row.options[i]))
+            assert (row.text, row.extracted, row.rule) == (row.options[best], "ABC"[best], "acc_norm")
+            assert row.score == (row.extracted == row.gold)
+        elif row.outcome in ("correct", "wrong"):
+            assert (row.extracted == row.gold) == (row.outcome == "correct")
+            assert row.finish == "stop"
+
+
+def test_contenders_of_one_exam_are_asked_the_same(scored):
+    asked = [
+        [(r.task, r.id, r.hash, r.content, r.cluster, r.part) for r in scored.rows(n)]
+        for n in ("old", "newer", "framed")
+    ]
+    assert asked[0] == asked[1] == asked[2]
+    newer, framed = scored.rows("newer"), scored.rows("framed")
+    assert all(a.tokens_in < b.tokens_in for a, b in zip(newer, framed, strict=True))
+
+
+def test_the_manifest_says_on_what_it_rests(scored):
+    found = scored.manifest("brought")
+    facts = found.scoring
+    recipe = Recipe.read(scored.recipe)
+    benchmark = Benchmark.read(recipe)
+    assert found.fingerprint == recipe.score_fingerprint("brought", 0, benchmark.digests)
+    assert [task.items_digest for task in facts.tasks] == [task.items_digest for task in benchmark.tasks]
+    assert facts.items == len(scored.rows("brought")) == 24 + 48
+    assert facts.weights_digest == recipe.contenders["old"].model.digest()
+    assert facts.generated_tokens == sum(row.tokens_out for row in scored.rows("brought"))
+    assert found.device_seconds == pytest.approx(sum(row.seconds for row in scored.rows("brought")))
+    assert facts.frame_digest is None
+    assert scored.manifest("framed").scoring.frame_digest
+    plan = json.loads((scored.out / "r/recipe.json").read_text("utf-8"))["plan"]
+    assert facts.plan_digest == plan["digest"]
+    assert plan["at"] <= facts.first_score_at <= found.finished_at
+
+
+def test_the_adapter_is_proven_to_be_on(scored):
+    proof = scored.manifest("brought").scoring.adapter_probe
+    assert proof.prompts == 16
+    assert proof.kl > 1e6 * proof.kl_same
+    assert proof.norm > 0
+    assert scored.manifest("old").scoring.adapter_probe is None
+    assert bare(scored.rows("brought")) != bare(scored.rows("old"))
+
+
+def test_a_prefix_is_scored_like_any_adapter(study, parts):
+    study.adapter = write_adapter(study.folder / "prefix", parts["old"], PTuningV2(virtual_tokens=5))
+    study.write()
+    assert study.score("brought") == 0
+    assert study.manifest("brought").scoring.adapter_probe.kl > 1e-3
+
+
+def test_what_is_done_and_unchanged_is_left_alone(study, capsys):
+    assert study.score("old") == 0
+    before = (study.place("old") / "items.jsonl").stat().st_mtime_ns
+    capsys.readouterr()
+    assert study.score("old") == 0
+    assert capsys.readouterr().out == "score old seed 0: done, unchanged\n"
+    assert (study.place("old") / "items.jsonl").stat().st_mtime_ns == before
+
+
+def test_batch_size_decides_nothing(scored, study):
+    for budget in ("64", "100000"):
+        assert study.score("old", "--set", f"exam.batch_tokens={budget}", "--set", f"name=b{budget}") == 0
+        assert same(items.read(study.out / f"b{budget}/old/seed-0/items.jsonl"), scored.rows("old"))
+
+
+def test_the_exam_seed_decides_the_draws(study):
+    study.write(old={"decoding": SAMPLED | {"temperature": 5}}, tasks=[f"{study.exam}/own_gen"])
+    texts = []
+    for name, seed in (("a", 17), ("b", 17), ("c", 18)):
+        assert study.score("old", "--set", f"exam.seed={seed}", "--set", f"name={name}") == 0
+        texts.append([row.text for row in items.read(study.out / name / "old/seed-0/items.jsonl")])
+    assert texts[0] == texts[1] != texts[2]
+    assert len(set(texts[0])) > len(texts[0]) / 2
+
+
+def test_a_start_after_a_kill_scores_only_what_is_missing(scored, study, capsys):
+    """Two processes had written some rows each, one line is torn; another number of processes goes on."""
+    place, rows = study.place("old"), scored.rows("old")
+    items.append(place / "items.rank-0.jsonl", rows[:15])
+    items.append(place / "items.rank-3.jsonl", rows[10:31])
+    with (place / "items.rank-3.jsonl").open("a") as torn:
+        torn.write('{"contender": "old", "se')
+    assert study.score("old") == 0
+    assert "41 of 72 answers to go" in capsys.readouterr().out
+    assert same(study.rows("old"), rows)
+    assert [row.seconds for row in study.rows("old")][:31] == [row.seconds for row in rows[:31]]
+    assert sorted(p.name for p in place.iterdir()) == ["items.jsonl", "score.json"]
+
+
+def test_rows_of_another_scorer_are_set_aside_finished_or_not(scored, study, capsys):
+    items.append(study.place("old") / "items.rank-0.jsonl", scored.rows("newer")[:5])
+    assert study.score("old") == 0
+    assert "scored otherwise" in capsys.readouterr().out
+    (shelf,) = study.place("old").glob(".old-*")
+    assert len(items.read(shelf / "items.rank-0.jsonl")) == 5
+    study.write(samples=1)
+    assert study.score("old") == 0
+    assert len(study.rows("old")) == 48
+    shelves = sorted(study.place("old").glob(".old-*"))
+    assert {path.name for path in shelves[0].iterdir()} | {path.name for path in shelves[1].iterdir()} == {
+        "items.rank-0.jsonl", "items.jsonl", "score.json",
+    }  # fmt: skip
+
+
+def test_the_first_start_counts_whatever_came_after(study):
+    assert study.score("old") == 0
+    first = study.manifest("old").scoring.first_score_at
+    (study.place("old") / "score.json").unlink()
+    assert study.score("old") == 0
+    assert study.manifest("old").scoring.first_score_at == first
+    events = [json.loads(line)["event"] for line in RunDir(study.out / "r").attempts.read_text("utf-8").splitlines()]
+    assert events == ["plan", "score"]
+
+
+def refused(capsys, study: Study, contender: str, *more: str) -> str:
+    """The one line of a refusal; nothing was written for the contender."""
+    capsys.readouterr()
+    assert study.score(contender, *more) == 2
+    (said,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("tuneworth: ")]
+    assert not study.out.exists()
+    return said
+
+
+def test_an_untrained_contender_is_refused(study, capsys):
+    assert "is not trained; run `python -m finetune.train`" in refused(capsys, study, "tuned")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("contenders.old.model.id=/nowhere/model", "no config.json"),
+        ("contenders.old.model.family=qwen3", "<|endoftext|>"),
+        ("contenders.old.model.decoding.max_new_tokens=600", "exceed the model's 512"),
+        ("exam.tasks=[no_such_task]", "no no_such_task.yaml"),
+    ],
+)
+def test_bad_input_is_refused_in_one_line(study, capsys, change, said):
+    assert said in refused(capsys, study, "old", "--set", change)
+
+
+def test_a_contender_or_seed_that_is_not_there_is_refused(study, capsys):
+    assert "nobody: unknown; the recipe has" in refused(capsys, study, "nobody")
+    assert "--seed 3: old has 0" in refused(capsys, study, "old", "--seed", "3")
+
+
+def test_a_tokenizer_of_another_checkpoint_is_refused(study, parts, capsys):
+    study.old = Path(shutil.copytree(parts["old"], study.folder / "mixed"))
+    shutil.copy(parts["newer"] / "tokenizer.json", study.old / "tokenizer.json")
+    study.write()
+    assert "not a tokenizer of family r1_distill_qwen" in refused(capsys, study, "old")
+    study.old = build_checkpoint(study.folder / "short", "qwen2", rows=479)
+    tokenizer = json.loads((study.old / "tokenizer.json").read_text("utf-8"))
+    extra = [{"id": n, "content": f"<{n}>", "special": False} for n in range(len(tokenizer["model"]["vocab"]) + 6, 500)]
+    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
+    tokenizer["added_tokens"] += [token | flags for token in extra]
+    (study.old / "tokenizer.json").write_text(json.dumps(tokenizer), "utf-8")
+    study.write()
+    assert "do not belong together" in refused(capsys, study, "old")
+
+
+def test_a_broken_checkpoint_is_refused(study, parts, capsys):
+    study.old = Path(shutil.copytree(parts["old"], study.folder / "broken"))
+    whole = (study.old / "model.safetensors").read_bytes()
+    (study.old / "model.safetensors").write_bytes(whole[: len(whole) // 2])
+    study.write()
+    assert "broken" in refused(capsys, study, "old")
+
+
+def test_an_adapter_with_another_rendering_is_refused(study, parts, capsys):
+    study.adapter = Path(shutil.copytree(parts["adapter"], study.folder / "other"))
+    note = json.loads((study.adapter / "chat.json").read_text("utf-8"))
+    (study.adapter / "chat.json").write_text(json.dumps(note | {"think": "keep"}), "utf-8")
+    study.write()
+    assert "trained with another rendering (think differ)" in refused(capsys, study, "brought")
+
+
+def test_an_adapter_that_does_nothing_is_refused(study, parts, capsys):
+    from transformers import AutoModelForCausalLM
+
+    chat = Chat.open(parts["old"], "r1_distill_qwen", "empty")
+    base = AutoModelForCausalLM.from_pretrained(parts["old"], dtype=torch.float32)
+    study.adapter = study.folder / "idle"
+    study.adapter.mkdir()
+    LoRA(rank=4).save(LoRA(rank=4).attach(base, tokenizer=chat.tokenizer, seed=1), study.adapter, base="x")
+    study.write()
+    assert "changes nothing" in refused(capsys, study, "brought")
+
+
+def test_an_adapter_of_another_model_is_refused(study, parts, capsys):
+    study.adapter = write_adapter(study.folder / "foreign", parts["newer"], family="qwen3")
+    (study.adapter / "chat.json").unlink()
+    study.write()
+    assert "does not fit this model" in refused(capsys, study, "brought")
+
+
+def test_a_task_that_lm_eval_cannot_read_is_refused(study, parts, capsys):
+    study.exam = Path(shutil.copytree(parts["exam"], study.folder / "typo"))
+    path = study.exam / "own.yaml"
+    text = path.read_text("utf-8")
+    study.write()
+    path.write_text(text.replace("{{question}}", "{{question"), "utf-8")
+    assert "task own: lm-eval cannot read it" in refused(capsys, study, "newer")
+    path.write_text(text.replace("headline: acc_norm", "headline: brier_score"), "utf-8")
+    assert "brier_score is not in metric_list" in refused(capsys, study, "newer")
+    path.write_text(text.replace("doc_to_target: gold", "doc_to_target: '{{gold - 4}}'"), "utf-8")
+    assert "no single right option" in refused(capsys, study, "newer")
+
+
+def test_questions_that_lm_eval_sees_otherwise_are_refused(parts):
+    task = read_task(parts["exam"], "own")
+    assert [q.row.id for q in questions(task)] == [row.id for row in task.rows]
+    for rows in (task.rows[::-1], task.rows[:-1]):
+        with pytest.raises(BadInput, match="do not give the same questions"):
+            questions(replace(task, rows=rows))
+
+
+def test_fewer_processes_than_the_launch_file_promises_are_refused(study, capsys):
+    launch = study.folder / "cpu2.yaml"
+    launch.write_text("launcher: torchrun\nprocesses: 2\n", "utf-8")
+    assert "promises 2 processes" in refused(capsys, study, "old", "--set", f"exam.launch={launch}")
+
+
+def test_two_processes_score_what_one_does_each_question_once(scored, study):
+    """Under torchrun with gloo; the rows say that both had a share."""
+    launch = study.folder / "cpu2.yaml"
+    launch.write_text("launcher: torchrun\nprocesses: 2\n", "utf-8")
+    study.write(launch=str(launch))
+    done = run_line(score_line(study.recipe, study.out, "old", processes=2))
+    assert done.returncode == 0, done.stderr
+    assert same(study.rows("old"), scored.rows("old"))
+    assert {row.rank for row in study.rows("old")} == {0, 1}
+    assert study.manifest("old").hardware.processes == 2
+    assert done.stdout.count("answers to go") == 1
+
+
+def test_plain_lines_on_stdout_and_silence_on_stderr(study):
+    done = run_line(score_line(study.recipe, study.out, "brought"))
+    assert done.returncode == 0
+    assert done.stderr == ""
+    assert [line.split(": ")[0] for line in done.stdout.splitlines()] == ["score brought seed 0"] * 4
+
+
+class Scripted(torch.nn.Module):
+    """Writes the given ids whatever it is asked."""
+
+    def __init__(self, inner, ids):
+        super().__init__()
+        self.inner, self.ids, self.config, self.device = inner, ids, inner.config, torch.device("cpu")
+
+    def forward(self, input_ids, position_ids, **kwargs):
+        out = self.inner(input_ids=input_ids, position_ids=position_ids, **kwargs)
+        if input_ids.shape[1] > 1:
+            self.begin = int(position_ids[0, -1])
+        out.logits.fill_(-50.0)
+        out.logits[:, -1, self.ids[int(position_ids[0, -1]) - self.begin]] = 50.0
+        return out
+
+
+@pytest.mark.parametrize(
+    ("text", "outcome", "extracted"),
+    [
+        ("stock\nprofit\n</think>\n\n答案是B<｜end▁of▁sentence｜>", "correct", "B"),
+        ("答案是B\n</think>\n\nA<｜end▁of▁sentence｜>", "wrong", "A"),
+        ("stock </think>\n\nB\n\nnot C<｜end▁of▁sentence｜>", "correct", "B"),
+        ("stock </think>\n\nyes<｜end▁of▁sentence｜>", "unparsed", None),
+        ("stock </think>\n\ncannot answer<｜end▁of▁sentence｜>", "refused", None),
+        ("答案是B<｜end▁of▁sentence｜>", "unclosed_thinking", None),
+        ("答案是B " * 30, "unclosed_thinking", None),
+        ("stock </think>\n\n答案是B" + " the" * 60, "truncated", None),
+    ],
+)
+def test_what_an_answer_is_worth(parts, text, outcome, extracted):
+    from transformers import AutoModelForCausalLM
+
+    chat = Chat.open(parts["old"], "r1_distill_qwen", "keep")
+    how = {"max_new_tokens": 48}
+    spec = model(parts["old"], "r1_distill_qwen", think="keep", decoding=how)
+    desk = Desk("c", 0, Contender.model_validate({"model": spec}), Exam(tasks=("own_gen",)), chat, "digest", 0)
+    asked = next(q for q in questions(read_task(parts["exam"], "own_gen")) if q.row.answer == "B")
+    ids = chat.tokenizer.encode(text, add_special_tokens=False).ids
+    inner = AutoModelForCausalLM.from_pretrained(parts["old"], dtype=torch.float32)
+    (row,) = desk.answer(Scripted(inner, ids), list(desk.entries(asked)))
+    assert (row.outcome, row.extracted, row.score) == (outcome, extracted, float(outcome == "correct"))
+    assert (row.finish == "length") == (outcome == "truncated" or text.startswith("答案是B 答案"))
+    assert 0 < row.tokens_thinking <= row.tokens_out
+
+
+def test_options_of_a_thinking_contender_stand_after_an_empty_thought(parts):
+    chat = Chat.open(parts["old"], "r1_distill_qwen", "keep")
+    spec = model(parts["old"], "r1_distill_qwen", think="keep")
+    desk = Desk("c", 0, Contender.model_validate({"model": spec}), Exam(tasks=("own",)), chat, "digest", 0)
+    asked = questions(read_task(parts["exam"], "own"))[0]
+    (entry,) = desk.entries(asked)
+    assert chat.decode(entry.prompt).endswith("<think>\n\n</think>\n\n")
+    assert [chat.decode(option) for option in entry.options] == list(asked.row.options)
+
+
+def test_the_recipe_of_the_tests_is_one_a_user_could_write(study):
+    assert set(yaml.safe_load(study.recipe.read_text("utf-8"))) <= set(Recipe.model_fields)

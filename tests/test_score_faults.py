@@ -1,0 +1,117 @@
+"""Scoring killed at any moment, by SIGKILL, and started again, ends with the rows of an undisturbed run."""
+
+from __future__ import annotations
+
+import errno
+import random
+import subprocess
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+import torch
+from conftest import build_checkpoint
+from small_exam import environment, model, run_line, score_line, write_exam, write_recipe
+
+from eval import items, score
+
+SAMPLED = {"temperature": 1.5, "max_new_tokens": 12}
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """Recipe of many small batches, and the rows of an undisturbed run."""
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("faults")
+    exam, checkpoint = write_exam(folder / "exam", count=36), build_checkpoint(folder / "old", "qwen2")
+    old = model(checkpoint, "r1_distill_qwen", decoding=SAMPLED)
+    recipe = write_recipe(folder / "r.yaml", exam, old, old, samples=4, batch_tokens=64)
+    done = run_line(score_line(recipe, folder / "calm", "old"))
+    assert done.returncode == 0, done.stderr
+    return recipe, stable(folder / "calm")
+
+
+def stable(out: Path) -> list[dict]:
+    """Rows without what a machine decides; log-likelihoods to five digits."""
+    rows = items.read(out / "r/old/seed-0/items.jsonl")
+    left_out = {"seconds", "rank", "loglikelihoods"}
+    return [r.model_dump(exclude=left_out) | {"ll": [round(v, 3) for v in r.loglikelihoods]} for r in rows]
+
+
+def lines_in(out: Path) -> int:
+    return sum(path.read_bytes().count(b"\n") for path in out.glob("r/old/seed-0/items*.jsonl"))
+
+
+def start_and_kill(words: list[str], out: Path, rows: int, pause: float) -> int:
+    """Start a line; kill it and all that it started once so many more rows stand there. Gives the rows then on disk."""
+    wanted, quiet = lines_in(out) + rows, subprocess.DEVNULL
+    with subprocess.Popen(words, env=environment(), stdout=quiet, stderr=quiet) as running:
+        deadline = time.monotonic() + 120
+        while running.poll() is None and lines_in(out) < wanted and time.monotonic() < deadline:
+            time.sleep(0.002)
+        time.sleep(pause)
+        assert running.poll() is None, "it had ended before it was killed"
+        first = psutil.Process(running.pid)
+        for process in (*first.children(recursive=True), first):
+            process.kill()
+    return lines_in(out)
+
+
+@pytest.mark.slow
+def test_five_kills_at_random_moments_change_nothing(study, tmp_path):
+    recipe, calm = study
+    drawn = random.Random(11)
+    standing = [0]
+    for _ in range(5):
+        words = score_line(recipe, tmp_path, "old")
+        standing.append(start_and_kill(words, tmp_path, drawn.randint(0, 25), drawn.random() * 0.1))
+    assert standing == sorted(standing)
+    assert not (tmp_path / "r/old/seed-0/score.json").exists()
+    done = run_line(score_line(recipe, tmp_path, "old"))
+    assert done.returncode == 0, done.stderr
+    assert f"{len(calm) - standing[-1]} of {len(calm)} answers to go" in done.stdout
+    assert stable(tmp_path) == calm
+
+
+@pytest.mark.slow
+def test_a_kill_between_worlds_of_unlike_size_changes_nothing(study, tmp_path):
+    """Two processes are killed, one goes on and is killed, two finish."""
+    recipe, calm = study
+    (tmp_path / "two.yaml").write_text("launcher: torchrun\nprocesses: 2\n", "utf-8")
+    two = score_line(recipe, tmp_path, "old", "--set", f"exam.launch={tmp_path}/two.yaml", processes=2)
+    start_and_kill(two, tmp_path, 30, 0.01)
+    start_and_kill(score_line(recipe, tmp_path, "old"), tmp_path, 20, 0.01)
+    done = run_line(two)
+    assert done.returncode == 0, done.stderr
+    assert stable(tmp_path) == calm
+
+
+def test_a_full_disk_keeps_what_was_scored(study, tmp_path, monkeypatch, capsys):
+    """The third batch finds no room: one line, status 2, and the next start goes on after the second."""
+    recipe, calm = study
+    written, append = [], items.append
+
+    def fill(path: Path, rows: list[items.ItemScore]) -> None:
+        if len(written) == 2:
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        written.append(len(rows))
+        append(path, rows)
+
+    monkeypatch.setattr(items, "append", fill)
+    asked = [str(recipe), "--contender", "old", "--out", str(tmp_path)]
+    assert score.main(asked) == 2
+    assert "no space left; what was scored is kept" in capsys.readouterr().err
+    monkeypatch.undo()
+    assert score.main(asked) == 0
+    assert f"{len(calm) - sum(written)} of {len(calm)} answers to go" in capsys.readouterr().out
+    assert stable(tmp_path) == calm
+
+
+def test_a_broken_line_that_no_kill_explains_is_refused_by_its_number(study, tmp_path, capsys):
+    recipe, _ = study
+    place = tmp_path / "r/old/seed-0"
+    place.mkdir(parents=True)
+    (place / "items.rank-0.jsonl").write_text('{"contender": "old"}\n{}\n', "utf-8")
+    assert score.main([str(recipe), "--contender", "old", "--out", str(tmp_path)]) == 2
+    assert "items.rank-0.jsonl:1: not an item score" in capsys.readouterr().err
