@@ -118,7 +118,7 @@ def _fit_answers(guess: Guess, records: list[Record], named: dict[str, str], fil
     front, answers = guess.front, [plain(record.get(named["answer"])) for record in records]
     if "" in answers:
         front["unanswered"] = "drop"
-        guess.doubts.append(f"{answers.count('')} of {len(answers)} records have no answer and are left out.")
+        guess.doubts.append(f"Records without an answer, left out: {answers.count('')} of {len(answers)}.")
     said = sorted(set(answers) - {""})
     if not said:
         raise BadCard(f"{file}: column {named['answer']!r} holds no answer; an exam needs them")
@@ -175,7 +175,7 @@ def _fit_choice(guess: Guess, records: list[Record], named: dict[str, str], file
         kinds = {plain(record.get(named.get("kind", ""))) for record in several}
         told = all(SEVERAL.search(kind) for kind in kinds)
         columns["multiple"] = {named["kind"]: sorted(kinds)} if told else True
-        guess.doubts.append(f"{len(several)} questions have several right options; see `columns.multiple`.")
+        guess.doubts.append(f"Questions with several right options: {len(several)}; see `columns.multiple`.")
 
 
 def _options(record: Record, columns: str | list[str]) -> list[str]:

@@ -159,7 +159,7 @@ def _about_card(card: DataCard, differences: dict[str, list[str]]) -> Iterator[s
     if differences and all(differences.values()):
         name, files = min(differences.items(), key=lambda each: len(each[1]))
         shown = ", ".join(files[:3]) + (", ..." if len(files) > 3 else "")
-        yield f"unpinned: no listed edition; nearest is {name}, {len(files)} files are not as listed ({shown})"
+        yield f"unpinned: no listed edition; nearest is {name}, which differs in {len(files)} of its files: {shown}"
     elif not differences:
         yield "unpinned: the card lists no edition; list the files' sha256, so that a change is noticed"
 
@@ -167,19 +167,19 @@ def _about_card(card: DataCard, differences: dict[str, list[str]]) -> Iterator[s
 def _about_rows(splits: tuple[SplitReport, ...], overlaps: dict[str, int]) -> Iterator[str]:
     for it in splits:
         if it.conflicting:
-            yield f"{it.split}: {it.conflicting} questions stand there twice with different answers"
+            yield f"{it.split}: the same question with different answers: {it.conflicting}"
         if it.exact or it.near:
-            yield f"{it.split}: {it.exact} exact and {it.near} near duplicates"
+            yield f"{it.split}: duplicates: {it.exact} exact, {it.near} near"
         if it.repeated_options:
-            yield f"{it.split}: {it.repeated_options} questions offer the same option twice"
+            yield f"{it.split}: questions that offer an option twice: {it.repeated_options}"
         if it.clusters < FEW_CLUSTERS:
-            yield f"{it.split}: {it.clusters} clusters; below {FEW_CLUSTERS} expect wide intervals"
+            yield f"{it.split}: clusters: {it.clusters}; below {FEW_CLUSTERS} expect wide intervals"
         for rule in ("most_frequent", "longest"):
             if it.blind and it.blind[rule] > it.blind["random"] + UNEVEN:
                 words = {"most_frequent": "the most frequent letter", "longest": "the longest option"}[rule]
                 yield f"{it.split}: {words} alone scores {it.blind[rule]:.1%}, guessing {it.blind['random']:.1%}"
     for pair, count in overlaps.items():
-        yield f"{pair}: {count} questions are nearly the same; do not tune on one and examine on the other"
+        yield f"{pair}: nearly equal questions: {count}; do not tune on one split and examine on the other"
 
 
 def table(report: CardReport) -> RenderableType:

@@ -158,7 +158,7 @@ class DataCard(BaseModel):
 
     def _read(self, files: Files, split: str) -> Iterator[Row | str]:
         """Rows and faults of a split's files; what is broken as a whole file is one fault."""
-        chosen, several = self.splits[split], len(files.paths[split]) > 1
+        chosen = self.splits[split]
         form = Form(
             self.columns, self.shape, split, self.languages, chosen.options,
             explained=self.target == "explanation", drop=self.unanswered == "drop",
@@ -174,7 +174,7 @@ class DataCard(BaseModel):
                 try:
                     if _left_out(record, chosen, place):
                         continue
-                    row = form.row(record, place=place, file=file, number=number, several=several)
+                    row = form.row(record, place=place, file=file, number=number, several=chosen.several)
                     if row is None or (chosen.half is not None and _half(row) != chosen.half):
                         continue
                     first = seen.setdefault(row.id, place)
@@ -209,7 +209,7 @@ class DataCard(BaseModel):
 
     def alike(self, texts: list[str]) -> list[int]:
         """Near-duplicate group of each text (likeness.groups); kept in the cache, known by the texts."""
-        note = cache_folder() / "clusters" / f"{self.name}-{digest_of(texts)[:16]}.json"
+        note = cache_folder() / "clusters" / f"{self.name}-{digest_of([ROWS_CODE, texts])[:16]}.json"
         if note.is_file():
             return list(json.loads(note.read_text("utf-8")))
         found = groups(texts)

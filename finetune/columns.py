@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from finetune.question import ANSWER_LINE, LETTERS, Row
 from finetune.records import BadCard, Record
@@ -53,6 +53,18 @@ class Columns(BaseModel):
     output: str = Field("output", description="alpaca: the assistant's turn")
     history: str = Field("history", description="alpaca: earlier [user, assistant] turns; may be absent")
     system: str = Field("system", description="alpaca: the system's turn; may be absent")
+
+    @field_validator("from_path")
+    @classmethod
+    def _with_group(cls, patterns: dict[str, str]) -> dict[str, str]:
+        for part, pattern in patterns.items():
+            try:
+                groups = re.compile(pattern).groups
+            except re.error as fault:
+                raise ValueError(f"{part}: {pattern!r} is no regular expression ({fault})") from None
+            if not groups:
+                raise ValueError(f"{part}: {pattern!r} has no group; put what is wanted between ( and )")
+        return patterns
 
 
 @dataclass(frozen=True)

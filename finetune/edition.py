@@ -35,6 +35,11 @@ class Split(BaseModel):
                 raise ValueError(f"{pattern}: name files below `folder`, without a leading /, .. or **")
         return patterns
 
+    @property
+    def several(self) -> bool:
+        """Whether it may be more than one file: then ids begin with the file's name."""
+        return len(self.files) > 1 or "*" in self.files[0]
+
     def has(self, name: str) -> bool:
         """Whether a file (its name relative to the card's folder, without .gz) belongs to this split."""
         steps = PurePosixPath(name).parts

@@ -88,6 +88,11 @@ def test_front_matter_body_and_rows(make):
         ({"splits": {"test": ["../exam.csv"]}}, r"\.\./exam\.csv: name files below"),
         ({"splits": {"test": ["**/exam.csv"]}}, r"\*\*/exam\.csv: name files below"),
         ({"shape": "chioce"}, "shape"),
+        (
+            {"columns": {"options": ["A", "B"], "from_path": {"subject": "(a"}}},
+            r"subject: '\(a' is no regular expression",
+        ),
+        ({"columns": {"options": ["A", "B"], "from_path": {"subject": "a"}}}, "subject: 'a' has no group"),
     ],
 )
 def test_a_faulty_card_is_refused_by_key(make, changes, words):
@@ -416,6 +421,13 @@ def test_a_split_chooses_by_column_and_an_unknown_one_is_refused(make):
         card.rows(None, "x")
     with pytest.raises(BadCard, match="no split 'train'; there are a, x"):
         card.rows(None, "train")
+
+
+def test_ids_do_not_change_when_a_second_file_comes(make):
+    card = make({"a_1.csv": EXAM}, splits={"test": "a_*.csv"})
+    before = [row.id for row in card.rows(None, "test")]
+    make({"a_2.csv": EXAM})
+    assert [row.id for row in card.rows(None, "test")] == [*before, "a_2/0", "a_2/1"]
 
 
 def test_halves_part_the_rows_and_keep_equal_questions_together(make):

@@ -82,7 +82,7 @@ def test_a_users_csv_becomes_an_exam_that_loads(drafted, tmp_path, encoding):
         (jsonl({"q_id": 1, "question": "q", "options": ["x", "y"], "answer": 0}), ".jsonl", "choice", ["A"]),
         (jsonl({"question": "q", "choices": {"A": "x", "B": "y"}, "answer": "b"}), ".jsonl", "choice", ["B"]),
         (jsonl({"question": "q", "options": ["x", "y"], "answer": ["A", "B"]}), ".jsonl", "choice", ["AB"]),
-        ('[{"question": "q", "answer": 7}, {"question": "r", "answer": "1,200.5"}]', ".json", "numeric", ["7", "1,200.5"]),
+        ('[{"question": "q", "answer": 7}, {"question": "r", "answer": "1,200"}]', ".json", "numeric", ["7", "1,200"]),
         ("问题,答案\n盈利吗？,是\n亏损吗？,否\n", ".csv", "choice", ["A", "B"]),
         ("headline,label\n" + "a rose,up\nb fell,down\n" * 5, ".csv", "choice", ["B", "A"] * 5),
         ("question,answer\nWho?,The board of directors\n", ".csv", "qa", ["The board of directors"]),
@@ -126,7 +126,7 @@ def test_training_rows_become_a_card_alone(drafted, tmp_path, record, shape):
 
 def test_doubts_stand_in_the_card(drafted):
     assert "No column names the document" in drafted("question,answer\nWho?,The board\n").body
-    assert "several right options" in drafted(CSV, name="second").body
+    assert "several right options: 1" in drafted(CSV, name="second").body
 
 
 @pytest.mark.parametrize(
@@ -214,9 +214,9 @@ def test_counts_of_a_split(tmp_path):
     notes = "\n".join(report.warnings)
     for words in (
         "with different answers",
-        "1 exact and 1 near",
-        "same option twice",
-        "3 clusters",
+        "1 exact, 1 near",
+        "an option twice: 1",
+        "clusters: 3",
         "most frequent letter",
     ):
         assert words in notes
@@ -232,7 +232,7 @@ def test_what_a_user_should_know_of_a_card(tmp_path):
     for words in (
         "no commercial use",
         "a newer base may have seen it",
-        "nearest is first, 1 files are not as listed (exam.csv)",
+        "nearest is first, which differs in 1 of its files: exam.csv",
     ):
         assert words in notes
     assert "lists no edition" in "\n".join(check(card_with(tmp_path, text), None).warnings)
