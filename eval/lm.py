@@ -19,6 +19,7 @@ from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 from eval.generate import Sampling, cut, draw_seed, write
 from eval.prefill import Prefill, batches, prefill, right_padded
 from finetune.chat import Chat
+from finetune.mistakes import BadInput
 
 HEAD_POSITIONS = 512  # answer positions in one forward: with 152k tokens their float32 logits take 0.3 GB
 Likelihood = tuple[float, bool]  # log-likelihood in nats, and whether greedy decoding would write the option
@@ -33,7 +34,7 @@ class Choice:
 
     def __post_init__(self) -> None:
         if not self.prompt or not all(self.options):
-            raise ValueError("a prompt or an option has no token; an empty option cannot be scored")
+            raise BadInput("a prompt or an option has no token; an empty option cannot be scored")
 
     @property
     def tokens(self) -> int:

@@ -12,7 +12,6 @@ from pathlib import Path
 from eval import items
 from eval.items import ItemScore
 from finetune.files import make_whole
-from finetune.mistakes import BadInput
 from finetune.run import SeedDir
 
 Key = tuple[str, str, str, int]
@@ -34,10 +33,7 @@ class Parts:
 
     def rows(self) -> dict[Key, ItemScore]:
         """Every row made so far, by key. BadInput: a broken line that no kill explains."""
-        try:
-            return {row.key: row for path in self.files() for row in items.read(path)}
-        except ValueError as fault:
-            raise BadInput(str(fault)) from None
+        return {row.key: row for path in self.files() for row in items.read(path)}
 
     def set_aside_others(self) -> Path | None:
         """Move away what another scorer left here, finished or not; where to, or None."""

@@ -62,27 +62,22 @@ def score(recipe: Recipe, name: str, seed: int | None, out: Path) -> int:
         raise BadInput(f"--seed {seed}: {name} has {', '.join(map(str, recipe.seeds(name)))}")
     run = RunDir(out / recipe.name)
     pending: list[tuple[int, str]] = []
-    try:
-        benchmark = Benchmark.read(recipe)
-        for each in recipe.seeds(name) if seed is None else (seed,):
-            fingerprint = recipe.score_fingerprint(name, each, benchmark.digests)
-            done = run.seed(name, each).scored()
-            if done and done.fingerprint == fingerprint:
+    benchmark = Benchmark.read(recipe)
+    for each in recipe.seeds(name) if seed is None else (seed,):
+        fingerprint = recipe.score_fingerprint(name, each, benchmark.digests)
+        done = run.seed(name, each).scored()
+        if done and done.fingerprint == fingerprint:
+            if os.environ.get("RANK", "0") == "0":
                 print(f"score {name} seed {each}: done, unchanged", flush=True)
-            else:
-                pending.append((each, fingerprint))
-    except BadInput:
-        raise
-    except ValueError as fault:  # lower floors refuse with a plain ValueError
-        raise BadInput(str(fault)) from None
+        else:
+            pending.append((each, fingerprint))
     if not pending:
         return 0
     os.environ.setdefault("TQDM_DISABLE", "1")  # lm-eval's and transformers' bars would tear ours
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # warns of a kernel that nothing here uses
-    from eval.sitting import Sitting  # torch and transformers take seconds to load
+    from eval.sitting import sit  # torch and transformers take seconds to load
 
-    for each, fingerprint in pending:
-        Sitting.open(recipe, name, each, fingerprint, benchmark, run).take()
+    sit(recipe, name, pending, benchmark, run)
     return 0
 
 

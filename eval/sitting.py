@@ -47,6 +47,16 @@ from finetune.run import (
 from finetune.world import World
 
 
+def sit(recipe: Recipe, name: str, pending: Sequence[tuple[int, str]], benchmark: Benchmark, run: RunDir) -> None:
+    """Score one contender for each pending (seed, score fingerprint)."""
+    world = World.open(recipe.exam.launch, None, run.folder)
+    if world.sharded:
+        raise BadInput(f"exam.launch: {recipe.exam.launch} splits the model, which is not built; use a DDP file")
+    for seed, fingerprint in pending:
+        Sitting.open(recipe, name, seed, fingerprint, benchmark, run, world).take()
+    world.accelerator.end_training()
+
+
 @dataclass(frozen=True)
 class Sitting:
     """What is needed to score one contender and seed; `take` does it."""
@@ -60,24 +70,20 @@ class Sitting:
     adapter: Path | None
 
     @classmethod
-    def open(cls, recipe: Recipe, name: str, seed: int, fingerprint: str, benchmark: Benchmark, run: RunDir) -> Sitting:
-        """Join the other processes and check what must be there. BadInput before anything is written."""
+    def open(
+        cls, recipe: Recipe, name: str, seed: int, scorer: str, benchmark: Benchmark, run: RunDir, world: World
+    ) -> Sitting:
+        """Check what must be there. BadInput before anything is written."""
         contender, place = recipe.contenders[name], run.seed(name, seed)
-        world = World.open(recipe.exam.launch, None, run.folder)
-        if world.sharded:
-            raise BadInput(f"exam.launch: {recipe.exam.launch} splits the model, which is not built; use a DDP file")
-        with refusing():
-            chat = Chat.open(contender.model.folder(), contender.model.family, contender.model.think)
-            adapter = checked_adapter(recipe, name, seed, place, chat)
-        rank = world.accelerator.process_index
-        desk = Desk(name, seed, contender, recipe.exam, chat, fingerprint, rank)
-        return cls(recipe, benchmark, run, world, desk, Parts(place, fingerprint), adapter)
+        chat = Chat.open(contender.model.folder(), contender.model.family, contender.model.think)
+        adapter = checked_adapter(recipe, name, seed, place, chat)
+        desk = Desk(name, seed, contender, recipe.exam, chat, scorer, world.accelerator.process_index)
+        return cls(recipe, benchmark, run, world, desk, Parts(place, scorer), adapter)
 
     def take(self) -> None:
         """Score what is missing, merge the processes' files and write the manifest."""
-        with refusing():
-            asked = [question for task in self.benchmark.tasks for question in questions(task)]
-            entries = [entry for question in asked for entry in self.desk.entries(question)]
+        asked = [question for task in self.benchmark.tasks for question in questions(task)]
+        entries = [entry for question in asked for entry in self.desk.entries(question)]
         base = self._base()
         self._refuse_too_long(entries, base.config.max_position_embeddings)
         model, proof = self._tuned(base, entries)
@@ -121,8 +127,7 @@ class Sitting:
         """Keep the plan, set aside what is stale, and note the start. Gives the time of the first start."""
         scorer = self.parts.scorer
         if self.world.main:
-            with refusing():
-                pledge.keep(self.recipe, self.run, self.benchmark)
+            pledge.keep(self.recipe, self.run, self.benchmark)
             moved = self.parts.set_aside_others()
             if moved:
                 self._say(f"what stood here was scored otherwise, and is now in {moved.name}")
@@ -138,9 +143,8 @@ class Sitting:
         folder = self.adapter
         if folder is None:
             return base, None
-        with refusing():
-            prompts = list(dict.fromkeys(entry.prompt for entry in entries))
-            model, proof = probe(base, lambda model: load(model, folder).to(self.world.device).eval(), prompts)
+        prompts = list(dict.fromkeys(entry.prompt for entry in entries))
+        model, proof = probe(base, lambda model: load(model, folder).to(self.world.device).eval(), prompts)
         if proof.norm == 0 or proof.kl == 0:
             raise BadInput(f"adapter {folder}: changes nothing (norm {proof.norm:g}, KL {proof.kl:g}); train it again")
         self._say(f"adapter on, KL to the base {proof.kl:.3g}, of the base to itself {proof.kl_same:.3g}")
@@ -206,17 +210,6 @@ def first_start(run: RunDir, fingerprint: str) -> float | None:
     lines = [json.loads(line) for line in run.attempts.read_text("utf-8").splitlines()]
     times = [line["at"] for line in lines if line["event"] == "score" and line.get("fingerprint") == fingerprint]
     return min(times, default=None)
-
-
-@contextmanager
-def refusing() -> Iterator[None]:
-    """Rooms on lower floors refuse with a plain ValueError: here it is bad input like any other."""
-    try:
-        yield
-    except BadInput:
-        raise
-    except ValueError as fault:
-        raise BadInput(str(fault)) from None
 
 
 def _task_facts(benchmark: Benchmark) -> Iterator[TaskFacts]:

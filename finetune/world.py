@@ -9,19 +9,22 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 from accelerate import Accelerator
 from accelerate.tracking import get_available_trackers
-from accelerate.utils import DistributedType, LoggerType, broadcast, is_bf16_available
+from accelerate.utils import DistributedType, InitProcessGroupKwargs, LoggerType, broadcast, is_bf16_available
 
 from finetune.mistakes import BadInput
 from finetune.recipe import read_yaml
 
 T = TypeVar("T")
 BUILT_FOR = {"NO", "MULTI_CPU", "MULTI_GPU", "MULTI_NPU", "MULTI_XPU", "MULTI_MLU", "MULTI_MUSA", "MULTI_HPU", "FSDP"}
+
+PATIENCE = timedelta(days=7)  # of a process for its peers: shares of generated answers differ by hours, not minutes
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,10 @@ class World:
         """Join the other processes. BadInput where they are not those of the launch file, or the tracker is missing."""
         promised = Launch.read(launch) if launch else None
         _refuse_tracker(tracker)
-        accelerator = Accelerator(cpu=bool(promised and promised.cpu), log_with=tracker, project_dir=str(logs))
+        patience = InitProcessGroupKwargs(timeout=PATIENCE)
+        accelerator = Accelerator(
+            cpu=bool(promised and promised.cpu), log_with=tracker, project_dir=str(logs), kwargs_handlers=[patience]
+        )
         _refuse_others(accelerator, promised)
         return cls(accelerator, accelerator.distributed_type == DistributedType.FSDP)
 
