@@ -140,13 +140,15 @@ def _blind(rows: list[Row]) -> dict[str, float]:
 
 def _overlaps(card: DataCard, rows: dict[str, list[Row]]) -> Iterator[tuple[str, int]]:
     """Rows of one split that are nearly like a row of another; splits that share rows by design are left out."""
-    for one, other in combinations(rows, 2):
-        mine, theirs = ({(row.id, row.digest) for row in rows[name]} for name in (one, other))
-        if mine & theirs:
-            continue
-        alike = card.alike([f"{row.context}\n{row.asked}" for row in rows[one] + rows[other]])
-        seen = set(alike[: len(rows[one])])
-        count = sum(group in seen for group in alike[len(rows[one]) :])
+    ids = {split: {(row.id, row.digest) for row in found} for split, found in rows.items()}
+    pairs = [pair for pair in combinations(rows, 2) if not ids[pair[0]] & ids[pair[1]]]
+    if not pairs:
+        return
+    groups = iter(card.alike([f"{row.context}\n{row.asked}" for found in rows.values() for row in found]))
+    alike = {split: [next(groups) for _ in found] for split, found in rows.items()}
+    for one, other in pairs:
+        seen = set(alike[one])
+        count = sum(group in seen for group in alike[other])
         if count:
             yield f"{one} & {other}", count
 

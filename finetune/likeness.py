@@ -40,7 +40,8 @@ def _join_alike(grams: dict[int, frozenset[str]], parents: list[int], threshold:
     for index in sorted(grams, key=lambda each: (len(grams[each]), each)):
         mine = grams[index]
         needed = math.ceil(threshold * len(mine) - 1e-9)
-        prefix = sorted(mine, key=lambda gram: (counts[gram], gram))[: len(mine) - needed + 1]
+        known = sorted((gram for gram in mine if counts[gram] > 1), key=lambda gram: (counts[gram], gram))
+        prefix = known[: max(0, len(known) - needed + 1)]  # grams of no other text come first, and meet nothing
         for other in {candidate for gram in prefix for candidate in met[gram]}:
             if len(grams[other]) >= needed and _root(parents, other) != _root(parents, index):
                 shared = len(mine & grams[other])
