@@ -111,7 +111,9 @@ def find(named: str) -> tuple[Path, str]:
     if not (folder / f"{name}.yaml").is_file():
         known = ", ".join(sorted(p.stem for p in SHELF.glob("*/*.yaml")))
         raise BadInput(f"exam.tasks: no {name}.yaml in {folder}; the shelf has {known}; an own task is a folder (./x)")
-    os.environ["TUNEWORTH_CARDS"] = os.pathsep.join(dict.fromkeys([*_card_folders(), str(folder), str(folder.parent)]))
+    if SHELF not in folder.parents:  # its card lies beside it; lm-eval's loader is told no folder, so by environment
+        mine = [str(folder), str(folder.parent), *_own_folders()]
+        os.environ["TUNEWORTH_CARDS"] = os.pathsep.join(dict.fromkeys(mine))
     return folder, name
 
 
@@ -189,17 +191,17 @@ def document(row: Row, answer: str) -> dict[str, Any]:
 
 
 def find_card(named: str) -> DataCard:
-    """A card by name on the shelf `data_cards/`, or by a path relative to the task's folder."""
-    for folder in _card_folders():
+    """A card by name (or path) beside a task of the user's own, else on the shelf `data_cards/`."""
+    folders = [*_own_folders(), str(CARDS)]
+    for folder in folders:
         path = Path(folder) / (named if named.endswith(".md") else f"{named}.md")
         if path.is_file():
             return DataCard.read(path)
-    raise BadInput(f"no data card {named}; looked in {', '.join(_card_folders())} (TUNEWORTH_CARDS adds folders)")
+    raise BadInput(f"no data card {named}; looked in {', '.join(folders)} (TUNEWORTH_CARDS adds folders)")
 
 
-def _card_folders() -> list[str]:
-    more = os.environ.get("TUNEWORTH_CARDS", "")
-    return [str(CARDS), *(folder for folder in more.split(os.pathsep) if folder)]
+def _own_folders() -> list[str]:
+    return [folder for folder in os.environ.get("TUNEWORTH_CARDS", "").split(os.pathsep) if folder]
 
 
 def _draw(cluster: str, seed: int) -> float:
