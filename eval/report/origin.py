@@ -1,0 +1,75 @@
+"""What made each contender's scores, as labelled facts; what all contenders share is said once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from eval.report.figures import number
+from eval.report.words import Said, same
+from eval.verdict.roll import ContenderOrigin, ContenderRow
+from eval.verdict import Verdict
+
+
+class Fact(NamedTuple):
+    """One labelled fact; `code` asks for a fixed-width face."""
+
+    label: Said
+    value: Said
+    code: bool = False
+
+
+def origins(v: Verdict) -> tuple[list[Fact], dict[str, list[Fact]]]:
+    """Facts that hold for every contender, and what is left for each."""
+    rows = {c.name: c for c in v.contenders}
+    each = {o.name: _facts(o, rows[o.name]) for o in v.provenance.contenders}
+    first = next(iter(each.values()), [])
+    shared = [fact for fact in first if len(each) > 1 and all(fact in facts for facts in each.values())]
+    return shared, {name: [fact for fact in facts if fact not in shared] for name, facts in each.items()}
+
+
+def _facts(o: ContenderOrigin, c: ContenderRow) -> list[Fact]:
+    """In the order in which a reader asks: which weights, how tuned, how asked, on what."""
+    revision = f" @ {o.revision}" if o.revision else ""
+    found = [
+        Fact(Said("Model", "模型"), same(o.model + revision)),
+        Fact(Said("Licence", "许可"), same(c.licence)),
+        Fact(Said("Released", "发布"), same(c.released)),
+        Fact(Said("Weights, sha256", "权重 sha256"), same(o.weights_digest), code=True),
+        Fact(Said("Tuning", "微调方式"), _listed({c.method: "", **c.knobs} if c.method != "none" else {})),
+        Fact(Said("Tuning data, edition", "微调数据、版本"), _listed(o.data)),
+        Fact(Said("Prompt frame, digest", "提示框架摘要"), same(o.frame_digest or ""), code=True),
+        Fact(Said("Seeds", "训练种子"), same(", ".join(map(str, c.seeds)) if c.method != "none" else "")),
+    ]
+    for seed, digest in o.adapters.items():
+        label = Said(f"Adapter, sha256, seed {seed}", f"适配器 sha256，种子 {seed}")
+        found.insert(-1, Fact(label, same(digest), code=True))
+    return [fact for fact in [*found, *_setting(o)] if fact.value.en]
+
+
+def _setting(o: ContenderOrigin) -> list[Fact]:
+    """How it was asked, by which program, on which machine."""
+    batches = Said(f"batches of {number(o.batch_tokens)} tokens", f"每批 {number(o.batch_tokens)} 词元")
+    engine = Said(f"{o.engine} · {o.dtype} · {batches.en}", f"{o.engine} · {o.dtype} · {batches.zh}")
+    machine = f"{o.hardware.devices} × {o.hardware.device} · {o.hardware.host}"
+    processes = Said(f"{machine} · processes: {o.hardware.processes}", f"{machine} · 进程数 {o.hardware.processes}")
+    return [
+        Fact(Said("Chat format, thinking", "对话格式、思考"), same(f"{o.family}, {o.think}")),
+        Fact(Said("Template, digest", "模板摘要"), same(o.chat_digest), code=True),
+        Fact(Said("Decoding", "解码"), _listed(o.decoding)),
+        Fact(Said("Engine, dtype", "引擎、精度"), engine),
+        Fact(Said("Hardware", "硬件"), processes),
+        Fact(Said("Versions", "软件版本"), _listed(o.versions)),
+        Fact(Said("Source", "源码"), _source(o)),
+    ]
+
+
+def _source(o: ContenderOrigin) -> Said:
+    if o.git.commit is None:
+        return Said("not in a repository", "不在代码仓库中")
+    changed = Said(", with uncommitted changes", "，有未提交的改动") if o.git.dirty else same("")
+    return Said(o.git.commit[:12] + changed.en, o.git.commit[:12] + changed.zh)
+
+
+def _listed(facts: Mapping[str, Any]) -> Said:
+    return same(" · ".join(f"{name} {value}".strip() for name, value in facts.items() if name != "kind"))

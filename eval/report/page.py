@@ -1,0 +1,94 @@
+"""A verdict as one offline page: template, style, script and drawings in a single file that loads nothing."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from eval.compare import Comparison
+from eval.report import charts, figures, view, words
+from eval.report.origin import origins
+from eval.report.words import Said, same
+from eval.verdict import Verdict
+
+HERE = Path(__file__).parent
+STRIPES = {  # the drawing's hatches, for the key beside it
+    "////": "M0 10L10 0M4 18L22 0M14 20L32 2M24 20L32 12",
+    "||||": "M6 0V20M12 0V20M18 0V20M24 0V20",
+    "----": "M0 5H32M0 10H32M0 15H32",
+    "\\\\\\\\": "M0 10L10 20M4 2L22 20M14 0L32 18M24 0L32 8",
+    "xxxx": "M0 10L10 0M4 18L22 0M14 20L32 2M0 10L10 20M4 2L22 20M14 0L32 18",
+}
+
+
+def render(verdict: Verdict) -> str:
+    """The page, in English and Chinese by a switch. The same verdict gives the same bytes."""
+    return _environment().get_template("page.html").render(_context(verdict)) + "\n"
+
+
+def _environment() -> Environment:
+    made = Environment(
+        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    made.filters |= {"points": figures.points, "share": figures.share, "number": figures.number}
+    for say in (figures.points, figures.interval, figures.share, figures.number, figures.less, figures.moment):
+        made.globals[say.__name__] = say
+    made.globals |= {
+        "say": lambda en, zh: words.spoken(Said(str(en), str(zh))),
+        "spoken": lambda said: words.spoken(said if isinstance(said, Said) else same(said)),
+        "probability": figures.probability, "tiny": figures.tiny, "queries": _queries, "low": view.deciding_low,
+    }  # fmt: skip
+    return made
+
+
+def _context(v: Verdict) -> dict[str, Any]:
+    lead = view.lead(v)
+    script = (HERE / "page.js").read_text("utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    parts = view.parts(v, lead) if lead else []
+    shared, own = origins(v)
+    return {
+        "v": v, "words": words, "word": view.word(v), "asides": view.asides(v), "faults": view.faults(v),
+        "calls": v.outcome not in ("invalid", "exploratory"), "lead": lead, "parts": parts, "board": view.board(v),
+        "gates": view.gates(v), "proof": view.proof(v), "contents": view.contents(v), "shared": shared,
+        "origins": own, "drawn": _drawn(v, parts), "swatches": _swatches(), **_holm(v, lead),
+        "style": Markup((HERE / "page.css").read_text("utf-8")), "script": Markup(script), "script_hash": digest,
+    }  # fmt: skip
+
+
+def _swatches() -> list[tuple[Said, str, str | None]]:
+    """Words, colour and stripes of each outcome of an answer, for the key beside the drawing."""
+    return [(words.ANSWERS[o], fill, STRIPES[hatch] if hatch else None) for o, (fill, hatch) in charts.PATTERNS.items()]
+
+
+def _drawn(v: Verdict, parts: Sequence[view.Part]) -> dict[str, dict[str, Markup]]:
+    """Every drawing in both shapes."""
+    found = {"answers": charts.both("answers", charts.answers, {c.name: c.outcomes for c in v.contenders})}
+    if parts:
+        found["gains"] = charts.both("gains", charts.gains, view.judged_bars(v), view.other_bars(v), v.margin)
+        found["forest"] = charts.both("forest", charts.forest, view.part_bars(parts), v.margin)
+    if v.power:
+        found["sight"] = charts.both("sight", charts.sight, v.margin, v.power.mde)
+    return found
+
+
+def _holm(v: Verdict, lead: Comparison | None) -> dict[str, str]:
+    """Says that the lower end is Holm's where it is not the plain interval's."""
+    if v.delta is None or lead is None or math.isclose(v.delta.low, lead.low, abs_tol=1e-9):
+        return {"holm_en": "", "holm_zh": ""}
+    count = len(v.rulings)
+    return {
+        "holm_en": f" The lower end of Δ is the bound that Holm tests for {count} challengers.",
+        "holm_zh": f"Δ 的下端是对 {count} 个挑战者做 Holm 校正后的界。",
+    }
+
+
+def _queries(value: float | None) -> Said:
+    return Said("never", "永不") if value is None else same(figures.number(value))

@@ -1,0 +1,53 @@
+"""The verdict in a terminal: one table and one sentence, in both languages."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from eval.report import view
+from eval.report.figures import interval, number, points
+from eval.verdict import Verdict
+
+STYLES = {
+    "worth_it": "bold green",
+    "not_worth_it": "bold red",
+    "inconclusive": "bold yellow",
+    "invalid": "bold magenta",
+    "exploratory": "bold blue",
+    "plumbing": "bold",
+}
+
+
+def table(verdict: Verdict) -> RenderableType:
+    """Contenders best first: score, gain over the incumbent, what tuning and a query cost; then the sentence."""
+    word = view.word(verdict)
+    head = Text.assemble((f"{word.en} · {word.zh}", STYLES[verdict.outcome]), f"   {verdict.question}")
+    said = Text(f"\n{verdict.sentence}\n{verdict.sentence_zh}")
+    return Group(Text(), head, _checks(verdict) if verdict.plumbing else _scores(verdict), said)
+
+
+def _scores(verdict: Verdict) -> Table:
+    found = Table(title_justify="left", header_style="dim", box=None, padding=(0, 2, 0, 0))
+    for column in ("rank", "contender", "role", "score", f"over {verdict.incumbent}", "tuning cost", "cost a query"):
+        found.add_column(column, justify="left" if column in ("contender", "role") else "right")
+    against = {c.challenger: c for c in verdict.comparisons if c.role == "delta"}
+    for row in view.board(verdict):
+        c, gain = row.c, against.get(row.c.name)
+        score = points(c.score, signed=False) + (f" ± {points(row.half, signed=False)}" if row.half is not None else "")
+        over = f"{points(gain.gain)} {interval(view.deciding_low(verdict, gain), gain.high)}" if gain else "–"
+        style = "bold" if c.name == verdict.challenger and verdict.delta else ""
+        costs = (number(c.training_cost), number(c.cost_per_query))
+        found.add_row(row.place.rank, c.name, ", ".join(c.roles), score, over, *costs, style=style)
+    return found
+
+
+def _checks(verdict: Verdict) -> Table:
+    found = Table(header_style="dim", box=None, padding=(0, 2, 0, 0))
+    for column in ("", "check", "found"):
+        found.add_column(column)
+    for check in verdict.plumbing.checks if verdict.plumbing else ():
+        fault = Text("fail", "red") if check.decides else Text("low", "yellow")
+        found.add_row(Text("pass", "green") if check.passed else fault, check.name, check.text)
+    return found

@@ -1,0 +1,175 @@
+"""What the page shows, taken from a verdict: rows, bars and asides, nothing that the verdict does not hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from eval.compare import Comparison
+from eval.gates import ADAPTER_APPLIED, Gate
+from eval.report.board import Place, places
+from eval.report.charts import Bar
+from eval.report.words import LANGUAGES, OUTCOMES, Said, same
+from eval.verdict.roll import ContenderRow, TaskScore
+from eval.verdict import Contrast, Verdict
+
+ORDER = ("failed", "not_checked", "passed")
+
+
+@dataclass(frozen=True)
+class Part:
+    """One row of the forest: the whole exam, a task or a language; None where nothing can be told."""
+
+    label: Said
+    n: int
+    clusters: int
+    gain: float
+    low: float | None
+    high: float | None
+    mde: float | None
+    weight: float
+    variance_share: float | None
+    p: float | None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the leaderboard; `half` is half the interval's width."""
+
+    c: ContenderRow
+    place: Place
+    half: float | None
+    tasks: dict[str, TaskScore]
+
+
+def word(v: Verdict) -> Said:
+    """The verdict word; a smoke run's says whether it passed."""
+    if v.plumbing is None:
+        return OUTCOMES[v.outcome]
+    passed = v.plumbing.passed
+    end = Said("pass", "通过") if passed else Said("fail", "未通过")
+    return Said(f"{OUTCOMES['plumbing'].en}: {end.en}", f"{OUTCOMES['plumbing'].zh}：{end.zh}")
+
+
+def asides(v: Verdict) -> list[Said]:
+    """What stands under the banner in small print: notes that the sentence does not carry, and unpinned data."""
+    found = [Said(note.text, note.text_zh) for note in v.notes if not note.headline]
+    loose = [task.card for task in v.tasks if task.edition == "unpinned"]
+    tuned_on = [use for origin in v.provenance.contenders for use in origin.data.items()]
+    loose += [card for card, edition in tuned_on if edition == "unpinned"]
+    if loose:
+        names = list(dict.fromkeys(loose))
+        found.append(Said(
+            f"Unpinned data: the files of {', '.join(names)} are no edition that the card lists.",
+            f"数据未固定：{'、'.join(names)} 的文件不是数据卡列出的版本。",
+        ))  # fmt: skip
+    return found
+
+
+def lead(v: Verdict) -> Comparison | None:
+    """The comparison that delta is taken from."""
+    wanted = ("delta", v.challenger)
+    return next((each for each in v.comparisons if (each.role, each.challenger) == wanted), None) if v.delta else None
+
+
+def judged_bars(v: Verdict) -> list[Bar]:
+    """What decides on the challenger that the verdict speaks of: delta, and its gain over each alternative."""
+    if v.delta is None:
+        return []
+    also = [each for each in v.comparisons if (each.role, each.challenger) == ("alternative", v.challenger)]
+    note = Said("must hold here too", "对此也须成立")
+    bars = [Bar(_against(each), note, each.gain, deciding_low(v, each), each.high, strong=True) for each in also]
+    return [_bar("Δ", v.delta, Said("tuned against the newer base", "微调对新底座")), *bars]
+
+
+def other_bars(v: Verdict) -> list[Bar]:
+    """Tau and gamma, whose difference delta is."""
+    notes = Said("what tuning added", "微调的提升"), Said("what the newer base brought", "换代的提升")
+    found = zip("τΓ", (v.tau, v.gamma), notes, strict=True)
+    return [_bar(sign, contrast, note) for sign, contrast, note in found if contrast]
+
+
+def _bar(sign: str, found: Contrast, note: Said) -> Bar:
+    label = same(f"{sign}  {_against(found).en}")
+    return Bar(label, note, found.gain, found.low, found.high, strong=sign == "Δ")
+
+
+def _against(found: Contrast | Comparison) -> Said:
+    return same(f"{found.challenger} − {found.incumbent}")
+
+
+def parts(v: Verdict, found: Comparison) -> list[Part]:
+    """The whole, each task, and each language where there are two."""
+    low = v.delta.low if v.delta else found.low
+    whole = Part(
+        Said("Whole exam", "全部"), found.n, found.clusters, found.gain, low, found.high, found.mde, 1.0, 1.0, None
+    )
+    tasks = [
+        Part(same(t.task), t.n, t.clusters, t.gain, t.low, t.high, t.mde, t.weight, t.variance_share, t.holm_p)
+        for t in found.tasks
+    ]
+    langs = [
+        Part(LANGUAGES[t.lang], t.n, t.clusters, t.gain, t.low, t.high, t.mde, t.weight, None, t.holm_p)
+        for t in found.langs
+    ]
+    return [whole, *tasks, *(langs if len(langs) > 1 else [])]
+
+
+def part_bars(rows: Sequence[Part]) -> list[Bar]:
+    return [
+        Bar(row.label, same(f"n {row.n:,} · C {row.clusters:,}"), row.gain, row.low, row.high, row.weight, number == 0)
+        for number, row in enumerate(rows)
+    ]
+
+
+def board(v: Verdict) -> list[Row]:
+    """Best score first."""
+    spans = [(c.score, 0.0 if c.low is None else c.low, 1.0 if c.high is None else c.high) for c in v.contenders]
+    rows = []
+    for place in places(spans):
+        c = v.contenders[place.index]
+        half = None if c.low is None or c.high is None else (c.high - c.low) / 2
+        rows.append(Row(c, place, half, {task.task: task for task in c.tasks}))
+    return rows
+
+
+def gates(v: Verdict) -> list[Gate]:
+    """What needs a look first: required before advisory, failed before unchecked before passed."""
+    return sorted(v.gates, key=lambda gate: (not gate.required, ORDER.index(gate.status)))
+
+
+def faults(v: Verdict) -> list[Gate]:
+    """The required gates that made the comparison invalid."""
+    broken = [gate for gate in v.gates if gate.required and gate.status == "failed"]
+    return broken if v.outcome == "invalid" else []
+
+
+def proof(v: Verdict) -> dict[str, dict[str, float | str | None]]:
+    """Figures of the gate that shows the adapters at work, by adapter."""
+    figures = next((gate.figures for gate in v.gates if gate.name == ADAPTER_APPLIED[0]), {})
+    found: dict[str, dict[str, float | str | None]] = {}
+    for name, value in figures.items():
+        who, _, what = name.rpartition(": ")
+        found.setdefault(who, {})[what] = value
+    return found
+
+
+def deciding_low(v: Verdict, found: Comparison) -> float:
+    """The lower bound that decides: the one Holm tests where the contrast is a challenger's against a rival."""
+    lows = next((ruling.lows for ruling in v.rulings if ruling.challenger == found.challenger), {})
+    return lows.get(found.incumbent, found.low) if found.role in ("delta", "alternative") else found.low
+
+
+def contents(v: Verdict) -> list[tuple[str, Said]]:
+    """Sections of this page, for the list under the banner."""
+    every = {
+        "plumbing": (v.plumbing, Said("Checks", "检查")),
+        "interval": (v.delta, Said("Gain and margin", "增益与门槛")),
+        "parts": (v.delta, Said("Parts of the exam", "分项")),
+        "sight": (v.power, Said("What it could see", "看清多少")),
+        "board": (True, Said("Leaderboard", "排行榜")),
+        "health": (True, Said("Health", "可靠性")),
+        "money": (True, Said("Money", "成本")),
+        "provenance": (True, Said("Provenance", "来历")),
+    }
+    return [(name, words) for name, (there, words) in every.items() if there]

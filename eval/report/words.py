@@ -1,0 +1,82 @@
+"""Words in two languages, kept side by side: what is said in one is said in the other."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from markupsafe import Markup, escape
+
+
+class Said(NamedTuple):
+    """One thing said in English and in Chinese."""
+
+    en: str
+    zh: str
+
+
+def same(text: object) -> Said:
+    """A name or a number: alike in both languages."""
+    return Said(str(text), str(text))
+
+
+def spoken(words: Said, tag: str = "span") -> Markup:
+    """Both languages for the page, escaped; the style sheet shows one. What is alike in both stands once."""
+    if words.en == words.zh:
+        return escape(words.en)
+    form = Markup('<{tag} class="en" lang="en">{en}</{tag}><{tag} class="zh" lang="zh-CN">{zh}</{tag}>')
+    return form.format(tag=tag, en=words.en, zh=words.zh)
+
+
+OUTCOMES = {
+    "worth_it": Said("Worth it", "值得"),
+    "not_worth_it": Said("Not worth it", "不值得"),
+    "inconclusive": Said("Inconclusive", "尚无定论"),
+    "invalid": Said("Invalid", "无效"),
+    "exploratory": Said("Exploratory", "仅供探索"),
+    "plumbing": Said("Plumbing only", "仅为管线检查"),
+}
+ROLES = {
+    "challenger": Said("challenger", "挑战者"),
+    "incumbent": Said("incumbent", "现任"),
+    "alternative": Said("alternative", "备选"),
+    "base": Said("base", "基座"),
+}
+STATUSES = {
+    "passed": Said("passed", "通过"),
+    "failed": Said("failed", "未通过"),
+    "not_checked": Said("not checked", "未检查"),
+}
+ANSWERS = {
+    "correct": Said("right", "正确"),
+    "wrong": Said("wrong", "错误"),
+    "unparsed": Said("no answer found", "无法提取"),
+    "truncated": Said("cut off", "被截断"),
+    "unclosed_thinking": Said("thought never closed", "思考未结束"),
+    "refused": Said("refused", "拒答"),
+    "missing": Said("missing", "缺失"),
+}
+LANGUAGES = {"zh": Said("Chinese", "中文"), "en": Said("English", "英文")}
+CONTRASTS = {
+    "delta": Said("Δ, against the newer base", "Δ，对新底座"),
+    "alternative": Said("against an alternative", "对备选方案"),
+    "tau": Said("τ, what tuning added", "τ，微调的提升"),
+    "gamma": Said("Γ, what the newer base brought", "Γ，换代的提升"),
+}
+METHODS = {
+    "cluster t": Said("clustered t", "聚类 t"),
+    "wild cluster bootstrap-t": Said("wild cluster bootstrap", "聚类野自助法"),
+}
+COSTS = {
+    "training": Said("training", "训练"),
+    "evaluation": Said("evaluation", "评测"),
+    "data": Said("data", "数据"),
+    "people": Said("people", "人力"),
+    "declared": Said("declared", "声明"),
+}
+EVENTS = {"plan": Said("plans", "登记"), "score": Said("scorings", "评分"), "train": Said("tunings", "微调")}
+PROBES = {
+    "kl": Said("tuned against base", "微调对底座"),
+    "kl of an A/A pair": Said("base against itself", "底座对自身"),
+    "norm": Said("norm of the adapter", "适配器范数"),
+}
+PROTOCOLS = {"likelihood": Said("likelihood", "似然"), "generated": Said("written answers", "生成作答")}
