@@ -215,7 +215,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     class Loader(yaml.SafeLoader):
         pass
 
-    Loader.add_constructor("!function", lambda loader, node: loader.construct_scalar(node))
+    Loader.add_constructor("!function", lambda loader, node: loader.construct_scalar(node))  # type: ignore[arg-type]
     try:
         return dict(yaml.load(path.read_text("utf-8"), Loader))  # noqa: S506 (a SafeLoader)
     except (yaml.YAMLError, TypeError, ValueError) as fault:

@@ -5,7 +5,6 @@ Exit status: 0 done, 1 a fault of ours (with a trace), 2 bad input (one clear me
 """
 
 import os
-import sys
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -249,4 +248,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -16,9 +16,9 @@ import numpy as np
 
 from finetune.chat import Chat
 from finetune.frame import PromptFrame
-from finetune.likeness import normalise
+from finetune.card.likeness import normalise
 from finetune.mistakes import BadInput
-from finetune.question import Row
+from finetune.card.question import Row
 from finetune.recipe import DataUse, Recipe, Train, data_root
 
 

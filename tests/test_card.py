@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from finetune import card as card_room
 from finetune.card import BadCard, DataCard, Row, ask
-from finetune.columns import Columns
-from finetune.edition import Split
-from finetune.records import Reading
+from finetune.card.columns import Columns
+from finetune.card.edition import Split
+from finetune.card.records import Reading
 
 SHELF = Path(__file__).parent.parent / "data_cards"
 FRONT = {

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finetune.likeness import groups, normalise
+from finetune.card.likeness import groups, normalise
 
 BASES = [
     "某企业为增值税一般纳税人设有一个基本生产车间生产销售两种产品",

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from finetune.card import DataCard, Row
-from finetune.likeness import normalise
+from finetune.card.likeness import normalise
 
 pytestmark = pytest.mark.data
 SHELF = Path(__file__).parent.parent / "data_cards"

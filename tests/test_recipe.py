@@ -128,11 +128,11 @@ def test_fingerprints_follow_files_not_paths(study, tmp_path):
 
 def test_every_schema_key_is_read_somewhere():
     """A key that is validated and documented but read by nothing is a bug."""
-    from finetune import card, checkpoint, frame, question, records
+    from finetune import card, checkpoint, frame
     from finetune import recipe as room
     from finetune.methods import METHODS
 
-    modules = (room, checkpoint, frame, card, question, records)
+    modules = (room, checkpoint, frame, card, card.columns, card.edition, card.question, card.records)
     found = [v for m in modules for v in vars(m).values() if isinstance(v, type) and hasattr(v, "model_fields")]
     keys = {(model.__name__, key) for model in {*found, *METHODS} for key in model.model_fields}
     assert len(keys) > 80

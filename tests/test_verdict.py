@@ -12,9 +12,9 @@ from written_exam import Run, build, graded, row
 
 from eval.compare import Pair, compare
 from eval.money import Bill, Net
-from eval.ruling import overall, rule, stand
 from eval.sheet import Sheet
 from eval.verdict import Verdict, judge
+from eval.verdict.ruling import overall, rule, stand
 from finetune.mistakes import BadInput
 
 CLEAR = {"old": 0.4, "lora": 0.75, "prefix": 0.42, "newer": 0.55, "prompted": 0.6}

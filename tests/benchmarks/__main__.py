@@ -68,16 +68,15 @@ def choices() -> Row:
 
 def training() -> Row:
     """One pass over 16 log-normal rows (prompt median 250, answer median 80, at most 1024), LoRA 16, float32."""
+    import numpy as np
     from datasets import Dataset
+    from finetune.train.loop import row_loss
+    from finetune.train.packing import capacity, sheets
     from peft import LoraConfig, get_peft_model
     from transformers import Trainer, TrainingArguments
 
-    import numpy as np
-
     from finetune.data import Example
     from finetune.methods import LoRA
-    from finetune.train.loop import row_loss
-    from finetune.train.packing import capacity, sheets
     from finetune.recipe import Train
 
     draw = random.Random(0)

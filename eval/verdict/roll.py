@@ -4,10 +4,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from eval.evidence import Evidence
 from eval.extract import EXTRACTOR
 from eval.money import device_price, per_query
 from eval.sheet import OUTCOMES, Sheet, score
+from eval.verdict.evidence import Evidence
 from finetune.run import GitState, Hardware
 
 FROZEN = ConfigDict(frozen=True, extra="forbid")

@@ -25,13 +25,13 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
-from finetune.columns import EXAMS, Columns, Form, Shape, Texts, language_of, plain
-from finetune.edition import UNPINNED, Files, Split, differences, locate, name_of, read_sums, text_digest
+from finetune.card.columns import EXAMS, Columns, Form, Shape, Texts, language_of, plain
+from finetune.card.edition import UNPINNED, Files, Split, differences, locate, name_of, read_sums, text_digest
+from finetune.card.likeness import groups, normalise
+from finetune.card.question import LETTERS, Message, Row, ask
+from finetune.card.records import BadCard, Format, Reading, read_records
 from finetune.files import cache_folder, digest_of, write_whole
-from finetune.likeness import groups, normalise
 from finetune.mistakes import explain
-from finetune.question import LETTERS, Message, Row, ask
-from finetune.records import BadCard, Format, Reading, read_records
 
 __all__ = [  # this file is the door of the rooms below it
     "LETTERS", "BadCard", "DataCard", "Files", "Format", "Message", "Reading", "Row", "ask", "language_of", "plain",

@@ -10,9 +10,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from finetune.columns import Texts
+from finetune.card.columns import Texts
+from finetune.card.records import BadCard
 from finetune.files import cache_folder, file_digest, write_whole
-from finetune.records import BadCard
 
 UNPINNED = "unpinned"  # the edition of files that no listed one is equal to
 

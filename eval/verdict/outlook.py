@@ -10,7 +10,7 @@ from eval.benchmark import Benchmark
 from eval.compare import Comparison
 from eval.gates import Gate
 from eval.power import power
-from eval.ruling import Ruling
+from eval.verdict.ruling import Ruling
 
 FROZEN = ConfigDict(frozen=True, extra="forbid")
 MUCH = 0.1  # share of the variance above which more samples are worth their cost (decision.md 5.3)

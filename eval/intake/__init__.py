@@ -1,4 +1,4 @@
-"""Intake of data: what `tuneworth data check` finds out about a card, and `tuneworth data new` (eval.draft).
+"""Intake of data: what `tuneworth data check` finds out about a card, and `tuneworth data new` (eval.intake.draft).
 
 A fault means that the card cannot be used as it is; a warning is something to know before judging by it.
 """
@@ -13,7 +13,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from eval.draft import draft
+from eval.intake.draft import draft
 from finetune.card import BadCard, DataCard, Row
 
 __all__ = ["CardReport", "SplitReport", "check", "draft", "table"]
@@ -50,6 +50,7 @@ class CardReport(BaseModel):
     card: str
     title: str
     licence: str
+    defects: tuple[str, ...]  # known ones, as the card says
     edition: str
     files: int
     splits: tuple[SplitReport, ...]
@@ -77,7 +78,8 @@ def check(path: Path, root: Path | None) -> CardReport:
     return CardReport(
         card=card.name,
         title=card.title,
-        licence=card.licence.name,
+        licence=f"{card.licence.name} {card.licence.url}".strip(),
+        defects=card.defects,
         edition=files.edition,
         files=len(files.sha256),
         splits=splits,
@@ -190,6 +192,7 @@ def table(report: CardReport) -> RenderableType:
     parts: list[RenderableType] = [Text(head), _counts(report.splits)]
     if any(it.blind for it in report.splits):
         parts.append(_choices(report.splits))
+    parts += [Text(f"known defect: {line}", style="dim") for line in report.defects]
     parts += [Text(f"note: {line}", style="yellow") for line in report.warnings]
     parts += [Text(f"fault: {line}", style="red") for line in report.faults[:SHOWN]]
     if len(report.faults) > SHOWN:

@@ -1,6 +1,6 @@
 """Draft: a data card and a task folder from a file of the user's own, to be read and corrected by a person.
 
-What is doubtful in the guess (eval.guess) is written into the card's prose.
+What is doubtful in the guess (eval.intake.guess) is written into the card's prose.
 """
 
 import glob
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 
-from eval.guess import Guess, Record, guess_from
+from eval.intake.guess import Guess, Record, guess_from
 from finetune.card import BadCard, DataCard, Format, Reading, read_records, text_digest
 from finetune.files import write_whole
 

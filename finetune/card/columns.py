@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
-from finetune.question import ANSWER_LINE, LETTERS, Row
-from finetune.records import BadCard, Record
-from finetune.turns import turns
+from finetune.card.question import ANSWER_LINE, LETTERS, Row
+from finetune.card.records import BadCard, Record
+from finetune.card.turns import turns
 
 Shape = Literal["choice", "numeric", "qa", "messages", "prompt_completion", "alpaca", "sharegpt"]
 EXAMS = ("choice", "numeric", "qa")

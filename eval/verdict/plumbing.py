@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from eval.evidence import Evidence
 from eval.gates import ADAPTER_APPLIED, PLAN, PROMPT_CONTENT, SAME_QUESTIONS, Gate
+from eval.verdict.evidence import Evidence
 from finetune.run import TrainFacts
 
 IDENTITY = {name for name, _ in (SAME_QUESTIONS, PROMPT_CONTENT, ADAPTER_APPLIED, PLAN)}

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from finetune.question import Message
-from finetune.records import BadCard
+from finetune.card.question import Message
+from finetune.card.records import BadCard
 
 ROLES = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "system": "system"}
 Value = Callable[[str], Any]  # what the column for a part (prompt, messages, ...) holds

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from eval.compare import Comparison
 from eval.gates import Gate
-from eval.ruling import Ruling, points
+from eval.verdict.ruling import Ruling, points
 
 Words = tuple[str, str]  # English, Chinese
 NO_GUARD: Words = ("No guard was declared.", "未声明护栏指标。")

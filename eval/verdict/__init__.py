@@ -8,17 +8,18 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from eval import gates, wording
+from eval import gates
 from eval.compare import Comparison
-from eval.contest import Contest
-from eval.evidence import Evidence
 from eval.gates import Gate
 from eval.money import Money
-from eval.outlook import Power, Settle, seen, settle
-from eval.plumbing import Plumbing, plumbing
-from eval.roll import ContenderRow, Provenance, TaskInfo, contender_rows, provenance, task_rows
-from eval.ruling import Ruling, headline, overall
 from eval.sheet import Sheet
+from eval.verdict import wording
+from eval.verdict.contest import Contest
+from eval.verdict.evidence import Evidence
+from eval.verdict.outlook import Power, Settle, seen, settle
+from eval.verdict.plumbing import Plumbing, plumbing
+from eval.verdict.roll import ContenderRow, Provenance, TaskInfo, contender_rows, provenance, task_rows
+from eval.verdict.ruling import Ruling, headline, overall
 from finetune.mistakes import BadInput
 from finetune.recipe import Recipe
 from finetune.run import RunDir

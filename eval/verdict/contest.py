@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Self
 
 from eval.compare import Comparison, Pair, Role, compare
-from eval.evidence import Evidence
 from eval.gates import BlankFact
 from eval.money import Bill, Gain, Serving, bill
-from eval.ruling import Ruling, Standing, rule, stand
 from eval.sheet import BadPairing
+from eval.verdict.evidence import Evidence
+from eval.verdict.ruling import Ruling, Standing, rule, stand
 from finetune.mistakes import BadInput
 
 
