@@ -33,6 +33,7 @@ class Journal:
             os.environ.setdefault("WANDB_MODE", "offline")
         options = {"wandb": {"dir": folder, "name": self.title}, "swanlab": {"logdir": folder, "mode": "local"}}
         if names:
+            os.makedirs(folder, exist_ok=True)
             self.accelerator.init_trackers(project, facts, {name: options.get(name, {}) for name in names})
 
     def close(self) -> None:

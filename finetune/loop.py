@@ -23,7 +23,7 @@ from finetune.files import digest_of
 from finetune.journal import Journal
 from finetune.methods import adapter_parameters, restore
 from finetune.mistakes import BadInput
-from finetune.packing import IGNORED, Sheet, capacity, sheets
+from finetune.packing import IGNORED, Sheet, sheets
 from finetune.recipe import Train
 from finetune.savepoint import (
     Clock,
@@ -36,6 +36,7 @@ from finetune.savepoint import (
 )
 from finetune.world import World, causal
 
+ROOMY = 1024  # tokens of a sheet on a processor; accelerators take max_length, which fits there anyway
 CHUNK = 1024  # targets whose logits stand in memory at once: 0.6 GB in float32 at 152k entries
 
 
@@ -59,11 +60,12 @@ class Work:
     learning_rate: float
     seed: int
     pad: int
-    longest: int  # tokens of the longest example
 
-    def sheets(self, examples: Sequence[Example]) -> list[Sheet]:
-        size = capacity(self.longest, self.knobs)
-        return sheets(examples, size, pad=None if self.knobs.packing else self.pad)
+    def sheets(self, examples: Sequence[Example], world: World) -> list[Sheet]:
+        """The forward passes of one step: as large as a device takes well, and enough of them for every process."""
+        roomy = ROOMY if world.device.type == "cpu" else max(ROOMY, self.knobs.max_length)
+        share = -(-sum(map(len, examples)) // world.size)
+        return sheets(examples, min(roomy, share), packing=self.knobs.packing, pad=self.pad)
 
     @property
     def dev_steps(self) -> set[int]:
@@ -131,13 +133,13 @@ class Loop:
     def _step(self) -> bool:
         """One optimizer step over all processes; whether any of them was asked to stop."""
         began, progress, work = time.monotonic(), self.progress, self.work
-        rows = work.sheets([work.train[index] for index in work.steps[progress.step]])
-        targets = sum(row.targets for row in rows)
-        losses, asked = self._gradient(rows, targets)
+        batch = work.sheets([work.train[index] for index in work.steps[progress.step]], self.world)
+        targets = sum(sheet.targets for sheet in batch)
+        losses, asked = self._gradient(batch, targets)
         loss = float(losses.sum()) / targets
         norm = float(torch.nn.utils.clip_grad_norm_(self.parameters, work.knobs.clip))
         if not (math.isfinite(loss) and math.isfinite(norm)):
-            self._refuse(rows, losses)
+            self._refuse(batch, losses)
         rate = work.rate(progress.step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
@@ -146,22 +148,22 @@ class Loop:
         progress.step += 1
         progress.losses.append((progress.step, loss))
         progress.target_tokens += targets
-        progress.useful_tokens += sum(row.useful for row in rows)
-        progress.raw_tokens += sum(row.raw for row in rows)
+        progress.useful_tokens += sum(sheet.useful for sheet in batch)
+        progress.raw_tokens += sum(sheet.raw for sheet in batch)
         progress.seconds += time.monotonic() - began
         self.journal.step(progress.step, len(work.steps), loss, rate, norm)
         if self.world.main:
             self.clock.tick()
         return asked
 
-    def _gradient(self, rows: Sequence[Sheet], targets: int) -> tuple[torch.Tensor, bool]:
-        """Gradients of the step's mean loss into `.grad`; the loss of each row [rows], and whether to stop."""
+    def _gradient(self, batch: Sequence[Sheet], targets: int) -> tuple[torch.Tensor, bool]:
+        """Gradients of the step's mean loss into `.grad`; the loss of each sheet, and whether to stop."""
         self.model.train()
-        losses = torch.zeros(len(rows) + 1, device=self.world.device)
-        for index, row, weight in self.world.share(rows):
-            # Dropout follows the row, not the process or the start that meets it.
+        losses = torch.zeros(len(batch) + 1, device=self.world.device)
+        for index, sheet, weight in self.world.share(batch):
+            # Dropout follows the sheet, not the process or the start that meets it.
             torch.manual_seed(int(digest_of([self.work.seed, self.progress.step, index])[:15], 16))
-            loss = weight * row_loss(self.model, row, self.world.device)
+            loss = weight * sheet_loss(self.model, sheet, self.world.device)
             self.world.accelerator.backward(loss / targets)
             losses[index] += loss.detach()
         losses[-1] = float(self.signal > 0)
@@ -175,12 +177,12 @@ class Loop:
         values = losses.cpu()
         return values[:-1], bool(values[-1] > 0)
 
-    def _refuse(self, rows: Sequence[Sheet], losses: torch.Tensor) -> None:
-        bad = [row for row, loss in zip(rows, losses.tolist(), strict=True) if not math.isfinite(loss)] or rows
-        names = [name for row in bad for name in row.names]
+    def _refuse(self, batch: Sequence[Sheet], losses: torch.Tensor) -> None:
+        bad = [sheet for sheet, loss in zip(batch, losses.tolist(), strict=True) if not math.isfinite(loss)]
+        names = [name for sheet in bad or batch for name in sheet.names]
         kept = f"the checkpoint before it is kept in {self.savepoints.folder}"
         raise BadInput(
-            f"step {self.progress.step + 1}: the {'loss' if bad is not rows else 'gradient'} is not finite in rows "
+            f"step {self.progress.step + 1}: the {'loss' if bad else 'gradient'} is not finite in rows "
             f"{', '.join(names[:8])}{' ...' if len(names) > 8 else ''}; lower method.learning_rate "
             f"({self.work.learning_rate:g}) or look at these rows; {kept}"
         )
@@ -196,13 +198,13 @@ class Loop:
 
     def dev_loss(self) -> float:
         """Mean loss per target token over the dev rows, nats."""
-        rows = self.work.sheets(self.work.dev)
+        batch = self.work.sheets(self.work.dev, self.world)
         self.model.eval()
         losses = torch.zeros(1, dtype=torch.float32, device=self.world.device)
         with torch.no_grad():
-            for _, row, weight in self.world.share(rows):
-                losses += weight * row_loss(self.model, row, self.world.device)
-        return float(self.world.total(losses)) / sum(row.targets for row in rows)
+            for _, sheet, weight in self.world.share(batch):
+                losses += weight * sheet_loss(self.model, sheet, self.world.device)
+        return float(self.world.total(losses)) / sum(sheet.targets for sheet in batch)
 
     def _tired(self) -> bool:
         patience = self.work.knobs.patience
@@ -229,16 +231,15 @@ class Loop:
         self.signal = number
 
 
-def row_loss(model: Any, row: Sheet, device: torch.device) -> torch.Tensor:
-    """Sum of the cross entropy over a row's targets, nats. The output head runs at target positions only."""
+def sheet_loss(model: Any, sheet: Sheet, device: torch.device) -> torch.Tensor:
+    """Sum of the cross entropy over a sheet's targets, nats. The output head runs at target positions only."""
     inner = causal(model)
-    inputs = {"input_ids": row.ids, "position_ids": row.positions, "attention_mask": row.attention}
-    tensors = {name: torch.from_numpy(value).to(device) for name, value in inputs.items() if value is not None}
+    ids, positions = (torch.from_numpy(part).to(device) for part in (sheet.ids, sheet.positions))
     head, dtype = inner.get_output_embeddings(), next(inner.get_output_embeddings().parameters()).dtype
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype == torch.bfloat16):
-        hidden = inner.get_decoder()(**tensors, use_cache=False).last_hidden_state
-        wanted = hidden[:, torch.from_numpy(row.keep).to(device)].flatten(0, 1)
-        labels = torch.from_numpy(row.labels).to(device).flatten()
+        hidden = inner.get_decoder()(input_ids=ids, position_ids=positions, use_cache=False).last_hidden_state
+        wanted = hidden[:, torch.from_numpy(sheet.keep).to(device)].flatten(0, 1)
+        labels = torch.from_numpy(sheet.labels).to(device).flatten()
         return _chunked(head, wanted, labels)
 
 

@@ -1,8 +1,9 @@
-"""Examples -> optimizer steps -> rows for one forward each.
+"""Examples -> optimizer steps -> sheets, each one forward pass.
 
 Steps are planned for all devices together, before anyone knows how many there are: the machine changes the time, not
-the experiment. A packed row is isolated by position ids that restart at 0, without attention mask or cache (with either
-its examples see each other, and nothing says so).
+the experiment. Examples packed into one row are isolated by position ids that restart at 0, without attention mask or
+cache (with either they would see each other, and nothing would say so). Rows of a sheet are padded on the right, which
+causal attention never sees.
 """
 
 from __future__ import annotations
@@ -20,17 +21,16 @@ from finetune.data import Example
 from finetune.recipe import Train
 
 IGNORED = -100  # torch's mark for "no target here"
-ROOMY = 512  # tokens: below this a row costs more in overhead than packing saves
+NARROW = 128  # tokens: a row so short costs nothing in attention, so several short examples share it
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """What goes through the model at once: one packed row, or several padded on the right."""
+    """What goes through the model at once."""
 
     names: tuple[str, ...]  # of the examples in it
     ids: np.ndarray  # [rows, length]
-    positions: np.ndarray  # [rows, length]
-    attention: np.ndarray | None  # [rows, length], 0 at padding; None for a packed row
+    positions: np.ndarray  # [rows, length], from 0 for each example
     keep: np.ndarray  # [kept]: positions whose next token is a target in some row; only there are logits needed
     labels: np.ndarray  # [rows, kept]: that next token, or IGNORED
     useful: int  # tokens that are no padding
@@ -69,68 +69,45 @@ def _even(order: list[int], lengths: Sequence[int], tokens: int) -> list[tuple[i
     return [tuple(step) for step in steps if step]
 
 
-def sheets(examples: Iterable[Example], capacity: int, *, pad: int | None = None) -> list[Sheet]:
-    """The rows of one step: packed, or padded with the id `pad` where that is given."""
-    chosen = list(examples)
-    if pad is None:
-        return [packed(group) for group in _fit(chosen, capacity)]
-    return [padded(group, pad) for group in _alike(chosen, capacity)]
+def sheets(examples: Iterable[Example], tokens: int, *, packing: bool, pad: int) -> list[Sheet]:
+    """Sheets of about `tokens` each, longest examples first, so that neighbours in a sheet are near in length.
+
+    A row is never longer than the longest example left (or NARROW): it would pay the square of its length in attention.
+    """
+    left = sorted(examples, key=len)
+    found = []
+    while left:
+        width = max(len(left[-1]), NARROW) if packing else len(left[-1])
+        rows: list[list[Example]] = []
+        while left and len(rows) < max(1, tokens // width):
+            rows.append(_row(left, width) if packing else [left.pop()])
+        found.append(sheet(rows, pad))
+    return found
 
 
-def capacity(longest: int, knobs: Train) -> int:
-    """Tokens of a row: near the longest example, for a longer row pays the square of its length in attention."""
-    return max(longest, min(knobs.max_length, ROOMY))
+def _row(left: list[Example], width: int) -> list[Example]:
+    """Take examples out of `left` (ascending by length) into one row: each the longest that still fits."""
+    row: list[Example] = []
+    while place := bisect.bisect_right(left, width, key=len):
+        row.append(left.pop(place - 1))
+        width -= len(row[-1])
+    return row
 
 
-def _fit(examples: list[Example], size: int) -> list[list[Example]]:
-    """Best fit, longest first: the fullest row that still has room."""
-    rows: list[list[Example]] = []
-    room: list[tuple[int, int]] = []  # (tokens left, row), sorted
-    for example in sorted(examples, key=len, reverse=True):
-        place = bisect.bisect_left(room, (len(example), -1))
-        left, row = room.pop(place) if place < len(room) else (size, len(rows))
-        if row == len(rows):
-            rows.append([])
-        rows[row].append(example)
-        bisect.insort(room, (left - len(example), row))
-    return rows
-
-
-def _alike(examples: list[Example], size: int) -> list[list[Example]]:
-    """Neighbours in length, as many as stay within `size` tokens with their padding."""
-    groups: list[list[Example]] = []
-    for example in sorted(examples, key=len, reverse=True):
-        if not groups or len(groups[-1][0]) * (len(groups[-1]) + 1) > size:
-            groups.append([])
-        groups[-1].append(example)
-    return groups
-
-
-def packed(examples: Sequence[Example]) -> Sheet:
-    """One row [1, length] of several examples, which do not see each other."""
-    ids = np.concatenate([example.ids for example in examples])[None]
-    positions = np.concatenate([np.arange(len(example)) for example in examples])[None]
-    mask = np.concatenate([example.mask for example in examples])[None]
-    return _sheet(examples, ids, positions, None, mask)
-
-
-def padded(examples: Sequence[Example], pad: int) -> Sheet:
-    """One example a row, padded on the right [rows, longest]; the mask goes by length, as pad may be the end token."""
-    shape = len(examples), max(map(len, examples))
-    ids, mask, attention = np.full(shape, pad), np.zeros(shape, bool), np.zeros(shape, np.int64)
-    for row, example in enumerate(examples):
-        ids[row, : len(example)], mask[row, : len(example)] = example.ids, example.mask
-        attention[row, : len(example)] = 1
-    return _sheet(examples, ids, np.broadcast_to(np.arange(shape[1]), shape), attention, mask)
-
-
-def _sheet(
-    examples: Sequence[Example], ids: np.ndarray, positions: np.ndarray, attention: np.ndarray | None, mask: np.ndarray
-) -> Sheet:
+def sheet(rows: Sequence[Sequence[Example]], pad: int) -> Sheet:
+    """Rows of one or more examples as arrays. Padding goes by length, for the pad id may be the end token."""
+    shape = len(rows), max(sum(map(len, row)) for row in rows)
+    ids, mask = np.full(shape, pad, np.int64), np.zeros(shape, bool)
+    positions = np.zeros(shape, np.int64)
+    for index, row in enumerate(rows):
+        at = 0
+        for example in row:
+            span = slice(at, at + len(example))
+            ids[index, span], mask[index, span] = example.ids, example.mask
+            positions[index, at:] = np.arange(shape[1] - at)  # padding goes on counting: it is of the last example
+            at += len(example)
     following = mask[:, 1:]
     keep = np.flatnonzero(following.any(axis=0))
     labels = np.where(following, ids[:, 1:], IGNORED)[:, keep]
-    names, useful = tuple(example.name for example in examples), sum(map(len, examples))
-    return Sheet(
-        names, ids.astype(np.int64), positions.astype(np.int64), attention, keep, labels.astype(np.int64), useful
-    )
+    members = [example for row in rows for example in row]
+    return Sheet(tuple(each.name for each in members), ids, positions, keep, labels, sum(map(len, members)))

@@ -187,17 +187,8 @@ def _set_aside(place: SeedDir, fingerprint: str, world: World, journal: Journal)
 def _work(recipe: Recipe, chosen: Contender, seed: int, examples: Examples, chat: Chat) -> Work:
     assert chosen.method is not None, "only a contender with a method is trained"
     steps, ends = plan([len(example) for example in examples.train], recipe.train, seed)
-    return Work(
-        steps,
-        ends,
-        examples.train,
-        examples.dev,
-        recipe.train,
-        chosen.method.learning_rate,
-        seed,
-        chat.pad,
-        examples.longest,
-    )
+    rate = chosen.method.learning_rate
+    return Work(steps, ends, examples.train, examples.dev, recipe.train, rate, seed, chat.pad)
 
 
 def _attached(
@@ -210,7 +201,9 @@ def _attached(
         model = chosen.method.attach(base, tokenizer=chat.tokenizer, seed=seed)
     world.place(model, list(adapter_parameters(model).values()))
     if knobs.checkpointing:
-        causal(model).gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        inner = causal(model)  # transformers 5.2x changed the name
+        enable = getattr(inner, "activation_checkpointing_enable", None) or inner.gradient_checkpointing_enable
+        enable({"use_reentrant": False})
     return model
 
 
