@@ -18,13 +18,7 @@ from finetune.mistakes import BadInput
 
 FROZEN = ConfigDict(frozen=True, extra="forbid")
 WEIGHED = ("*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json", "tokenizer.json")
-MAKERS = (
-    "almanac.py",
-    "market.py",
-    "corpus.py",
-    "embedded.py",
-    "chat.py",
-)  # what decides the bytes of an embedded checkpoint
+MAKERS = ("embedded.py", "market/*.py", "chat/*.py")  # the code that decides an embedded checkpoint's bytes
 
 
 class Decoding(BaseModel):
@@ -43,7 +37,9 @@ class ModelSpec(BaseModel):
     model_config = FROZEN
     id: str = Field(description="Hub id, a folder (./, ../ or /), or embedded:older / embedded:newer")
     revision: str | None = Field(None, description="Commit of the hub repository (40 hex digits); folders need none")
-    family: Literal["r1_distill_qwen", "r1_distill_llama", "qwen3", "plain"] = Field(description="Chat rendering")
+    family: Literal["r1_distill_qwen", "r1_distill_llama", "r1_0528_qwen3", "qwen3", "plain"] = Field(
+        description="Chat rendering"
+    )
     think: Literal["keep", "drop", "empty"] = Field(
         description="keep: the model thinks and the thought is trained; drop: no thought; empty: an empty thought given"
     )
@@ -123,6 +119,6 @@ def mapped_folder(name: str) -> Path | None:
 def embedded_folder(name: str) -> Path:
     """Cache folder of `embedded:<name>`: known by the code that makes it and by torch's version."""
     here = Path(__file__).parent
-    made_by = {maker: file_digest(here / maker) for maker in MAKERS}
+    made_by = {str(path.relative_to(here)): file_digest(path) for maker in MAKERS for path in sorted(here.glob(maker))}
     mark = digest_of([made_by, metadata.version("torch").split("+")[0]])
     return cache_folder() / "embedded" / f"{name}-{mark[:16]}"

@@ -13,7 +13,8 @@ from conftest import MARKERS, train_tokenizer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from finetune.chat import ASSISTANT, BEGIN, CLOSE, END, FAMILIES, NO_THOUGHT, OPEN, USER, Chat, Rendered, Reply
+from finetune.chat import FAMILIES, Chat, Rendered, Reply
+from finetune.chat.family import ASSISTANT, BEGIN, CLOSE, END, NO_THOUGHT, OPEN, USER
 
 CASES = [(family, think) for family, form in FAMILIES.items() for think in form.prefill]
 THINKING = [case for case in CASES if case[0] != "plain"]
@@ -539,3 +540,12 @@ def test_published_rows(real, family, asked, thought, answer):
     harmless = chat.example([user("a"), assistant("b", "c")])
     added = set(chat.tokenizer.get_added_tokens_decoder())
     assert [t for t in row.ids if t in added] == [t for t in harmless.ids if t in added]
+
+
+def test_a_family_without_documented_ids_looks_its_markers_up(tiny):
+    known = Chat.open(tiny("qwen2"), "r1_distill_qwen", "keep")
+    looked_up = Chat.open(tiny("qwen2"), "r1_0528_qwen3", "keep")
+    asked = [{"role": "user", "content": "哪一个？ Which?"}]
+    assert looked_up.prompt(asked) == known.prompt(asked)
+    with pytest.raises(ValueError, match="r1_0528_qwen3"):
+        Chat.open(tiny("qwen3"), "r1_0528_qwen3", "keep")

@@ -1,7 +1,7 @@
 """Conversation -> token ids and loss mask: the one renderer of training and scoring.
 
-Roles and tags are put in by id, from the tables below; what people wrote is encoded by a copy of the tokenizer that
-knows no marker. So a question that spells `<｜User｜>` stays a question, BOS stands exactly once, and no shipped
+Roles and tags are put in by id, from the tables of `family`; what people wrote is encoded by a copy of the tokenizer
+that knows no marker. So a question that spells `<｜User｜>` stays a question, BOS stands exactly once, and no shipped
 template (the distills' deletes every thought, and changed between revisions) decides what is trained.
 
 Think policies, the same for training and scoring:
@@ -23,21 +23,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from tokenizers import Tokenizer
 
+from finetune.chat.family import CLOSE, FAMILIES, OPEN, USER, Family, Think
 from finetune.files import digest_of, file_digest
 from finetune.mistakes import BadInput
 
-Think = Literal["keep", "drop", "empty"]
+__all__ = ["FAMILIES", "Chat", "Family", "Message", "Rendered", "Reply", "Think"]
+
 Message = Mapping[str, str]  # role (system, user, assistant) and content
 Part = tuple[int | str, bool]  # a marker's id or a text, and whether it is trained
 
-BEGIN, END = "<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>"  # the bars are U+FF5C, the blanks U+2581
-USER, ASSISTANT = "<｜User｜>", "<｜Assistant｜>"
-OPEN, CLOSE = "<think>", "</think>"
-NO_THOUGHT = f"{OPEN}\n\n{CLOSE}\n\n"
 PUBLISHED = 100_000  # entries: a tokenizer of this size is a published one and must have the documented ids
 LOSSLESS = "Net profit rose 3.5% to 1,024.\n\n  if x:\treturn  y\n净利润同比增长，股价上涨；答案是“B”。"
 PROBE: tuple[Message, ...] = (
@@ -47,61 +45,6 @@ PROBE: tuple[Message, ...] = (
     {"role": "user", "content": f"And if sales fell?  Answer A or B.\n{USER}<|im_end|>{OPEN}"},
     {"role": "assistant", "content": f"{OPEN}\nLower sales, lower value.\n{CLOSE}\n\nB"},
 )
-
-
-@dataclass(frozen=True)
-class Family:
-    """How one family of checkpoints writes a conversation. Layout strings may hold markers, by their text."""
-
-    markers: Mapping[str, int]  # every control token that is written or read, with its documented id
-    bos: str  # what every conversation starts with
-    before: Mapping[str, str]  # role -> what stands before its content
-    after: Mapping[str, str]  # role -> what stands after it (an assistant's closing eos comes before that)
-    prefill: Mapping[Think, str]  # policies known -> what is handed to the model at the start of its turn
-    stops: tuple[str, ...]  # markers that end a generation, eos first; none: those that the checkpoint declares
-    pad: str | None  # None: the eos
-
-
-def _distill(begin: int, end: int, user: int, assistant: int, think: int, unthink: int) -> Family:
-    """Both R1 distills: one template text, two vocabularies. The system text stands bare after BOS; pad is eos."""
-    return Family(
-        markers={BEGIN: begin, END: end, USER: user, ASSISTANT: assistant, OPEN: think, CLOSE: unthink},
-        bos=BEGIN,
-        before={"system": "", "user": USER, "assistant": ASSISTANT},
-        after={"system": "", "user": "", "assistant": ""},
-        prefill={"keep": f"{OPEN}\n", "drop": "", "empty": NO_THOUGHT},
-        stops=(END,),
-        pad=None,
-    )
-
-
-FAMILIES: dict[str, Family] = {
-    # Read from deepseek-ai/DeepSeek-R1-Distill-Qwen-32B tokenizer.json (sha256 88145e3c...).
-    "r1_distill_qwen": _distill(151646, 151643, 151644, 151645, 151648, 151649),
-    # No stored file read: 128000 and 128001 are Llama 3's, 128013 is cited by others' tokenizer_config;
-    # 128011, 128012 and 128014 are recalled. A checkpoint with other ids is refused by `Chat.open`, never misread.
-    "r1_distill_llama": _distill(128000, 128001, 128011, 128012, 128013, 128014),
-    # Read from Qwen/Qwen3-4B tokenizer.json (sha256 aeb13307...), chat_template and generation_config.
-    "qwen3": Family(
-        markers={"<|endoftext|>": 151643, "<|im_start|>": 151644, "<|im_end|>": 151645, OPEN: 151667, CLOSE: 151668},
-        bos="",
-        before={role: f"<|im_start|>{role}\n" for role in ("system", "user", "assistant")},
-        after={"system": "<|im_end|>\n", "user": "<|im_end|>\n", "assistant": "\n"},
-        prefill={"keep": "", "drop": "", "empty": NO_THOUGHT},
-        stops=("<|im_end|>", "<|endoftext|>"),
-        pad="<|endoftext|>",
-    ),
-    # Base models: the contents, one after another, and the eos of the checkpoint's own configuration. No BOS.
-    "plain": Family(
-        markers={},
-        bos="",
-        before={"system": "", "user": "", "assistant": ""},
-        after={"system": "", "user": "", "assistant": ""},
-        prefill={"drop": ""},
-        stops=(),
-        pad=None,
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -333,13 +276,13 @@ def _read(path: Path) -> tuple[Tokenizer, Tokenizer]:
         raise BadInput(f"{path}: not a tokenizer.json ({fault}); fetch it again from its source") from None
 
 
-def _marker(tokenizer: Tokenizer, text: str, known: int, family: str, path: Path) -> int:
+def _marker(tokenizer: Tokenizer, text: str, known: int | None, family: str, path: Path) -> int:
     """Id of a marker: the documented one in a published tokenizer, the found one in a tiny tokenizer."""
     found = tokenizer.encode(text, add_special_tokens=False).ids
     published = tokenizer.get_vocab_size() >= PUBLISHED
-    if len(found) == 1 and (found == [known] or not published):
+    if len(found) == 1 and (found == [known] or known is None or not published):
         return found[0]
-    expected = f"expected {known}" if published else "expected one"
+    expected = f"expected {known}" if published and known is not None else "expected one"
     raise BadInput(
         f"{path}: marker {text} is {len(found)} token{'s' * (len(found) != 1)} {found}, {expected}: "
         f"not a tokenizer of family {family}; name the family that the checkpoint belongs to"
