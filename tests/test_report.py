@@ -212,6 +212,25 @@ def test_an_invalid_comparison_shows_its_fault_first_and_calls_nobody():
     assert 'id="rulings-head"' in page("worth_it")
 
 
+def test_a_contest_that_was_not_held_shows_what_there_is():
+    nothing = {
+        "delta": None,
+        "tau": None,
+        "gamma": None,
+        "power": None,
+        "money": None,
+        "comparisons": (),
+        "rulings": (),
+    }
+    bare = verdict("invalid").model_copy(update=nothing)
+    read = Reader(render(bare))
+    assert read.faults == []
+    assert {"board", "health", "money", "provenance"} <= {attrs.get("id") for _, attrs, _, _ in read.elements}
+    assert "interval" not in {attrs.get("id") for _, attrs, _, _ in read.elements}
+    assert "there is no comparison to price" in read.text()
+    Console(file=io.StringIO()).print(table(bare))
+
+
 def test_a_smoke_run_is_stamped_and_never_a_verdict():
     made = page("plumbing")
     assert "Plumbing only: pass" in made

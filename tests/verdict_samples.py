@@ -18,8 +18,7 @@ from finetune.run import AdapterProbe, GitState, Hardware, RunManifest, ScoreFac
 
 DEMO = Path(__file__).parent.parent / "recipes" / "demo.yaml"
 PLANNED = 1_760_000_000.0
-TASKS = ("demo_label", "demo_knowledge", "demo_extraction")
-SKILL = {  # contender -> chance of a right answer on each task
+SKILL = {  # contender -> chance of a right answer on label, knowledge, extraction
     "old": (0.45, 0.50, 0.30),
     "lora": (0.92, 0.66, 0.90),
     "prefix": (0.78, 0.50, 0.62),
@@ -29,8 +28,8 @@ SKILL = {  # contender -> chance of a right answer on each task
 SECONDS = {"old": 0.021, "lora": 0.022, "prefix": 0.024, "newer": 0.034, "prompted": 0.041}
 
 
-def sample(outcome: str = "worth_it", every: int = 1, **changes: Any) -> Verdict:
-    """A verdict with this outcome; `every` thins the answers' luck, `changes` are put in the recipe by key path."""
+def sample(outcome: str) -> Verdict:
+    """A verdict with this outcome."""
     skill = dict(SKILL)
     if outcome == "not_worth_it":
         skill |= {"lora": (0.60, 0.45, 0.45), "prefix": (0.50, 0.45, 0.40)}
@@ -38,11 +37,9 @@ def sample(outcome: str = "worth_it", every: int = 1, **changes: Any) -> Verdict
         skill |= {"lora": (0.86, 0.60, 0.74), "prefix": (0.78, 0.56, 0.66)}
     if outcome == "invalid":
         skill["lora"] = (0.08, 0.05, 0.80)  # far under what blind guessing scores
-    settings = {"purpose": "smoke"} if outcome == "plumbing" else {}
-    lines = tuple(f"{key}={value}" for key, value in (settings | changes).items())
-    recipe = Recipe.read(DEMO, lines)
-    late = outcome == "exploratory"
-    return weigh(evidence(recipe, skill, first_score_at=PLANNED - 60 if late else PLANNED + 600))
+    recipe = Recipe.read(DEMO, ("purpose=smoke",) if outcome == "plumbing" else ())
+    early = outcome == "exploratory"  # scored before anything was promised
+    return weigh(evidence(recipe, skill, first_score_at=PLANNED - 60 if early else PLANNED + 600))
 
 
 def evidence(recipe: Recipe, skill: dict[str, tuple[float, ...]], first_score_at: float) -> Evidence:

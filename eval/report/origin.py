@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from eval.report.figures import number
 from eval.report.words import Said, same
-from eval.verdict.roll import ContenderOrigin, ContenderRow
 from eval.verdict import Verdict
+from eval.verdict.roll import ContenderOrigin, ContenderRow
 
 
 class Fact(NamedTuple):

@@ -10,8 +10,8 @@ from eval.gates import ADAPTER_APPLIED, Gate
 from eval.report.board import Place, places
 from eval.report.charts import Bar
 from eval.report.words import LANGUAGES, OUTCOMES, Said, same
-from eval.verdict.roll import ContenderRow, TaskScore
 from eval.verdict import Contrast, Verdict
+from eval.verdict.roll import ContenderRow, TaskScore
 
 ORDER = ("failed", "not_checked", "passed")
 
@@ -161,7 +161,7 @@ def deciding_low(v: Verdict, found: Comparison) -> float:
 
 
 def contents(v: Verdict) -> list[tuple[str, Said]]:
-    """Sections of this page, for the list under the banner."""
+    """Sections of this page, for the list at its top."""
     every = {
         "plumbing": (v.plumbing, Said("Checks", "检查")),
         "interval": (v.delta, Said("Gain and margin", "增益与门槛")),
