@@ -98,6 +98,7 @@ def test_row_is_prompt_then_targets(chats, case, asked, thought, answer, told):
         ("qwen3", "keep"): f"{OPEN}\n{thought}\n{CLOSE}\n\n{answer}",
         ("r1_distill_qwen", "keep"): f"{thought}\n{CLOSE}\n\n{answer}",
         ("r1_distill_llama", "keep"): f"{thought}\n{CLOSE}\n\n{answer}",
+        ("r1_0528_qwen3", "keep"): f"{thought}\n{CLOSE}\n\n{answer}",
     }.get(case, answer)
     assert targets(chat, row) == nfc(written) + chat.decode([chat.eos])
 
@@ -148,7 +149,7 @@ def test_conversations_extend_prompts(chats, case, turns):
     assert row.ids[: len(prompt)] == prompt
     trained = [token for token, on in zip(row.ids, row.mask, strict=True) if on]
     assert trained.count(chat.eos) == (len(turns) if think == "drop" else 1)
-    if family.startswith("r1_distill"):
+    if family.startswith("r1_"):
         assert row.ids[0] == chat.markers[BEGIN]
         assert row.ids.count(chat.markers[BEGIN]) == 1
     elif BEGIN in chat.tokenizer.get_vocab():
