@@ -27,7 +27,6 @@ from eval.parts import Parts
 from eval.prefill import batches
 from eval.probe import checked_adapter, probe
 from eval.questions import questions
-from finetune.adapter import open_base
 from finetune.chat import Chat
 from finetune.files import digest_of
 from finetune.methods import load
@@ -44,7 +43,7 @@ from finetune.run import (
     host,
     versions,
 )
-from finetune.world import World
+from finetune.world import World, open_base
 
 
 def sit(recipe: Recipe, name: str, pending: Sequence[tuple[int, str]], benchmark: Benchmark, run: RunDir) -> None:

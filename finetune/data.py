@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from finetune.card.likeness import normalise
+from finetune.card.question import Row
 from finetune.chat import Chat
 from finetune.frame import PromptFrame
-from finetune.card.likeness import normalise
 from finetune.mistakes import BadInput
-from finetune.card.question import Row
 from finetune.recipe import DataUse, Recipe, Train, data_root
 
 

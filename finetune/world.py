@@ -17,6 +17,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.tracking import get_available_trackers
 from accelerate.utils import DistributedType, InitProcessGroupKwargs, LoggerType, broadcast, is_bf16_available
+from safetensors import SafetensorError
 
 from finetune.mistakes import BadInput
 from finetune.recipe import read_yaml
@@ -129,6 +130,23 @@ class World:
         kind = self.device.type
         module: Any = None if kind == "cpu" else torch.get_device_module(kind)
         return str(module.get_device_name()) if hasattr(module, "get_device_name") else kind
+
+
+def open_base(folder: Path, dtype: torch.dtype) -> Any:
+    """A checkpoint as transformers model on the CPU. BadInput: broken, or without some of its weights."""
+    from transformers import AutoModelForCausalLM
+
+    safely = {"trust_remote_code": False, "use_safetensors": True, "local_files_only": True}
+    read: Any = AutoModelForCausalLM.from_pretrained
+    try:
+        model, found = read(folder, dtype=dtype, output_loading_info=True, **safely)
+    except (OSError, ValueError, KeyError, SafetensorError) as fault:
+        reason = str(fault).partition("\n")[0]
+        raise BadInput(f"checkpoint {folder}: cannot be loaded ({reason}); fetch it again") from None
+    absent = sorted(str(name) for name in (*found["missing_keys"], *found["mismatched_keys"]))
+    if absent:  # transformers would draw them at random and only warn
+        raise BadInput(f"checkpoint {folder}: no fitting weights for {', '.join(absent[:3])}; fetch it again")
+    return model
 
 
 def causal(model: Any) -> Any:

@@ -70,14 +70,13 @@ def training() -> Row:
     """One pass over 16 log-normal rows (prompt median 250, answer median 80, at most 1024), LoRA 16, float32."""
     import numpy as np
     from datasets import Dataset
-    from finetune.train.loop import row_loss
-    from finetune.train.packing import capacity, sheets
     from peft import LoraConfig, get_peft_model
     from transformers import Trainer, TrainingArguments
 
     from finetune.data import Example
     from finetune.methods import LoRA
-    from finetune.recipe import Train
+    from finetune.train.loop import sheet_loss
+    from finetune.train.packing import sheets
 
     draw = random.Random(0)
     size = lambda median, s, top: min(top, max(4, round(median * 2.718281828 ** draw.gauss(0, s))))  # noqa: E731
@@ -86,16 +85,14 @@ def training() -> Row:
     examples = [Example(str(i), "", ids, np.arange(len(ids)) >= p) for i, (ids, (p, _)) in enumerate(zip(tokens, rows, strict=True))]
     own = LoRA(rank=16).attach(model(), tokenizer=None, seed=0)
     peer = get_peft_model(model(), LoraConfig(r=16, lora_alpha=32, target_modules="all-linear", task_type="CAUSAL_LM"))
-    knobs = Train()
-    longest = max(len(example) for example in examples)
 
     def ours() -> None:
         optimizer = torch.optim.AdamW([p for p in own.parameters() if p.requires_grad], lr=1e-3)
         own.train()
         for start in range(0, 16, 4):
-            part = sheets(examples[start : start + 4], capacity(longest, knobs), pad=None)
+            part = sheets(examples[start : start + 4], 1024, packing=True, pad=0)
             for sheet in part:
-                (row_loss(own, sheet, torch.device("cpu")) / sum(s.targets for s in part)).backward()
+                (sheet_loss(own, sheet, torch.device("cpu")) / sum(s.targets for s in part)).backward()
             optimizer.step()
             optimizer.zero_grad()
 

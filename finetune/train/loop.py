@@ -20,12 +20,12 @@ from torch.utils.checkpoint import checkpoint
 
 from finetune.data import Example
 from finetune.files import digest_of
-from finetune.journal import Journal
 from finetune.methods import adapter_parameters, restore
 from finetune.mistakes import BadInput
-from finetune.packing import IGNORED, Sheet, sheets
 from finetune.recipe import Train
-from finetune.savepoint import (
+from finetune.train.journal import Journal
+from finetune.train.packing import IGNORED, Sheet, sheets
+from finetune.train.savepoint import (
     Clock,
     Progress,
     Savepoint,

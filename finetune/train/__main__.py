@@ -21,18 +21,18 @@ from typing import Any
 
 import torch
 
-from finetune.adapter import Origin, Proof, keep, open_base
 from finetune.chat import Chat
 from finetune.data import Examples, prepare
-from finetune.journal import Journal
-from finetune.loop import Loop, Stopped, Work
 from finetune.methods import adapter_parameters
 from finetune.mistakes import BadInput
-from finetune.packing import plan
 from finetune.recipe import Contender, Recipe, Train
 from finetune.run import Hardware, RunDir, RunManifest, SeedDir, TrainFacts, git_state, host, versions
-from finetune.savepoint import Clock, Progress, Savepoints
-from finetune.world import World, causal
+from finetune.train.adapter import Origin, Proof, keep
+from finetune.train.journal import Journal
+from finetune.train.loop import Loop, Stopped, Work
+from finetune.train.packing import plan
+from finetune.train.savepoint import Clock, Progress, Savepoints
+from finetune.world import World, causal, open_base
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -235,7 +235,7 @@ def _facts(
     return TrainFacts(
         steps=progress.step,
         best_step=progress.best_step,
-        stopped=progress.ended,  # type: ignore[arg-type]  # one of the three by now
+        stopped=progress.ended,
         loss_first=sum(losses[:tenth]) / tenth,
         loss_last=sum(losses[-tenth:]) / tenth,
         losses=tuple(progress.losses[::stride]),

@@ -10,15 +10,14 @@ from typing import Any
 
 import torch
 import yaml
-from safetensors import SafetensorError
 
 from finetune.chat import Chat
 from finetune.checkpoint import ModelSpec
 from finetune.methods import adapter_parameters, load
 from finetune.mistakes import BadInput
 from finetune.recipe import Contender, DataUse, adapter_digest
-from finetune.savepoint import folder_whole
-from finetune.world import World
+from finetune.train.savepoint import folder_whole
+from finetune.world import World, open_base
 
 PROBE = 64  # tokens on which logits are compared
 SLACK = {torch.float32: 1e-4, torch.bfloat16: 5e-2}  # of the largest logit; on one device the difference is 0
@@ -43,23 +42,6 @@ class Origin:
     chat: Chat
     data: Sequence[DataUse]
     dtype: torch.dtype
-
-
-def open_base(folder: Path, dtype: torch.dtype) -> Any:
-    """A checkpoint as transformers model on the CPU. BadInput: broken, or without some of its weights."""
-    from transformers import AutoModelForCausalLM
-
-    safely = {"trust_remote_code": False, "use_safetensors": True, "local_files_only": True}
-    read: Any = AutoModelForCausalLM.from_pretrained
-    try:
-        model, found = read(folder, dtype=dtype, output_loading_info=True, **safely)
-    except (OSError, ValueError, KeyError, SafetensorError) as fault:
-        reason = str(fault).partition("\n")[0]
-        raise BadInput(f"checkpoint {folder}: cannot be loaded ({reason}); fetch it again") from None
-    absent = sorted(str(name) for name in (*found["missing_keys"], *found["mismatched_keys"]))
-    if absent:  # transformers would draw them at random and only warn
-        raise BadInput(f"checkpoint {folder}: no fitting weights for {', '.join(absent[:3])}; fetch it again")
-    return model
 
 
 def keep(model: Any, origin: Origin, place: Path, world: World, ids: Sequence[int]) -> Proof | None:
