@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 SHORTEST_HEAD = 16  # tokens: below it, a forward of its own costs more than it saves
+NEAR = 0.75  # shortest row of a batch over its longest: at most a quarter of a forward is padding
 Prompt = Sequence[int]
 
 
@@ -43,11 +44,12 @@ class Prefill:
 
 
 def batches(lengths: Sequence[int], budget: int) -> list[list[int]]:
-    """Indices in batches, longest first: rows times the longest stay within `budget` tokens, or it is a single row."""
+    """Indices in batches of like length, longest first: rows times the longest stay within `budget` tokens, or it is a
+    single row."""
     found: list[list[int]] = []
     width = 0
     for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
-        if found and (len(found[-1]) + 1) * width <= budget:
+        if found and (len(found[-1]) + 1) * width <= budget and lengths[index] >= NEAR * width:
             found[-1].append(index)
         else:
             found.append([index])

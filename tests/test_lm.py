@@ -112,8 +112,9 @@ def test_greedy_says_what_greedy_decoding_would_write(tiny):
     prompt = chat.prompt([{"role": "user", "content": "净利润 rose"}])
     (written,) = write(model, chat, [prompt], [0], Sampling(max_new_tokens=6))
     other = (*written.ids[:5], (written.ids[5] + 1) % 400)
-    (scores,) = likelihoods(model, [Choice(tuple(prompt), (written.ids, written.ids[:1], other))], 512)
-    assert [greedy for _, greedy in scores] == [True, True, False]
+    options = (written.ids, written.ids[:1], written.ids[:3], other)
+    (scores,) = likelihoods(model, [Choice(tuple(prompt), options)], 512)
+    assert [greedy for _, greedy in scores] == [True, True, True, False]
 
 
 @pytest.mark.parametrize("tuning", ["bare", "prefix"])
@@ -172,6 +173,7 @@ def test_batches_hold_every_index_once_within_the_budget():
     found = batches(lengths, 1000)
     assert sorted(i for batch in found for i in batch) == list(range(200))
     assert all(len(batch) * max(lengths[i] for i in batch) <= 1000 for batch in found)
+    assert all(min(lengths[i] for i in batch) >= 0.75 * max(lengths[i] for i in batch) for batch in found)
     assert batches([5000, 10], 1000) == [[0], [1]]
     assert batches([], 1000) == []
 
