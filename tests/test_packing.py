@@ -1,0 +1,177 @@
+"""Steps are the same on any machine, and what shares a row or a sheet changes no loss and no gradient."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional
+from transformers import AutoModelForCausalLM
+
+from finetune.data import Example
+from finetune.methods import LoRA, PTuningV2, adapter_parameters
+from finetune.recipe import Train
+from finetune.train import loop
+from finetune.train.loop import sheet_loss
+from finetune.train.packing import IGNORED, plan, sheet, sheets
+
+torch.set_num_threads(1)
+LENGTHS = st.lists(st.integers(2, 300), min_size=1, max_size=60)
+
+
+def example(number, length, *, rows=470):
+    draw = np.random.default_rng(number)
+    ids = draw.integers(10, rows, length).astype(np.int32)
+    mask = np.zeros(length, bool)
+    mask[-max(1, length // 3) :] = True
+    mask[0] = False
+    return Example(f"e{number}", str(number), ids, mask)
+
+
+def some(lengths=(5, 30, 17, 9, 44, 12, 80, 8)):
+    return [example(number, length) for number, length in enumerate(lengths)]
+
+
+@pytest.fixture
+def tuned(tiny):
+    """tuned(arch, kind) -> a model with an adapter far from its start, in fp32."""
+
+    def make(arch, kind):
+        from tokenizers import Tokenizer
+
+        model = AutoModelForCausalLM.from_pretrained(tiny(arch), dtype=torch.float32, local_files_only=True)
+        method = LoRA(rank=4) if kind == "lora" else PTuningV2(virtual_tokens=5)
+        model = method.attach(model, tokenizer=Tokenizer.from_file(str(tiny(arch) / "tokenizer.json")), seed=0)
+        draw = torch.Generator().manual_seed(1)
+        with torch.no_grad():
+            for tensor in adapter_parameters(model).values():
+                tensor += 0.1 * torch.randn(tensor.shape, generator=draw)
+        return model.train()
+
+    return make
+
+
+def gradients(model, batch):
+    """(loss, gradient) of a step over these sheets, as the loop takes it."""
+    targets, total = sum(each.targets for each in batch), 0.0
+    for each in batch:
+        loss = sheet_loss(model, each, torch.device("cpu")) / targets
+        loss.backward()
+        total += loss.item()
+    found = torch.cat([p.grad.flatten().clone() for p in adapter_parameters(model).values()])
+    model.zero_grad()
+    return total, found
+
+
+def plain(model, examples):
+    """The same step by transformers' own forward, one example at a time, all logits kept."""
+    targets = sum(int(each.mask.sum()) for each in examples)
+    total = 0.0
+    for each in examples:
+        ids = torch.from_numpy(each.ids.astype(np.int64))[None]
+        logits = model(input_ids=ids).logits[0, :-1]
+        wanted = torch.from_numpy(np.where(each.mask, each.ids, IGNORED)[1:].astype(np.int64))
+        loss = functional.cross_entropy(logits, wanted, ignore_index=IGNORED, reduction="sum") / targets
+        loss.backward()
+        total += loss.item()
+    found = torch.cat([p.grad.flatten().clone() for p in adapter_parameters(model).values()])
+    model.zero_grad()
+    return total, found
+
+
+def apart(one, other):
+    """Largest difference of two gradients, of the largest entry."""
+    return float((one - other).abs().max() / other.abs().max())
+
+
+@pytest.mark.parametrize("arch", ["qwen2", "llama", "qwen3"])
+@pytest.mark.parametrize("kind", ["lora", "prefix"])
+def test_packing_padding_and_accumulation_change_no_gradient(tuned, arch, kind):
+    model, examples = tuned(arch, kind), some()
+    loss, gradient = plain(model, examples)
+    assert gradient.abs().max() > 1e-3
+    for tokens in (1, 100, 10_000):
+        for packing in (True, False):
+            own_loss, own = gradients(model, sheets(examples, tokens, packing=packing, pad=1))
+            assert own_loss == pytest.approx(loss, rel=1e-6)
+            assert apart(own, gradient) < 2e-6
+
+
+@pytest.mark.parametrize("kind", ["lora", "prefix"])
+def test_a_row_hides_its_examples_from_each_other(tuned, kind):
+    model = tuned("qwen2", kind).eval()
+    first, other, second = example(1, 20), example(2, 20), example(3, 30)
+
+    def logits(row):
+        one = sheet([row], 1)
+        ids, positions = torch.from_numpy(one.ids), torch.from_numpy(one.positions)
+        with torch.no_grad():
+            return model(input_ids=ids, position_ids=positions, use_cache=False).logits[0]
+
+    assert torch.equal(logits([first, second])[20:], logits([other, second])[20:])
+    torch.testing.assert_close(logits([first, second])[20:], logits([second]), atol=2e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["lora", "prefix"])
+def test_large_heads_in_pieces_give_the_same(tuned, kind, monkeypatch):
+    model, batch = tuned("qwen2", kind), sheets(some(), 10_000, packing=True, pad=1)
+    loss, gradient = gradients(model, batch)
+    monkeypatch.setattr(loop, "CHUNK", 7)
+    again, own = gradients(model, batch)
+    assert again == pytest.approx(loss, rel=1e-6)
+    assert apart(own, gradient) < 2e-6
+
+
+def test_the_head_runs_at_targets_only(tuned):
+    model, seen = tuned("qwen2", "lora"), []
+    model.get_output_embeddings().register_forward_hook(lambda head, given, out: seen.append(given[0].shape[0]))
+    (one,) = sheets([example(1, 60)], 10_000, packing=True, pad=1)
+    sheet_loss(model, one, torch.device("cpu"))
+    assert seen == [one.targets] == [20]
+
+
+@settings(deadline=None, max_examples=60)
+@given(LENGTHS, st.integers(1, 2000), st.booleans())
+def test_sheets_hold_every_example_once_and_whole(lengths, tokens, packing):
+    examples = some(lengths)
+    found = sheets(examples, tokens, packing=packing, pad=1)
+    assert sorted(name for each in found for name in each.names) == sorted(each.name for each in examples)
+    assert sum(each.useful for each in found) == sum(lengths)
+    assert sum(each.targets for each in found) == sum(int(each.mask.sum()) for each in examples)
+    for each in found:
+        rows, length = each.ids.shape
+        assert rows == 1 or rows * length <= max(tokens, 128 * rows)
+        if not packing:
+            assert rows == len(each.names)
+        starts = int((each.positions == 0).sum())
+        assert starts == len(each.names)
+    assert max(each.ids.shape[1] for each in found) <= max(128, *lengths)
+
+
+@settings(deadline=None, max_examples=60)
+@given(LENGTHS, st.integers(1, 1000), st.floats(0.1, 3), st.integers(0, 5))
+def test_a_plan_sees_every_example_once_an_epoch(lengths, tokens, epochs, seed):
+    knobs = Train(epochs=epochs, tokens_per_step=tokens)
+    steps, ends = plan(lengths, knobs, seed)
+    assert ends == "done"
+    assert steps == plan(lengths, knobs, seed)[0]
+    seen = np.bincount([index for step in steps for index in step], minlength=len(lengths))
+    assert int(epochs) <= seen.min() <= seen.max() <= int(epochs) + 1
+    assert all(steps)
+    assert all(sum(lengths[index] for index in step) <= tokens + max(lengths) for step in steps)
+
+
+def test_steps_are_of_nearly_equal_size():
+    lengths = [10] * 1000
+    steps, _ = plan(lengths, Train(epochs=1, tokens_per_step=3000), 0)
+    assert [len(step) for step in steps] == [250] * 4
+
+
+def test_seeds_shuffle_differently_and_max_steps_ends():
+    lengths = list(range(10, 60))
+    one, two = (plan(lengths, Train(epochs=2, tokens_per_step=200), seed)[0] for seed in (1, 2))
+    assert one != two
+    short, ends = plan(lengths, Train(epochs=2, tokens_per_step=200, max_steps=3), 1)
+    assert (short, ends) == (one[:3], "max_steps")
