@@ -85,14 +85,14 @@ def conversations(recipe: Recipe, contender: Contender) -> Iterator[list[dict[st
 
 def exam(benchmark: Benchmark) -> Table:
     table = Table(title="Exam", title_justify="left")
-    for head in ("task", "protocol", "lang", "card", "edition", "items", "clusters", "dev", "guess", "weight"):
-        table.add_column(head, justify="right" if head in ("items", "clusters", "dev", "guess", "weight") else "left")
+    table.add_column("task", no_wrap=True)
+    table.add_column("how, language, edition")
+    for head in ("items", "clusters", "dev", "guess", "weight"):
+        table.add_column(head, justify="right")
     for task in benchmark.tasks:
         counts = (len(task.rows), len({row.cluster for row in task.rows}), len(task.dev))
-        guess, weight = f"{task.guess_rate:.0%}", f"{task.weight:g}"
-        table.add_row(
-            task.name, task.protocol, task.lang, task.card.name, task.edition, *map(str, counts), guess, weight
-        )
+        asked = f"{task.protocol}, {task.lang}, {task.edition}"
+        table.add_row(task.name, asked, *map(str, counts), f"{task.guess_rate:.0%}", f"{task.weight:g}")
     return table
 
 
