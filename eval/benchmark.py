@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import yaml
-from finetune.card import DataCard, Row, ask
 
+from eval.extract import EXTRACTOR
+from finetune.card import DataCard, Row, ask
 from finetune.files import digest_of
 from finetune.mistakes import BadInput
 from finetune.recipe import Recipe, data_root
@@ -71,7 +72,8 @@ class Task:
     @property
     def digest(self) -> str:
         """The questions and how they are asked: a score depends on it."""
-        return digest_of([self.items_digest, self.version, self.protocol, self.metric, self.answer])
+        reader = EXTRACTOR if self.protocol == "generated" else None
+        return digest_of([self.items_digest, self.version, self.protocol, self.metric, self.answer, reader])
 
 
 @dataclass(frozen=True)

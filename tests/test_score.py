@@ -14,10 +14,11 @@ import yaml
 from conftest import build_checkpoint
 from small_exam import model, run_line, score_line, teach, write_adapter, write_exam, write_recipe
 
-from eval import items, score
-from eval.answers import Desk
+from eval import items
 from eval.benchmark import Benchmark, read_task
-from eval.questions import questions
+from eval.score import __main__ as score
+from eval.score.answers import Desk
+from eval.score.questions import questions
 from finetune.chat import Chat
 from finetune.methods import LoRA, PTuningV2
 from finetune.mistakes import BadInput

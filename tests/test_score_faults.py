@@ -14,7 +14,8 @@ import torch
 from conftest import build_checkpoint
 from small_exam import environment, model, run_line, score_line, write_exam, write_recipe
 
-from eval import items, score
+from eval import items
+from eval.score import __main__ as score
 
 SAMPLED = {"temperature": 1.5, "max_new_tokens": 12}
 

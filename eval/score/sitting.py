@@ -1,6 +1,6 @@
 """One contender and seed sits the exam: its model loaded, every question answered and graded once, rows kept as made.
 
-Batches are dealt out to the processes; each writes a file of its own (`eval.parts`). The manifest is written last.
+Batches are dealt out to the processes; each writes a file of its own (`eval.score.parts`). The manifest is written last.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from eval import items, pledge
-from eval.answers import Desk, Entry, likelihood_chat, timed
 from eval.benchmark import Benchmark
 from eval.extract import EXTRACTOR
-from eval.generate import vocabulary
 from eval.items import ItemScore
-from eval.parts import Parts
-from eval.prefill import batches
-from eval.probe import checked_adapter, probe
-from eval.questions import questions
+from eval.lm.generate import vocabulary
+from eval.lm.prefill import batches
+from eval.score.answers import Desk, Entry, likelihood_chat, timed
+from eval.score.parts import Parts
+from eval.score.probe import checked_adapter, probe
+from eval.score.questions import questions
 from finetune.chat import Chat
 from finetune.files import digest_of
 from finetune.methods import load

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import torch
 from torch import Generator, Tensor
 
-from eval.prefill import Prompt, prefill
+from eval.lm.prefill import Prompt, prefill
 from finetune.chat import CLOSE, FAMILIES, OPEN, Chat
 
 NUCLEUS = 1024  # tokens among which the nucleus is looked for before the whole vocabulary is sorted

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from eval.prefill import Prompt, left_padded, positions
+from eval.lm.prefill import Prompt, left_padded, positions
 from finetune.chat import Chat
 from finetune.methods import adapter_parameters
 from finetune.mistakes import BadInput

@@ -13,11 +13,11 @@ from typing import Any
 
 from eval.benchmark import LETTERS
 from eval.extract import grade
-from eval.generate import Sampling, Written, cut, draw_seed, write
 from eval.items import ItemScore
 from eval.lm import Choice, encode, likelihoods
-from eval.parts import Key
-from eval.questions import Question
+from eval.lm.generate import Sampling, Written, cut, draw_seed, write
+from eval.score.parts import Key
+from eval.score.questions import Question
 from finetune.chat import Chat
 from finetune.recipe import Contender, Exam
 

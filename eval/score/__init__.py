@@ -1,0 +1,1 @@
+"""Scoring: one contender in, item scores and manifest out. Started as `python -m eval.score`."""
