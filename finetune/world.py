@@ -159,7 +159,10 @@ def _refuse_others(accelerator: Accelerator, promised: Launch | None) -> None:
     found, kind = accelerator.num_processes, accelerator.distributed_type.value
     started = int(os.environ.get("WORLD_SIZE", "1"))
     if found != started:
-        raise BadInput(f"{started} processes were started, each alone in its world; start CPU processes with torchrun")
+        raise BadInput(
+            f"{started} processes were started, each alone in its world; on CPUs start them with torchrun and name a "
+            f"launch file that says so (recipes/launch/cpu2.torchrun.yaml) as the recipe's launch"
+        )
     if promised is None:
         return
     if (found, kind) != (promised.processes, promised.kind):
