@@ -172,8 +172,10 @@ class Recipe(BaseModel):
     model_config = FROZEN
     name: str = Field(description="Of the run's folder; the file's name unless given")
     question: str = Field(min_length=1, description="In words, as it stands on the report")
+    question_zh: str = Field("", description="The question in Chinese, for the page; the same words without it")
     purpose: Literal["study", "smoke"] = Field("study", description="smoke: plumbing pass or fail, never a verdict")
     note: str = Field("", description="A caveat printed on the report")
+    note_zh: str = Field("", description="The caveat in Chinese; the same words without it")
     data: tuple[Annotated[DataUse, BeforeValidator(_data_use), WithJsonSchema(PATH)], ...] = Field(
         (), description="Data cards to tune on: card.md or card.md#split"
     )

@@ -57,8 +57,10 @@ class Verdict(BaseModel):
     model_config = FROZEN
     name: str
     question: str
+    question_zh: str
     purpose: Literal["study", "smoke"]
     note: str
+    note_zh: str
     outcome: Outcome
     sentence: str
     sentence_zh: str
@@ -245,7 +247,9 @@ def _verdict(
     recipe = evidence.recipe
     facts = {"challenger": recipe.rule.challengers[0], **numbers}
     return Verdict(
-        name=recipe.name, question=recipe.question, purpose=recipe.purpose, note=recipe.note, outcome=outcome,
+        name=recipe.name, purpose=recipe.purpose, outcome=outcome,
+        question=recipe.question, question_zh=recipe.question_zh or recipe.question,
+        note=recipe.note, note_zh=recipe.note_zh or recipe.note,
         sentence=words[0], sentence_zh=words[1], incumbent=recipe.rule.incumbent, base=recipe.rule.base,
         alternatives=recipe.rule.alternatives, margin=recipe.rule.margin, confidence=recipe.rule.confidence,
         contenders=contender_rows(evidence), tasks=task_rows(evidence), gates=tuple(checked),
