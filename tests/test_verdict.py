@@ -307,6 +307,16 @@ def test_contenders_tasks_and_provenance_hold_what_the_page_shows(tmp_path):
     assert found.provenance.attempts == {"plan": 1}
 
 
+def test_the_best_on_the_development_questions_is_confirmed_alone_and_uncorrected(tmp_path):
+    found = judged(tmp_path, "rule.challengers=[prefix, lora]", "exam.dev=0.3")
+    assert [ruling.challenger for ruling in found.rulings] == ["lora"]
+    assert {each.challenger for each in found.comparisons if each.role == "delta"} == {"lora"}
+    alone = judged(tmp_path / "alone", "exam.dev=0.3")
+    assert found.delta == alone.delta  # one confirmation costs what one challenger costs
+    assert "lora was chosen on the development questions (lora" in found.sentence
+    assert "chosen_on_dev" not in {note.code for note in alone.notes}
+
+
 def test_development_questions_are_left_out(tmp_path):
     found = judged(tmp_path, "exam.dev=0.3")
     assert found.delta.n == sum(task.n for task in found.tasks) < 400

@@ -41,11 +41,14 @@ class Contrast(BaseModel):
     clusters: int
 
 
+NoteCode = Literal["in_distribution", "public", "no_guard", "chosen_on_dev"]
+
+
 class Note(BaseModel):
     """Which way the verdict leans, or what it does not cover; `headline` ones stand in the sentence."""
 
     model_config = FROZEN
-    code: Literal["in_distribution", "public", "no_guard"]
+    code: NoteCode
     headline: bool
     text: str
     text_zh: str
@@ -216,6 +219,8 @@ def _contrast(found: Comparison, low: float) -> Contrast:
 def _notes(evidence: Evidence, outcome: Outcome) -> tuple[Note, ...]:
     """Where the verdict leans (decision.md 5.6 and 5.8): said in the headline only where it could have turned it."""
     found = [_note("no_guard", outcome == "worth_it", wording.NO_GUARD)]
+    if evidence.trials:
+        found.append(_note("chosen_on_dev", True, wording.chosen(evidence.trials)))
     shared = _shared_sources(evidence)
     if shared:
         words = (f"In distribution only: training and exam share {', '.join(shared)}.",
@@ -227,7 +232,7 @@ def _notes(evidence: Evidence, outcome: Outcome) -> tuple[Note, ...]:
     return tuple(found)
 
 
-def _note(code: Literal["in_distribution", "public", "no_guard"], headline: bool, words: wording.Words) -> Note:
+def _note(code: NoteCode, headline: bool, words: wording.Words) -> Note:
     return Note(code=code, headline=headline, text=words[0], text_zh=words[1])
 
 
@@ -245,7 +250,7 @@ def _verdict(
     evidence: Evidence, checked: Sequence[Gate], outcome: Outcome, words: wording.Words, **numbers: Any
 ) -> Verdict:
     recipe = evidence.recipe
-    facts = {"challenger": recipe.rule.challengers[0], **numbers}
+    facts = {"challenger": evidence.challengers[0], **numbers}
     return Verdict(
         name=recipe.name, purpose=recipe.purpose, outcome=outcome,
         question=recipe.question, question_zh=recipe.question_zh or recipe.question,

@@ -62,7 +62,7 @@ def _pairs(evidence: Evidence) -> dict[str, list[tuple[Role, Pair]]]:
     terms = evidence.recipe.rule
     against: list[tuple[Role, str]] = [("delta", terms.incumbent), *(("alternative", n) for n in terms.alternatives)]
     against.append(("tau", terms.base))
-    return {name: [(role, _pair(evidence, name, rival)) for role, rival in against] for name in terms.challengers}
+    return {name: [(role, _pair(evidence, name, rival)) for role, rival in against] for name in evidence.challengers}
 
 
 def _pair(evidence: Evidence, challenger: str, rival: str) -> Pair:

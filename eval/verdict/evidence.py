@@ -6,8 +6,9 @@ Only finished stages count (a manifest is written last), and only rows that the 
 import json
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import fmean
 from typing import Self
 
 from eval import pledge
@@ -35,6 +36,7 @@ class Evidence:
     scored: Stages
     trained: Stages  # contenders tuned here
     attempts: dict[str, int]  # event -> how often
+    trials: dict[str, float] = field(default_factory=dict)  # challenger -> score on the development questions
 
     @classmethod
     def read(cls, recipe: Recipe, run: RunDir) -> Self:
@@ -50,13 +52,20 @@ class Evidence:
             scored[name] = {seed: _scored(recipe, benchmark, run, name, seed) for seed in seeds}
             sheets[name] = _sheet(name, {seed: _rows(run, name, seed, scored[name][seed]) for seed in seeds})
         promise = pledge.digest(recipe, benchmark)
-        return cls(recipe, benchmark, pledge.read(run), promise, sheets, scored, trained, _attempts(run))
+        trials = _trials(recipe, benchmark, run, scored)
+        return cls(recipe, benchmark, pledge.read(run), promise, sheets, scored, trained, _attempts(run), trials)
+
+    @property
+    def challengers(self) -> tuple[str, ...]:
+        """Who is confirmed: all, or the one chosen on the development questions, to whom no correction is owed."""
+        best = max(self.trials, key=self.trials.__getitem__, default=None)
+        return (best,) if best else self.recipe.rule.challengers
 
     @property
     def deciding(self) -> list[str]:
         """Contenders whose scores turn the verdict: challengers, incumbent, alternatives."""
         rule = self.recipe.rule
-        return list(dict.fromkeys([*rule.challengers, rule.incumbent, *rule.alternatives]))
+        return list(dict.fromkeys([*self.challengers, rule.incumbent, *rule.alternatives]))
 
     @property
     def judged(self) -> list[str]:
@@ -145,6 +154,21 @@ def _trained(recipe: Recipe, run: RunDir, name: str, seed: int) -> RunManifest:
 
 def _rows(run: RunDir, name: str, seed: int, done: RunManifest) -> list[ItemScore]:
     return [row for row in read(run.seed(name, seed).items) if row.scorer == done.fingerprint]
+
+
+def _trials(recipe: Recipe, benchmark: Benchmark, run: RunDir, scored: Stages) -> dict[str, float]:
+    """Weighted development scores, where there is a development part and more than one challenger (decision.md 5.4)."""
+    tasks = [task for task in benchmark.tasks if task.dev]
+    if len(recipe.rule.challengers) < 2 or not tasks:
+        return {}
+    found = {}
+    for name in recipe.rule.challengers:
+        rows = [row for seed, stage in scored[name].items() for row in _rows(run, name, seed, stage)]
+        means = {
+            task.name: fmean(row.score for row in rows if row.part == "dev" and row.task == task.name) for task in tasks
+        }
+        found[name] = sum(task.weight * means[task.name] for task in tasks) / sum(task.weight for task in tasks)
+    return found
 
 
 def _sheet(name: str, runs: dict[int, list[ItemScore]]) -> Sheet:

@@ -1,6 +1,6 @@
 """What the verdict says in words, in English and Chinese; every number it speaks is one of the verdict's own."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from eval.compare import Comparison
 from eval.gates import Gate
@@ -8,6 +8,15 @@ from eval.verdict.ruling import Ruling, points
 
 Words = tuple[str, str]  # English, Chinese
 NO_GUARD: Words = ("No guard was declared.", "未声明护栏指标。")
+
+
+def chosen(trials: Mapping[str, float]) -> Words:
+    """Who was chosen on the development questions, and over whom."""
+    ranked = sorted(trials, key=trials.__getitem__, reverse=True)
+    scores = [f"{name} {points(trials[name])}" for name in ranked]
+    told, told_zh = ", ".join(scores), "、".join(scores)
+    return (f"{ranked[0]} was chosen on the development questions ({told}) and confirmed once on the rest.",
+            f"{ranked[0]} 是在开发题上选出的（{told_zh}），再用其余题目检验一次。")  # fmt: skip
 
 
 def join(parts: Sequence[Words]) -> Words:
