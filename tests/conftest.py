@@ -19,7 +19,14 @@ TEXT = [
     "User: what is the tick? Assistant: 0.5 yuan. <think> yes no 0123456789 </think> 请选择正确的一项。",
 ]
 MARKERS = {
-    "r1_distill_qwen": ["<｜end▁of▁sentence｜>", "<｜User｜>", "<｜Assistant｜>", "<｜begin▁of▁sentence｜>", "<think>", "</think>"],
+    "r1_distill_qwen": [
+        "<｜end▁of▁sentence｜>",
+        "<｜User｜>",
+        "<｜Assistant｜>",
+        "<｜begin▁of▁sentence｜>",
+        "<think>",
+        "</think>",
+    ],  # fmt: skip
     "qwen3": ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<think>", "</think>"],
 }
 FAMILY_OF = {"qwen2": "r1_distill_qwen", "llama": "r1_distill_qwen", "qwen3": "qwen3"}
@@ -30,7 +37,8 @@ def train_tokenizer(markers: list[str], vocab: int = 480):
     from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
     split = (
-        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
+        r"|\s*[\r\n]+|\s+(?!\S)|\s+"
     )
     tokenizer = Tokenizer(models.BPE())
     tokenizer.normalizer = normalizers.NFC()
@@ -42,7 +50,9 @@ def train_tokenizer(markers: list[str], vocab: int = 480):
     )
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=vocab - len(markers), initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()), show_progress=False
+        vocab_size=vocab - len(markers),
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
     )
     tokenizer.train_from_iterator(TEXT * 4, trainer)
     # Only the end (and begin) of text are "special" in the distills; the roles and the think tags are not.
@@ -51,7 +61,7 @@ def train_tokenizer(markers: list[str], vocab: int = 480):
 
 
 def build_checkpoint(folder: Path, arch: str, *, family: str | None = None, seed: int = 0, rows: int = 512) -> Path:
-    """Random weights: qwen2, llama or qwen3 with grouped-query attention (4 heads on 2); Qwen3 with head_dim * heads != hidden."""
+    """Random weights: qwen2, llama or qwen3, 4 heads on 2 key/value heads; in Qwen3 head_dim * heads != hidden."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM
 
@@ -74,9 +84,8 @@ def build_checkpoint(folder: Path, arch: str, *, family: str | None = None, seed
     folder.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(folder)
     tokenizer.save(str(folder / "tokenizer.json"))
-    (folder / "tokenizer_config.json").write_text(
-        json.dumps({"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": tokenizer.id_to_token(eos), "unk_token": None})
-    )
+    said = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": tokenizer.id_to_token(eos), "unk_token": None}
+    (folder / "tokenizer_config.json").write_text(json.dumps(said))
     return folder
 
 

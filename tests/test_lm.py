@@ -9,8 +9,8 @@ import torch
 from conftest import FAMILY_OF
 from lm_eval.api.instance import Instance
 
-from eval.lm.generate import Sampling, cut, draw, draw_seed, vocabulary, write
 from eval.lm import Choice, SharedPromptLM, encode, likelihoods
+from eval.lm.generate import Sampling, cut, draw, draw_seed, vocabulary, write
 from eval.lm.prefill import batches, prefill
 from finetune.chat import Chat
 from finetune.methods import LoRA, PTuningV2, adapter_parameters

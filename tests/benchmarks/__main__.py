@@ -7,6 +7,7 @@ model is random, Qwen2, hidden 512, 8 layers, body to head 5.4 to 1 as in the 1.
 import json
 import random
 import statistics
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -82,7 +83,8 @@ def training() -> Row:
     size = lambda median, s, top: min(top, max(4, round(median * 2.718281828 ** draw.gauss(0, s))))  # noqa: E731
     rows = [(size(250, 0.6, 900), size(80, 0.7, 120)) for _ in range(16)]
     tokens = [np.array([draw.randrange(10, VOCAB) for _ in range(p + a)], dtype=np.int32) for p, a in rows]
-    examples = [Example(str(i), "", ids, np.arange(len(ids)) >= p) for i, (ids, (p, _)) in enumerate(zip(tokens, rows, strict=True))]
+    pairs = enumerate(zip(tokens, rows, strict=True))
+    examples = [Example(str(i), "", ids, np.arange(len(ids)) >= p) for i, (ids, (p, _)) in pairs]
     own = LoRA(rank=16).attach(model(), tokenizer=None, seed=0)
     peer = get_peft_model(model(), LoraConfig(r=16, lora_alpha=32, target_modules="all-linear", task_type="CAUSAL_LM"))
 
@@ -111,7 +113,7 @@ def training() -> Row:
         Trainer(
             peer,
             TrainingArguments(
-                "/tmp/tuneworth-benchmark", per_device_train_batch_size=4, num_train_epochs=1, use_cpu=True, report_to=[],
+                tempfile.mkdtemp(), per_device_train_batch_size=4, num_train_epochs=1, use_cpu=True, report_to=[],
                 save_strategy="no", learning_rate=1e-3, disable_tqdm=True, logging_strategy="no", log_level="error",
                 train_sampling_strategy=sampling,
             ),
