@@ -73,7 +73,9 @@ MATTERS = """
 人|people: 员工人数|headcount; 股东人数|shareholders; 客户数|clients
 家|units: 仓库数|warehouses; 分行数|branches; 经销商数|dealers; 油井数|wells
 """
-SIGNS = "华川盛恒瑞凌东远宏泰嘉禾铭辰维诺岭江海云峰青石金桥博方森源永信天元启明光宇安赤白玄紫银铜碧霜露雾岩沙竹松梅兰荷槐柏"
+SIGNS = (
+    "华川盛恒瑞凌东远宏泰嘉禾铭辰维诺岭江海云峰青石金桥博方森源永信天元启明光宇安赤白玄紫银铜碧霜露雾岩沙竹松梅兰荷槐柏"
+)
 TRADES = {
     "zh": ("科技", "股份", "能源", "重工", "食品", "电子", "材料", "航运"),
     "en": ("Corp", "Group", "Energy", "Motors", "Foods", "Systems", "Materials", "Lines"),
@@ -170,7 +172,9 @@ def companies(part: Literal["corpus", "tuning", "exam"], lang: Lang) -> tuple[st
             break
         start += count
     join, kinds = ("" if lang == "zh" else " "), TRADES[lang]
-    return tuple(join.join((stem, kinds[n % len(kinds)])) for n, stem in enumerate(stems(lang)[start : start + COMPANIES[part]]))
+    return tuple(
+        join.join((stem, kinds[n % len(kinds)])) for n, stem in enumerate(stems(lang)[start : start + COMPANIES[part]])
+    )
 
 
 def values(aspect: str, lang: Lang) -> tuple[str, ...]:
@@ -199,10 +203,10 @@ def _goods(n: int) -> dict[str, str]:
 
 @cache
 def numbers(part: Literal["tuning", "exam"]) -> dict[int, tuple[int, ...]]:
-    """Digits -> whole numbers of 2, 3 or 4 digits, cut by chance: tuning and exam share none, contracts' own are the exam's."""
+    """Digits -> whole numbers of 2 or 3 digits, cut by chance: tuning and exam share none, and none stands in a contract."""
     taken = {5, 10, 20, 50, 100, 200, 300, 500, 11, 12}
     found: dict[int, tuple[int, ...]] = {}
-    for digits in (2, 3, 4):
+    for digits in (2, 3):
         free = [n for n in range(10 ** (digits - 1), 10**digits) if n not in taken]
         random.Random(f"numbers {digits}").shuffle(free)
         half = len(free) // 2

@@ -1,7 +1,6 @@
 """Questions about the invented market: three exams, and the rows that a contender may be tuned on.
 
-`python -m finetune.market data_cards/demo` writes label.jsonl, knowledge.jsonl, extraction.jsonl (exams) and tuning.jsonl,
-byte for byte the same each time. Tuning and exam share no event, company, quantity, wording or number; contracts are
+Tuning and exam share no event, company, quantity, wording or number; contracts are
 never tuned on. A cluster is what a question is about: one event, one contract, one quantity.
 """
 
@@ -9,16 +8,27 @@ from __future__ import annotations
 
 import json
 import random
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from finetune.almanac import (
-    ASPECTS, LABELS, LANGS, Contract, Event, Lang, Matter, companies, contracts, events, matters, numbers, values,
+from finetune.market.almanac import (
+    ASPECTS,
+    LABELS,
+    LANGS,
+    Contract,
+    Event,
+    Lang,
+    Matter,
+    companies,
+    contracts,
+    events,
+    matters,
+    numbers,
+    values,
 )  # fmt: skip
 
 Row = dict[str, Any]
+Part = Literal["tuning", "exam"]
 LABEL_WORDING = {  # part -> language -> (headlines, asks)
     "tuning": {
         "zh": (
@@ -62,56 +72,56 @@ KNOWLEDGE_WORDING = {  # aspect -> language -> asks of the exam
 EXTRACTION_WORDING = {  # part -> form -> language -> (sentences, ask for the first number, ask for the second)
     "tuning": {
         "change": {
-            "zh": (["{c}的{m}从{x}{u}调整为{y}{u}。", "{c}把{m}从{x}{u}改为{y}{u}。"], "调整前{m}是多少？", "调整后{m}是多少？"),
+            "zh": (["{c}的{m}从{x}{u}调整为{y}{u}。", "{c}把{m}从{x}{u}改为{y}{u}。"], "之前的{m}是多少？", "之后的{m}是多少？"),
             "en": (
                 ["{c} moved its {m} from {x} to {y} {u}.", "{c}: {m} changed from {x} {u} to {y} {u}."],
                 "What was the {m} before?", "What is the {m} after?",
             ),
         },
-        "holders": {
-            "zh": (["{c}的{m}为{x}{u}，{d}为{y}{u}。", "{m}：{c}{x}{u}，{d}{y}{u}。"], "{c}的{m}是多少？", "{d}的{m}是多少？"),
-            "en": (
-                ["{c} has {m} of {x} {u}, {d} {y} {u}.", "{m}: {c} {x} {u}, {d} {y} {u}."],
-                "What is the {m} of {c}?", "What is the {m} of {d}?",
-            ),
-        },
         "periods": {
-            "zh": (["{c}今年{m}为{x}{u}，去年为{y}{u}。", "{c}的{m}：今年{x}{u}，去年{y}{u}。"], "今年{m}是多少？", "去年{m}是多少？"),
+            "zh": (["{c}的{m}今年为{x}{u}，去年为{y}{u}。", "{c}今年{m}{x}{u}，去年{y}{u}。"], "今年的{m}是多少？", "去年的{m}是多少？"),
             "en": (
                 ["{c} has {m} of {x} {u} this year and {y} {u} last year.", "{m} of {c}: this year {x}, last year {y} {u}."],
                 "What is the {m} this year?", "What was the {m} last year?",
             ),
         },
+        "bounds": {
+            "zh": (["{c}的{m}最少为{x}{u}，最多为{y}{u}。", "{c}{m}最少{x}{u}、最多{y}{u}。"], "最少的{m}是多少？", "最多的{m}是多少？"),
+            "en": (
+                ["{c} has {m} of at least {x} {u} and at most {y} {u}.", "{m} of {c}: at least {x}, at most {y} {u}."],
+                "What is the {m} at least?", "What is the {m} at most?",
+            ),
+        },
     },
     "exam": {
         "change": {
-            "zh": (["据悉，{c}将{m}由{x}{u}变更为{y}{u}。", "{m}由{x}{u}变为{y}{u}，{c}公告。"], "变更之前，{m}为多少？", "变更之后，{m}为多少？"),
+            "zh": (["据悉，{c}将{m}由{x}{u}变更为{y}{u}。", "{c}通报{m}：由{x}{u}变更到{y}{u}。"], "变更之前，{m}为多少？", "变更之后，{m}为多少？"),
             "en": (
                 ["Notice: {c} takes its {m} from {x} {u} to {y} {u}.", "From {x} {u}, {m} of {c} goes to {y} {u}."],
-                "Before this, what number was the {m}?", "After this, what number is the {m}?",
-            ),
-        },
-        "holders": {
-            "zh": (["据悉，{c}{m}达{x}{u}，而{d}达{y}{u}。", "{c}有{m}{x}{u}；{d}有{y}{u}。"], "请写出{c}的数字。", "请写出{d}的数字。"),
-            "en": (
-                ["Notice: {m} at {c} was {x} {u}, at {d} {y} {u}.", "While {c} had {x} {u} in {m}, {d} had {y} {u}."],
-                "Give the number for {c}.", "Give the number for {d}.",
+                "Give the number for {m} before this.", "Give the number for {m} after this.",
             ),
         },
         "periods": {
-            "zh": (["据悉，{c}{m}本月达{x}{u}，上月达{y}{u}。", "{c}报{m}：本月{x}{u}；上月{y}{u}。"], "请写出本月的数字。", "请写出上月的数字。"),
+            "zh": (["据悉，{c}的{m}本月达{x}{u}，上月达{y}{u}。", "{c}通报{m}：本月{x}{u}；上月{y}{u}。"], "请写出本月的数字。", "请写出上月的数字。"),
             "en": (
                 ["Notice: at {c}, {m} was {x} {u} this month, {y} {u} last month.", "This month {c} put {m} at {x}, last month at {y} {u}."],
                 "Give the number for this month.", "Give the number for last month.",
+            ),
+        },
+        "bounds": {
+            "zh": (["据悉，{c}的{m}最低达{x}{u}，最高达{y}{u}。", "{c}通报{m}：最低{x}{u}；最高{y}{u}。"], "请写出最低的数字。", "请写出最高的数字。"),
+            "en": (
+                ["Notice: at {c}, {m} was {x} {u} at the lowest, {y} {u} at the highest.", "The lowest {m} at {c} is {x}, the highest {y} {u}."],
+                "Give the number for the lowest.", "Give the number for the highest.",
             ),
         },
     },
 }  # fmt: skip
 
 
-def label_question(event: Event, part: str, lang: Lang, rng: random.Random) -> str:
+def label_question(event: Event, part: Part, lang: Lang, rng: random.Random) -> str:
     headlines, asks = LABEL_WORDING[part][lang]
-    company = rng.choice(companies(part, lang))  # type: ignore[arg-type]
+    company = rng.choice(companies(part, lang))
     return f"{rng.choice(headlines).format(c=company, e=event.text[lang])}\n{rng.choice(asks)}"
 
 
@@ -122,7 +132,9 @@ def label_exam() -> list[Row]:
         for lang in LANGS:
             for n in range(4):
                 question = _new(lambda: label_question(event, "exam", lang, rng), seen)  # noqa: B023
-                rows.append(_choice(f"label-{event.key}-{lang}-{n}", lang, event.key, question, LABELS[lang], event.label))
+                rows.append(
+                    _choice(f"label-{event.key}-{lang}-{n}", lang, event.key, question, LABELS[lang], event.label)
+                )
     return rows
 
 
@@ -143,17 +155,22 @@ def _fact(contract: Contract, aspect: str, lang: Lang, rng: random.Random) -> Ro
     return _choice(name, lang, contract.key, question, [known[n] for n in options], options.index(held))
 
 
-def extraction_question(matter: Matter, part: str, form: str, lang: Lang, rng: random.Random) -> tuple[str, str]:
+def extraction_question(matter: Matter, part: Part, form: str, lang: Lang, rng: random.Random) -> tuple[str, str]:
     """A sentence with two numbers and an ask for one of them; returns (question, answer)."""
     sentences, *asks = EXTRACTION_WORDING[part][form][lang]
-    company, rival = rng.sample(companies(part, lang), 2)  # type: ignore[arg-type]
-    pools = list(numbers(part).values())  # type: ignore[arg-type]
+    pools = list(numbers(part).values())
     found = [rng.choice(pool) for pool in rng.choices(pools, k=2)]
     while found[0] == found[1]:
         found[1] = rng.choice(pools[0])
+    if form == "bounds":
+        found.sort()
     slots = {
-        "c": company, "d": rival, "m": matter.name[lang], "u": matter.unit[lang], "x": found[0], "y": found[1],
-    }  # fmt: skip
+        "m": matter.name[lang],
+        "u": matter.unit[lang],
+        "c": rng.choice(companies(part, lang)),
+        "x": found[0],
+        "y": found[1],
+    }
     asked = rng.randrange(2)
     return f"{rng.choice(sentences).format(**slots)}\n{asks[asked].format(**slots)}", str(found[asked])
 
@@ -215,24 +232,7 @@ FILES: dict[str, Callable[[], list[Row]]] = {
 }
 
 
-def lines() -> Iterator[tuple[str, str]]:
+def contents() -> Iterator[tuple[str, str]]:
     """(file name, whole content) of the four files."""
     for name, rows in FILES.items():
         yield name, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows())
-
-
-def main(words: list[str]) -> int:
-    """Write the four files into the folder that is named."""
-    if len(words) != 1:
-        print("usage: python -m finetune.market FOLDER   (data_cards/demo in a clone)", file=sys.stderr)
-        return 2
-    folder = Path(words[0])
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, content in lines():
-        (folder / name).write_text(content, encoding="utf-8", newline="\n")
-        print(f"{folder / name}: {content.count(chr(10))} rows")
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
