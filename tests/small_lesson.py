@@ -76,7 +76,7 @@ def words(recipe: Path, contender: str = "lora", *more: str) -> list[str]:
 
 def start(arguments: list[str], *, processes: int = 1, code: str = "", **keys: Any) -> subprocess.Popen[str]:
     """The entry point in a process of its own (or several, by torchrun); `code` runs before it, to break things."""
-    begin = ["-m", "torch.distributed.run", f"--nproc_per_node={processes}"] if processes > 1 else []
+    begin = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"] if processes > 1 else []
     body = [*begin, "-m", "finetune.train"]
     if code:
         recipe = Path(arguments[0])

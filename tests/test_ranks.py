@@ -1,0 +1,157 @@
+"""Two processes do what one does: the same steps, the same losses, one adapter. Frozen weights split or whole."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+import torch
+from small_lesson import LAUNCH, METHODS, facts, finish, manifest, place, start, words, write_lesson
+
+from finetune.mistakes import BadInput
+from finetune.recipe import read_yaml
+from finetune.train.__main__ import main
+from finetune.world import Launch, World
+
+torch.set_num_threads(1)
+TWO = ["--set", f"train.launch={LAUNCH / 'cpu2.torchrun.yaml'}"]
+LESSON = {"tokens_per_step": 900, "dev": 0.2, "epochs": 4}  # more sheets a step than one
+SPLIT = (
+    "from finetune.world import World\n"
+    "whole = World.open.__func__\n"
+    "World.open = classmethod(lambda cls, *asked: World(whole(cls, *asked).accelerator, sharded=True))"
+)
+
+
+@pytest.fixture
+def pair(tmp_path, tiny):
+    """pair(contender, code) -> facts of one process and of two, on the same lesson."""
+
+    def make(contender, code="", **train):
+        one = write_lesson(tmp_path / "one", tiny("qwen2"), **LESSON, **train)
+        two = write_lesson(tmp_path / "two", tiny("qwen2"), **LESSON, **train)
+        assert main(words(one, contender)) == 0
+        status, _, err = finish(start(words(two, contender, *TWO), processes=2, code=code))
+        assert status == 0, err
+        assert manifest(two, contender).hardware.processes == 2
+        return facts(one, contender), facts(two, contender)
+
+    return make
+
+
+def alike(one, two):
+    assert [step for step, _ in one.losses] == [step for step, _ in two.losses]
+    assert len(one.losses) > 4
+    for name in ("losses", "dev_losses"):
+        told, found = (dict(getattr(each, name)) for each in (one, two))
+        assert found == pytest.approx(told, abs=1e-5)
+    assert abs(two.losses[0][1] - one.losses[0][1]) < 1e-6
+    assert (one.useful_tokens, one.target_tokens) == (two.useful_tokens, two.target_tokens)
+    assert two.reload_difference == 0
+    assert two.adapter_norm == pytest.approx(one.adapter_norm, rel=1e-4)
+
+
+def test_two_processes_are_one(pair):
+    one, two = pair("lora")
+    alike(one, two)
+    assert one.losses != two.losses  # the sums were indeed made in another order
+
+
+@pytest.mark.slow
+def test_two_processes_are_one_with_a_prefix(pair):
+    alike(*pair("prefix"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("contender", list(METHODS))
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_split_frozen_weights_are_whole_ones(pair, contender, checkpointing):
+    """FSDP's own splitting on a processor: each layer's frozen weights in two halves, the adapter whole."""
+    one, two = pair(contender, SPLIT, checkpointing=checkpointing)
+    alike(one, two)
+    assert two.parameters == one.parameters
+
+
+@pytest.mark.slow
+def test_a_pair_that_was_stopped_goes_on_bit_for_bit(tmp_path, tiny):
+    straight, broken = (write_lesson(tmp_path / name, tiny("qwen2"), **LESSON) for name in ("straight", "broken"))
+    status, _, err = finish(start(words(straight, "lora", *TWO), processes=2))
+    assert status == 0, err
+    kill = (
+        "import os; from finetune.train.loop import Loop; take = Loop._step\n"
+        "def step(self):\n"
+        "    if self.progress.step == 5 and os.environ['RANK'] == '1': os.kill(os.getpid(), 9)\n"
+        "    return take(self)\n"
+        "Loop._step = step"
+    )
+    assert finish(start(words(broken, "lora", *TWO), processes=2, code=kill))[0] != 0
+    assert place(broken).trained() is None
+    assert main(words(broken, "lora")) == 2  # one process would not go on bit for bit
+    status, out, err = finish(start(words(broken, "lora", *TWO), processes=2))
+    assert status == 0, err
+    assert "goes on after step 4" in out
+    assert facts(broken).losses == facts(straight).losses
+    assert facts(broken).adapter_digest == facts(straight).adapter_digest
+
+
+@pytest.mark.slow
+def test_one_of_two_asked_to_stop_stops_both(tmp_path, tiny):
+    recipe = write_lesson(tmp_path, tiny("qwen2"), **LESSON)
+    stop = (
+        "import os, signal; from finetune.train.loop import Loop; take = Loop._step\n"
+        "def step(self):\n"
+        "    if self.progress.step == 5 and os.environ['RANK'] == '1': os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    return take(self)\n"
+        "Loop._step = step"
+    )
+    status, _, err = finish(start(words(recipe, "lora", *TWO), processes=2, code=stop))
+    assert status != 0
+    assert "SIGTERM after step 6, which is saved" in err
+    assert json.loads((place(recipe).checkpoints / "step-000006" / "state.json").read_text())["processes"] == 2
+
+
+@pytest.mark.parametrize("name", ["cpu", "one_gpu", "ddp", "fsdp"])
+def test_launch_files_are_accelerate_configs(name):
+    from accelerate.commands.config.config_args import load_config_from_file
+
+    path = str(LAUNCH / f"{name}.yaml")
+    found, own = load_config_from_file(path), Launch.read(path)
+    assert (found.num_processes, str(found.distributed_type.value), found.use_cpu) == (own.processes, own.kind, own.cpu)
+
+
+def test_the_torchrun_file_has_two_keys():
+    assert read_yaml(LAUNCH / "cpu2.torchrun.yaml") == {"launcher": "torchrun", "processes": 2}
+    assert Launch.read(str(LAUNCH / "cpu2.torchrun.yaml")) == Launch(
+        str(LAUNCH / "cpu2.torchrun.yaml"), 2, "MULTI_CPU", True
+    )
+
+
+def test_an_engine_that_is_not_built_is_refused(tmp_path):
+    (tmp_path / "zero3.yaml").write_text("distributed_type: DEEPSPEED\nnum_processes: 8\n")
+    with pytest.raises(BadInput, match="DEEPSPEED is not supported; use NO, MULTI_GPU or FSDP"):
+        Launch.read(str(tmp_path / "zero3.yaml"))
+
+
+def test_processes_that_know_nothing_of_each_other_are_refused(tmp_path, monkeypatch):
+    """What accelerate makes of a wrong config: two that were started together, each a world of its own."""
+    monkeypatch.setitem(os.environ, "WORLD_SIZE", "2")
+    monkeypatch.setattr("accelerate.PartialState.num_processes", 1, raising=False)
+    with pytest.raises(BadInput, match="2 processes were started, each alone in its world"):
+        World.open(None, None, tmp_path)
+
+
+def test_shares_cover_the_work_and_meet_at_every_forward(monkeypatch):
+    class Rank:
+        def __init__(self, rank, size):
+            self.process_index, self.num_processes = rank, size
+
+    for size in (1, 2, 3):
+        for count in range(1, 8):
+            work = list("abcdefg"[:count])
+            for sharded in (False, True):
+                shares = [World(Rank(rank, size), sharded).share(work) for rank in range(size)]
+                counted = sorted((index, item) for share in shares for index, item, weight in share if weight)
+                assert counted == list(enumerate(work))
+                if sharded:
+                    assert len({len(share) for share in shares}) == 1

@@ -1,0 +1,355 @@
+"""Training under blows: killed at any moment, torn files, full disks, bad input. Nothing is lost, one line says why."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from small_lesson import LAUNCH, facts, finish, manifest, place, rows, start, words, write_lesson
+
+from finetune.train.__main__ import main
+from finetune.train.loop import Loop
+
+torch.set_num_threads(1)
+LONG = {"epochs": 12, "tokens_per_step": 120, "save_every": 5, "evaluations": 6, "dev": 0.2}  # some 100 steps
+
+
+@pytest.fixture
+def lesson(tmp_path, tiny):
+    return lambda lesson=None, **train: write_lesson(tmp_path / "it", tiny("qwen2"), lesson, **train)
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tiny, tmp_path_factory):
+    """undisturbed(contender) -> what a run of LONG gives that nobody disturbs."""
+    known = {}
+
+    def run(contender):
+        if contender not in known:
+            recipe = write_lesson(tmp_path_factory.mktemp(contender), tiny("qwen2"), **LONG)
+            assert main(words(recipe, contender)) == 0
+            known[contender] = facts(recipe, contender)
+        return known[contender]
+
+    return run
+
+
+def same(one, other):
+    """Bit for bit: losses, dev losses and the adapter's bytes."""
+    assert one.losses == other.losses
+    assert one.dev_losses == other.dev_losses
+    assert one.adapter_digest == other.adapter_digest
+    assert (one.useful_tokens, one.target_tokens) == (other.useful_tokens, other.target_tokens)
+
+
+def refused(capsys):
+    """The one line on standard error."""
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("tuneworth: ")
+    return lines[0]
+
+
+def kill_at_random(process, draw):
+    """SIGKILL within a second after the first step; False where it was done before that."""
+    for line in process.stdout:
+        if ": step " in line:
+            time.sleep(draw.random())
+            process.send_signal(signal.SIGKILL)
+            break
+    process.communicate()
+    return process.returncode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize(
+    ("contender", "kills"),
+    [("lora", 1), *(pytest.param(name, 5, marks=pytest.mark.slow) for name in ("lora", "prefix"))],
+)
+def test_killed_at_random_and_started_again_is_the_undisturbed_run(lesson, undisturbed, contender, kills):
+    recipe, draw = lesson(**LONG), random.Random()
+    hit = sum(kill_at_random(start(words(recipe, contender)), draw) for _ in range(kills))
+    assert hit or place(recipe, contender).trained()
+    status, out, err = finish(start(words(recipe, contender)))
+    assert status == 0, err
+    same(facts(recipe, contender), undisturbed(contender))
+
+
+TORN = {
+    "before the rename": "import os, shutil; from finetune.train import savepoint; replace = os.replace\n"
+    "def torn(a, b):\n"
+    "    os.kill(os.getpid(), 9) if 'step-000015' in str(b) else replace(a, b)\n"
+    "os.replace = torn",
+    "in the middle of a file": "import os; from finetune.train import savepoint; put = savepoint._put\n"
+    "def torn(path, content):\n"
+    "    if 'step-000015' in str(path) and path.name.startswith('opt'):\n"
+    "        path.write_bytes(content[: len(content) // 2]); os.kill(os.getpid(), 9)\n"
+    "    return put(path, content)\n"
+    "savepoint._put = torn",
+}
+
+
+@pytest.mark.parametrize("moment", TORN)
+def test_killed_while_saving_goes_on_from_the_one_before(lesson, undisturbed, moment):
+    recipe = lesson(**LONG)
+    status, _, _ = finish(start(words(recipe), code=TORN[moment]))
+    assert status == -signal.SIGKILL
+    kept = sorted(path.name for path in place(recipe).checkpoints.glob("step-*"))
+    assert kept == ["step-000005", "step-000010"]
+    status, out, err = finish(start(words(recipe)))
+    assert status == 0, err
+    assert "goes on after step 10" in out
+    same(facts(recipe), undisturbed("lora"))
+    assert not list(place(recipe).folder.glob("*/.step*"))
+
+
+class Gone(Exception):  # noqa: N818 (it stands for a kill)
+    """The process is no more."""
+
+
+@pytest.fixture
+def abandoned(lesson, monkeypatch):
+    """abandoned(step) -> a LONG recipe whose run ended without a word after that step; the next start is whole."""
+
+    def make(step):
+        recipe, take = lesson(**LONG), Loop._step
+
+        def last(self):
+            if self.progress.step == step:
+                raise Gone
+            return take(self)
+
+        monkeypatch.setattr(Loop, "_step", last)
+        with pytest.raises(Gone):
+            main(words(recipe))
+        monkeypatch.setattr(Loop, "_step", take)
+        return recipe
+
+    return make
+
+
+def test_a_damaged_checkpoint_is_passed_over(abandoned, undisturbed, capsys):
+    recipe = abandoned(17)
+    newest = place(recipe).checkpoints / "step-000015" / "adapter.safetensors"
+    newest.write_bytes(newest.read_bytes()[:-8] + b"\0\0\0\0\0\0\0\1")
+    assert main(words(recipe)) == 0
+    out = capsys.readouterr().out
+    assert "step-000015 is damaged" in out
+    assert "goes on after step 10" in out
+    same(facts(recipe), undisturbed("lora"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_polite_stop_saves_the_step_at_hand(lesson, undisturbed, capsys, monkeypatch, number):
+    recipe, take = lesson(**LONG), Loop._step
+
+    def step(self):
+        if self.progress.step == 17:
+            os.kill(os.getpid(), number)
+        return take(self)
+
+    monkeypatch.setattr(Loop, "_step", step)
+    assert main(words(recipe)) == 128 + number
+    assert refused(capsys) == f"tuneworth: {number.name} after step 18, which is saved; start again to go on"
+    monkeypatch.setattr(Loop, "_step", take)
+    assert main(words(recipe)) == 0
+    assert "goes on after step 18" in capsys.readouterr().out
+    same(facts(recipe), undisturbed("lora"))
+
+
+def test_seconds_of_a_killed_start_are_paid_for(abandoned):
+    recipe = abandoned(12)
+    before = {"started_at": 1.0, "seconds": 5000.0}
+    (place(recipe).checkpoints / "clock.json").write_text(json.dumps(before))
+    assert main(words(recipe)) == 0
+    assert manifest(recipe).device_seconds > 5000
+    assert manifest(recipe).started_at == 1
+
+
+def test_an_unfinished_run_of_another_recipe_is_not_gone_on_with(abandoned, capsys):
+    recipe = abandoned(12)
+    assert main(words(recipe, "lora", "--set", "train.clip=0.5")) == 2
+    line = refused(capsys)
+    assert "another recipe, data or checkpoint" in line
+    assert str(place(recipe).checkpoints) in line
+    shutil.move(place(recipe).checkpoints, recipe.parent / "away")
+    assert main(words(recipe, "lora", "--set", "train.clip=0.5")) == 0
+
+
+def test_an_unfinished_run_of_more_processes_is_not_gone_on_with(abandoned, capsys):
+    recipe = abandoned(12)
+    for path in place(recipe).checkpoints.glob("*/state.json"):
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"processes": 2}))
+    assert main(words(recipe)) == 2
+    assert "had 2 processes, now there are 1" in refused(capsys)
+
+
+def poisoned(tiny, folder):
+    """A checkpoint whose embedding is infinite at the ids of a word that one row alone uses."""
+    from finetune.chat import Chat
+
+    shutil.copytree(tiny("qwen2"), folder)
+    (only,) = set(Chat.open(folder, "r1_distill_qwen", "drop").encode("Ω")[-1:])
+    weights = load_file(folder / "model.safetensors")
+    weights["model.embed_tokens.weight"][only] = float("inf")
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
+def test_a_loss_that_is_not_finite_names_its_rows(tmp_path, tiny, capsys):
+    lesson = rows(30)
+    lesson[7]["prompt"] += " Ω"
+    folder = poisoned(tiny, tmp_path / "poisoned")
+    recipe = write_lesson(tmp_path, folder, lesson, tokens_per_step=60, packing=False, dev=0)
+    assert main(words(recipe)) == 2
+    line = refused(capsys)
+    assert "the loss is not finite in rows" in line
+    assert "rows#train:7" in line
+    assert "method.learning_rate" in line
+    assert place(recipe).trained() is None
+
+
+def test_a_gradient_that_is_not_finite_stops_too(lesson, capsys, monkeypatch):
+    from finetune.train import loop
+
+    monkeypatch.setattr(loop.torch.nn.utils, "clip_grad_norm_", lambda *_: torch.tensor(float("inf")))
+    assert main(words(lesson())) == 2
+    assert "step 1: the gradient is not finite in rows rows#train:" in refused(capsys)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 600 kB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(folder)], capture_output=True, check=False
+    )
+    if made.returncode:
+        pytest.skip("a small file system cannot be mounted here")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_full_disk_ends_in_one_line_and_keeps_the_last_checkpoint(
+    abandoned, undisturbed, small_disk, tmp_path, capsys
+):
+    (tmp_path / "it").mkdir()
+    (tmp_path / "it" / "runs").symlink_to(small_disk)
+    recipe = abandoned(7)
+    filler = small_disk / "filler"
+    filler.write_bytes(b"x" * (shutil.disk_usage(small_disk).free - 20_000))
+    assert main(words(recipe)) == 2
+    assert "no space left on the device" in refused(capsys)
+    assert [path.name for path in place(recipe).checkpoints.glob("*step-*")] == ["step-000005"]
+    filler.unlink()
+    assert main(words(recipe)) == 0
+    assert "goes on after step 5" in capsys.readouterr().out
+    same(facts(recipe), undisturbed("lora"))
+
+
+def break_line(recipe):
+    with (recipe.parent / "rows.jsonl").open("a") as out:
+        out.write('{"prompt": "half\n')
+    return "rows.jsonl:49: not JSON"
+
+
+def lose_model(recipe):
+    shutil.rmtree(recipe.parent / "model")
+    return "has no config.json"
+
+
+def lose_weights(recipe):
+    path = recipe.parent / "model" / "model.safetensors"
+    weights = load_file(path)
+    del weights["model.layers.1.mlp.up_proj.weight"]
+    save_file(weights, path, metadata={"format": "pt"})
+    return "no fitting weights for model.layers.1.mlp.up_proj.weight"
+
+
+def cut_weights(recipe):
+    path = recipe.parent / "model" / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:1000])
+    return "cannot be loaded"
+
+
+def swap_tokenizer(recipe):
+    from conftest import MARKERS, train_tokenizer
+
+    train_tokenizer(MARKERS["qwen3"]).save(str(recipe.parent / "model" / "tokenizer.json"))
+    return "not a tokenizer of family r1_distill_qwen"
+
+
+def break_config(recipe):
+    (recipe.parent / "model" / "config.json").write_text("{")
+    return "config.json"
+
+
+def break_recipe(recipe):
+    recipe.write_text(recipe.read_text().replace("rank:", "rnak:"))
+    return "contenders.lora.method.rnak: unknown; did you mean rank?"
+
+
+@pytest.mark.parametrize(
+    "blow", [break_line, lose_model, lose_weights, cut_weights, swap_tokenizer, break_config, break_recipe]
+)
+def test_bad_input_is_one_line_and_writes_nothing(tmp_path, tiny, capsys, blow):
+    shutil.copytree(tiny("qwen2"), tmp_path / "model")
+    recipe = write_lesson(tmp_path, tmp_path / "model")
+    said = blow(recipe)
+    assert main(words(recipe)) == 2
+    assert said in refused(capsys)
+    assert not place(recipe).train_manifest.exists()
+    assert not place(recipe).adapter.exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--contender", "nobody"], "unknown; the recipe has lora, old, prefix"),
+        (["--contender", "old"], "has no method, so there is nothing to train"),
+        (["--seed", "5"], "not among train.seeds (17)"),
+        (["--set", "train.tracker=nobody"], "train.tracker: nobody is unknown"),
+        (["--set", "train.max_length=8"], "train.max_length: 8 cuts an answer"),
+        (
+            ["--set", f"train.launch={LAUNCH / 'cpu2.torchrun.yaml'}"],
+            "promises 2 processes (MULTI_CPU), but 1 (NO) run",
+        ),
+        (["--set", "train.launch=nowhere.yaml"], "no such file"),
+        (["--set", "train.max_length=4096", "--set", "data=[long.md]"], "the model has 512 positions"),
+        (["--set", "contenders.lora.method.learning_rate=1.0e-30"], "training changed nothing"),
+    ],
+)
+def test_a_request_that_cannot_be_met_is_one_line(lesson, capsys, more, said):
+    from small_lesson import write_card
+
+    recipe = lesson()
+    write_card(recipe.parent / "long.md", [{"prompt": "利好" * 400, "completion": "yes"}] * 2)
+    assert main(words(recipe, "lora", *more)) == 2
+    assert said in refused(capsys)
+    assert not place(recipe).adapter.exists()
+
+
+def test_a_missing_tracker_is_named(lesson, capsys, monkeypatch):
+    monkeypatch.setattr("finetune.world.get_available_trackers", list)
+    assert main(words(lesson(tracker="swanlab"))) == 2
+    assert "the package of swanlab is not installed; `pip install swanlab`" in refused(capsys)
+
+
+def test_an_adapter_that_does_not_come_back_is_not_kept(lesson, monkeypatch):
+    from finetune.train import adapter
+
+    monkeypatch.setattr(adapter, "load", lambda model, folder: model)
+    recipe = lesson()
+    with pytest.raises(RuntimeError, match="read back from disk gives other logits"):
+        main(words(recipe))
+    assert not place(recipe).adapter.exists()
+    assert place(recipe).trained() is None
+    assert not [name for name in os.listdir(place(recipe).folder) if name.startswith(".adapter")]
