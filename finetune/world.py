@@ -42,11 +42,11 @@ class Launch:
         """An accelerate config, or our two-key file for CPU processes. BadInput: a kind that is not built."""
         file = read_yaml(Path(path))
         if file.get("launcher") == "torchrun":
-            return cls(path, int(file.get("processes", 1)), "MULTI_CPU", True)
+            return cls(path, _count(path, file, "processes"), "MULTI_CPU", True)
         kind = str(file.get("distributed_type", "NO"))
         if kind not in BUILT_FOR:
             raise BadInput(f"{path}: distributed_type {kind} is not supported; use NO, MULTI_GPU or FSDP")
-        return cls(path, int(file.get("num_processes", 1)), kind, bool(file.get("use_cpu", False)))
+        return cls(path, _count(path, file, "num_processes"), kind, bool(file.get("use_cpu", False)))
 
 
 @dataclass(frozen=True)
@@ -130,6 +130,13 @@ class World:
         kind = self.device.type
         module: Any = None if kind == "cpu" else torch.get_device_module(kind)
         return str(module.get_device_name()) if hasattr(module, "get_device_name") else kind
+
+
+def _count(path: str, file: dict[str, Any], key: str) -> int:
+    count = file.get(key)
+    if not isinstance(count, int) or count < 1:
+        raise BadInput(f"{path}: {key} is {count}; give the number of processes to start")
+    return count
 
 
 def open_base(folder: Path, dtype: torch.dtype) -> Any:

@@ -58,9 +58,16 @@ def test_two_processes_are_one(pair):
     assert one.losses != two.losses  # the sums were indeed made in another order
 
 
-@pytest.mark.slow
 def test_two_processes_are_one_with_a_prefix(pair):
     alike(*pair("prefix"))
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_seed_after_another(tmp_path, tiny):
+    recipe = write_lesson(tmp_path, tiny("qwen2"), **LESSON, seeds=[3, 4])
+    status, _, err = finish(start(words(recipe, "lora", *TWO), processes=2))
+    assert status == 0, err
+    assert facts(recipe, seed=3).losses != facts(recipe, seed=4).losses
 
 
 @pytest.mark.slow

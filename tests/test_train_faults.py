@@ -116,9 +116,9 @@ class Gone(Exception):  # noqa: N818 (it stands for a kill)
 
 @pytest.fixture
 def abandoned(lesson, monkeypatch):
-    """abandoned(step) -> a LONG recipe whose run ended without a word after that step; the next start is whole."""
+    """abandoned(step, *more) -> a LONG recipe whose run ended without a word after that step."""
 
-    def make(step):
+    def make(step, *more):
         recipe, take = lesson(**LONG), Loop._step
 
         def last(self):
@@ -128,7 +128,7 @@ def abandoned(lesson, monkeypatch):
 
         monkeypatch.setattr(Loop, "_step", last)
         with pytest.raises(Gone):
-            main(words(recipe))
+            main(words(recipe, "lora", *more))
         monkeypatch.setattr(Loop, "_step", take)
         return recipe
 
@@ -162,6 +162,27 @@ def test_a_polite_stop_saves_the_step_at_hand(lesson, undisturbed, capsys, monke
     assert main(words(recipe)) == 0
     assert "goes on after step 18" in capsys.readouterr().out
     same(facts(recipe), undisturbed("lora"))
+
+
+def test_dropout_goes_on_bit_for_bit_too(abandoned, tmp_path, tiny):
+    dropout = ["--set", "contenders.lora.method.dropout=0.2"]
+    straight = write_lesson(tmp_path / "straight", tiny("qwen2"), **LONG)
+    assert main(words(straight, "lora", *dropout)) == 0
+    recipe = abandoned(17, *dropout)
+    assert main(words(recipe, "lora", *dropout)) == 0
+    same(facts(recipe), facts(straight))
+
+
+def test_what_a_kill_leaves_beside_a_finished_run_is_no_unfinished_run(abandoned, capsys):
+    """Killed between train.json and the removal of the checkpoints, then the recipe changed."""
+    recipe = abandoned(12)
+    left = recipe.parent / "left"
+    shutil.copytree(place(recipe).checkpoints, left)
+    assert main(words(recipe)) == 0
+    shutil.move(left, place(recipe).checkpoints)
+    assert main(words(recipe)) == 0
+    assert main(words(recipe, "lora", "--set", "train.clip=0.5")) == 0
+    assert "goes on" not in capsys.readouterr().out.partition("the recipe has changed")[2]
 
 
 def test_seconds_of_a_killed_start_are_paid_for(abandoned):

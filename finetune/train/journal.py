@@ -10,6 +10,8 @@ from typing import Any
 
 from accelerate import Accelerator
 
+from finetune.train.savepoint import Progress
+
 STEP_LINES = 20  # of one run: every step of a short one, every twentieth part of a long one
 
 
@@ -34,10 +36,13 @@ class Journal:
         options = {"wandb": {"dir": folder, "name": self.title}, "swanlab": {"logdir": folder, "mode": "local"}}
         if names:
             os.makedirs(folder, exist_ok=True)
+            self.accelerator.project_configuration.logging_dir = folder
             self.accelerator.init_trackers(project, facts, {name: options.get(name, {}) for name in names})
 
-    def close(self) -> None:
-        """Let the trackers write what they hold."""
+    def end(self, progress: Progress) -> None:
+        """The last line; the trackers write what they hold."""
+        (_, first), (_, last) = progress.losses[0], progress.losses[-1]
+        self.say(f"{progress.ended} after {progress.step} steps, loss {first:.4f} -> {last:.4f}")
         for tracker in self.accelerator.trackers:
             tracker.finish()
         self.accelerator.trackers = []

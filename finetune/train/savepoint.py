@@ -117,8 +117,8 @@ class Savepoints:
 class Clock:
     """Seconds of work over every start of a stage, kept on disk so that a killed start is paid for too."""
 
-    def __init__(self, path: Path) -> None:
-        self.path, self.began, self.written = path, time.monotonic(), 0.0
+    def __init__(self, path: Path, began: float) -> None:
+        self.path, self.began, self.written = path, began, 0.0
         kept = json.loads(path.read_text("utf-8")) if path.is_file() else {}
         self.before, self.started_at = kept.get("seconds", 0.0), kept.get("started_at", time.time())
 

@@ -1,0 +1,215 @@
+"""One contender tuned for one seed: from a resolved recipe to an adapter and train.json, which is written last."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from finetune.chat import Chat
+from finetune.data import Examples, prepare
+from finetune.methods import adapter_parameters
+from finetune.mistakes import BadInput
+from finetune.recipe import Contender, Recipe
+from finetune.run import Hardware, RunDir, RunManifest, SeedDir, TrainFacts, git_state, host, versions
+from finetune.train.adapter import Origin, Proof, keep
+from finetune.train.journal import Journal
+from finetune.train.loop import Loop, Work
+from finetune.train.packing import plan
+from finetune.train.savepoint import Clock, Progress, Savepoints
+from finetune.world import World, causal, open_base
+
+CURVE = 200  # points of the loss curve in train.json, at most
+
+
+def tune(recipe: Recipe, name: str, pending: Sequence[tuple[int, str]], run: RunDir) -> None:
+    """Tune a contender for each pending (seed, fingerprint).
+
+    BadInput; Stopped: a signal came, all is saved; RuntimeError: the saved adapter is not the trained one.
+    """
+    _hush()
+    world = World.open(recipe.train.launch, recipe.train.tracker, run.folder)
+    for seed, fingerprint in pending:
+        Tuning(recipe, name, seed, fingerprint, run.seed(name, seed), world).run()
+    world.accelerator.end_training()
+
+
+def _hush() -> None:
+    """Libraries' bars and notes would hide the line that matters; what they would warn of is refused here instead."""
+    from transformers.utils import logging as notes
+
+    notes.set_verbosity_error()
+    notes.disable_progress_bar()
+    logging.getLogger("bitsandbytes").setLevel(logging.CRITICAL)
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What is to be tuned, where it is kept, and who takes part."""
+
+    recipe: Recipe
+    name: str
+    seed: int
+    fingerprint: str
+    place: SeedDir
+    world: World
+
+    @property
+    def contender(self) -> Contender:
+        return self.recipe.contenders[self.name]
+
+    def run(self) -> None:
+        began = time.monotonic()
+        journal = Journal(f"train {self.name} seed {self.seed}", self.world.accelerator)
+        origin = self._origin()
+        examples = prepare(self.recipe, self.contender.prompt, origin.chat)
+        _refuse_misfits(origin, examples)
+        self._set_aside(journal)
+        clock = Clock(self.place.checkpoints / "clock.json", began)
+        savepoints = Savepoints(self.place.checkpoints, self.fingerprint, self.world.size)
+        point = savepoints.latest(journal.say)
+        work = self._work(examples, origin.chat)
+        model = self._attached(origin)
+        journal.say(_summary(work, examples, model, origin, self.world))
+        journal.track(self.recipe.name, self._settings(), str(self.place.folder / "logs"))
+        progress = Loop(model, work, self.world, savepoints, journal, clock).run(point)
+        sizes = _size(adapter_parameters(model).values()), _size(model.parameters())
+        proof = keep(model, origin, self.place.adapter, self.world, examples.train[0].ids.tolist())
+        peak = self.world.peak_memory()
+        if proof is not None:
+            facts = _facts(progress, examples, proof, sizes, peak, origin.chat.digest)
+            self._manifest(clock, facts).write(self.place.train_manifest)
+            savepoints.drop()
+        journal.end(progress)
+
+    def _origin(self) -> Origin:
+        spec = self.contender.model
+        folder = spec.folder()
+        chat = Chat.open(folder, spec.family, spec.think)
+        return Origin(self.contender, folder, chat, self.recipe.data, self.world.dtype(spec.dtype))
+
+    def _set_aside(self, journal: Journal) -> None:
+        """The adapter of a recipe since changed is kept under another name, with whatever a kill left beside it."""
+        done = self.place.trained()
+        self.world.accelerator.wait_for_everyone()  # all have looked before the main process moves anything
+        if done and self.world.main:
+            stale = [self.place.adapter, self.place.train_manifest, self.place.checkpoints]
+            shelf = self.place.set_aside(stale, done.fingerprint)
+            journal.say(f"the recipe has changed since: the earlier adapter is kept in {shelf}")
+        self.world.accelerator.wait_for_everyone()
+
+    def _work(self, examples: Examples, chat: Chat) -> Work:
+        assert self.contender.method is not None, "only a contender with a method is trained"
+        rate, knobs = self.contender.method.learning_rate, self.recipe.train
+        steps, ends = plan([len(example) for example in examples.train], knobs, self.seed)
+        return Work(steps, ends, examples.train, examples.dev, knobs, rate, self.seed, chat.pad)
+
+    def _attached(self, origin: Origin) -> Any:
+        """The frozen base with a fresh adapter, on the device."""
+        assert self.contender.method is not None, "only a contender with a method is trained"
+        base = open_base(origin.folder, origin.dtype)
+        model = self.contender.method.attach(base, tokenizer=origin.chat.tokenizer, seed=self.seed)
+        self.world.place(model, list(adapter_parameters(model).values()))
+        if self.recipe.train.checkpointing:
+            inner = causal(model)  # transformers 5.2x changed the name
+            enable = getattr(inner, "activation_checkpointing_enable", None) or inner.gradient_checkpointing_enable
+            enable({"use_reentrant": False})
+        return model
+
+    def _settings(self) -> dict[str, Any]:
+        """As trackers take them: plain values only."""
+        method = self.contender.method
+        knobs = {**self.recipe.train.model_dump(mode="json"), **(method.model_dump(mode="json") if method else {})}
+        plain = {key: value for key, value in knobs.items() if isinstance(value, str | int | float | bool)}
+        return {**plain, "contender": self.name, "seed": self.seed}
+
+    def _manifest(self, clock: Clock, facts: TrainFacts) -> RunManifest:
+        size = self.world.size
+        return RunManifest(
+            stage="train",
+            contender=self.name,
+            seed=self.seed,
+            fingerprint=self.fingerprint,
+            started_at=clock.started_at,
+            finished_at=time.time(),
+            device_seconds=clock.seconds * size,
+            versions=versions(),
+            git=git_state(Path(__file__).parent),
+            hardware=Hardware(device=self.world.device_name(), devices=size, processes=size, host=host()),
+            training=facts,
+        )
+
+
+def _refuse_misfits(origin: Origin, examples: Examples) -> None:
+    """What the checkpoint's configuration rules out, before its weights are read."""
+    from transformers import AutoConfig
+
+    folder = origin.folder
+    try:
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    except (OSError, ValueError) as fault:
+        raise BadInput(f"checkpoint {folder}: config.json: {str(fault).partition(chr(10))[0]}") from None
+    if origin.contender.method:
+        origin.contender.method.check(config)
+    highest = max(int(example.ids.max()) for example in (*examples.train, *examples.dev))
+    if highest >= config.vocab_size:
+        raise BadInput(
+            f"checkpoint {folder}: its tokenizer gives id {highest}, its model has {config.vocab_size} rows; they do "
+            f"not belong together"
+        )
+    if examples.longest > config.max_position_embeddings:
+        raise BadInput(
+            f"train.max_length: a row has {examples.longest} tokens, but the model has "
+            f"{config.max_position_embeddings} positions; lower train.max_length to that"
+        )
+
+
+def _summary(work: Work, examples: Examples, model: Any, origin: Origin, world: World) -> str:
+    own, dtype = _size(adapter_parameters(model).values()), str(origin.dtype).removeprefix("torch.")
+    left_out = f"{examples.excluded} excluded, {examples.truncated} cut by train.max_length"
+    return (
+        f"{len(examples.train)} rows, {len(examples.dev)} for the dev loss, {left_out}; {len(work.steps)} steps; "
+        f"{own:,} adapter parameters in float32 on {dtype}; {world.size} x {world.device_name()}"
+        f"{', base split' if world.sharded else ''}"
+    )
+
+
+def _size(parameters: Any) -> int:
+    return sum(parameter.numel() for parameter in parameters)
+
+
+def _facts(
+    progress: Progress, examples: Examples, proof: Proof, sizes: tuple[int, int], peak: int, chat_digest: str
+) -> TrainFacts:
+    losses, seconds = [loss for _, loss in progress.losses], max(progress.seconds, 1e-9)
+    tenth = max(1, len(losses) // 10)
+    return TrainFacts(
+        steps=progress.step,
+        best_step=progress.best_step,
+        stopped=progress.ended,
+        loss_first=sum(losses[:tenth]) / tenth,
+        loss_last=sum(losses[-tenth:]) / tenth,
+        losses=tuple(progress.losses[:: -(-len(losses) // CURVE)]),
+        dev_losses=tuple(progress.dev_losses),
+        rows=len(examples.train),
+        dev_rows=len(examples.dev),
+        truncated_rows=examples.truncated,
+        target_tokens=progress.target_tokens,
+        useful_tokens=progress.useful_tokens,
+        raw_tokens=progress.raw_tokens,
+        useful_tokens_per_second=progress.useful_tokens / seconds,
+        raw_tokens_per_second=progress.raw_tokens / seconds,
+        peak_memory_bytes=peak,
+        trainable_parameters=sizes[0],
+        parameters=sizes[1],
+        adapter_digest=proof.digest,
+        adapter_norm=proof.norm,
+        end_token_trained=True,  # data.render refuses a row without it
+        reload_difference=proof.reload_difference,
+        logit_shift=proof.logit_shift,
+        chat_digest=chat_digest,
+        data=examples.editions,
+    )
