@@ -77,7 +77,7 @@ def _contender(recipe: Recipe, name: str) -> dict[str, Any]:
     chosen = recipe.contenders[name]
     return {
         "model": chosen.model.digest(),
-        "think": chosen.model.think,
+        "rendering": [chosen.model.family, chosen.model.think, chosen.model.dtype],
         "decoding": chosen.model.decoding.model_dump(mode="json"),
         "prompt": chosen.prompt.model_dump(mode="json") if chosen.prompt else None,
         "training": [recipe.train_fingerprint(name, seed) for seed in recipe.seeds(name)] if chosen.method else None,

@@ -290,4 +290,7 @@ def apply_change(raw: dict[str, Any], change: str) -> None:
         raw = raw.setdefault(key, {})
         if not isinstance(raw, dict):
             raise BadInput(f"--set {change}: {key} is not a mapping in the recipe")
-    raw[last] = yaml.safe_load(value)
+    try:
+        raw[last] = yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise BadInput(f"--set {change}: its value is not YAML; close brackets and quotes") from None
