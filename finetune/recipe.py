@@ -132,7 +132,9 @@ class Train(BaseModel):
 
 class Exam(BaseModel):
     model_config = FROZEN
-    tasks: tuple[Annotated[str, BeforeValidator(_task)], ...] = Field(min_length=1, description="Names on the shelf eval/tasks, or folders (./, ../, /)")
+    tasks: tuple[Annotated[str, BeforeValidator(_task)], ...] = Field(
+        min_length=1, description="Names on the shelf eval/tasks, or folders (./, ../, /)"
+    )
     weights: dict[str, float] = Field({}, description="Weight of a task in the gain; 1 where not given")
     dev: float = Field(0, ge=0, lt=1, description="Share of clusters to choose a challenger on; never judged on")
     samples: int = Field(1, ge=1, description="Generated answers per question; more removes sampling noise")
