@@ -90,7 +90,7 @@ def write_recipe(path: Path, exam: Path, old: dict, newer: dict, adapter: Path |
     return path
 
 
-def model(folder: Path, family: str, **keys) -> dict:
+def model(folder: Path | str, family: str, **keys) -> dict:
     """A model as a recipe names it; greedy unless `decoding` says otherwise."""
     think = "drop" if family == "plain" else "empty"
     return {"id": str(folder), "family": family, "think": think, "decoding": {"max_new_tokens": 8}} | keys
