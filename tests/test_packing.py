@@ -15,7 +15,7 @@ from finetune.methods import LoRA, PTuningV2, adapter_parameters
 from finetune.recipe import Train
 from finetune.train import loop
 from finetune.train.loop import sheet_loss
-from finetune.train.packing import IGNORED, plan, sheet, sheets
+from finetune.train.packing import plan, sheet, sheets
 
 torch.set_num_threads(1)
 LENGTHS = st.lists(st.integers(2, 300), min_size=1, max_size=60)
@@ -72,8 +72,8 @@ def plain(model, examples):
     for each in examples:
         ids = torch.from_numpy(each.ids.astype(np.int64))[None]
         logits = model(input_ids=ids).logits[0, :-1]
-        wanted = torch.from_numpy(np.where(each.mask, each.ids, IGNORED)[1:].astype(np.int64))
-        loss = functional.cross_entropy(logits, wanted, ignore_index=IGNORED, reduction="sum") / targets
+        wanted = torch.from_numpy(np.where(each.mask, each.ids, -100)[1:].astype(np.int64))
+        loss = functional.cross_entropy(logits, wanted, reduction="sum") / targets
         loss.backward()
         total += loss.item()
     found = torch.cat([p.grad.flatten().clone() for p in adapter_parameters(model).values()])
@@ -127,9 +127,9 @@ def test_large_heads_in_pieces_give_the_same(tuned, kind, monkeypatch):
 def test_the_head_runs_at_targets_only(tuned):
     model, seen = tuned("qwen2", "lora"), []
     model.get_output_embeddings().register_forward_hook(lambda head, given, out: seen.append(given[0].shape[0]))
-    (one,) = sheets([example(1, 60)], 10_000, packing=True, pad=1)
+    (one,) = sheets([example(1, 60), example(2, 30), example(3, 50)], 10_000, packing=False, pad=1)
     sheet_loss(model, one, torch.device("cpu"))
-    assert seen == [one.targets] == [20]
+    assert seen == [one.targets] == [20 + 10 + 16]
 
 
 @settings(deadline=None, max_examples=60)

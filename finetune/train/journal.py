@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import netrc
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from accelerate import Accelerator
 
 from finetune.train.savepoint import Progress
 
+WANDB = "api.wandb.ai"
 STEP_LINES = 20  # of one run: every step of a short one, every twentieth part of a long one
 
 
@@ -31,7 +33,7 @@ class Journal:
     def track(self, project: str, facts: dict[str, Any], folder: str) -> None:
         """Open the tracker, if one is named. W&B stays offline where there is no key for it."""
         names = [str(tracker) for tracker in self.accelerator.log_with]
-        if "wandb" in names and not (os.environ.get("WANDB_API_KEY") or os.path.isfile(os.path.expanduser("~/.netrc"))):
+        if "wandb" in names and not _wandb_key():
             os.environ.setdefault("WANDB_MODE", "offline")
         options = {"wandb": {"dir": folder, "name": self.title}, "swanlab": {"logdir": folder, "mode": "local"}}
         if names:
@@ -76,3 +78,12 @@ class Journal:
                 yield
             finally:
                 self._print, self._advance = plain, lambda step: None
+
+
+def _wandb_key() -> bool:
+    """Whether W&B would find a key to log in with; without one it ends the run at once."""
+    try:
+        stored = WANDB in netrc.netrc().hosts
+    except (OSError, netrc.NetrcParseError):
+        stored = False
+    return stored or bool(os.environ.get("WANDB_API_KEY"))

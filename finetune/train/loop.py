@@ -24,7 +24,7 @@ from finetune.methods import adapter_parameters, restore
 from finetune.mistakes import BadInput
 from finetune.recipe import Train
 from finetune.train.journal import Journal
-from finetune.train.packing import IGNORED, Sheet, sheets
+from finetune.train.packing import Sheet, sheets
 from finetune.train.savepoint import (
     Clock,
     Progress,
@@ -136,7 +136,7 @@ class Loop:
         batch = work.sheets([work.train[index] for index in work.steps[progress.step]], self.world)
         targets = sum(sheet.targets for sheet in batch)
         losses, asked = self._gradient(batch, targets)
-        loss = float(losses.sum()) / targets
+        loss = float(losses.double().sum()) / targets
         norm = float(torch.nn.utils.clip_grad_norm_(self.parameters, work.knobs.clip))
         if not (math.isfinite(loss) and math.isfinite(norm)):
             self._refuse(batch, losses)
@@ -180,15 +180,21 @@ class Loop:
     def _refuse(self, batch: Sequence[Sheet], losses: torch.Tensor) -> None:
         bad = [sheet for sheet, loss in zip(batch, losses.tolist(), strict=True) if not math.isfinite(loss)]
         names = [name for sheet in bad or batch for name in sheet.names]
-        kept = f"the checkpoint before it is kept in {self.savepoints.folder}"
         raise BadInput(
             f"step {self.progress.step + 1}: the {'loss' if bad else 'gradient'} is not finite in rows "
             f"{', '.join(names[:8])}{' ...' if len(names) > 8 else ''}; lower method.learning_rate "
-            f"({self.work.learning_rate:g}) or look at these rows; {kept}"
+            f"({self.work.learning_rate:g}) or look at these rows; {self._kept()}"
         )
+
+    def _kept(self) -> str:
+        return f"the checkpoint before it is kept in {self.savepoints.folder}"
 
     def _evaluate(self) -> None:
         loss, progress = self.dev_loss(), self.progress
+        if not math.isfinite(loss):
+            raise BadInput(
+                f"step {progress.step}: the dev loss is not finite; lower method.learning_rate, {self._kept()}"
+            )
         best = loss < progress.best_loss
         progress.dev_losses.append((progress.step, loss))
         if best:
@@ -238,16 +244,15 @@ def sheet_loss(model: Any, sheet: Sheet, device: torch.device) -> torch.Tensor:
     head, dtype = inner.get_output_embeddings(), next(inner.get_output_embeddings().parameters()).dtype
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype == torch.bfloat16):
         hidden = inner.get_decoder()(input_ids=ids, position_ids=positions, use_cache=False).last_hidden_state
-        wanted = hidden[:, torch.from_numpy(sheet.keep).to(device)].flatten(0, 1)
-        labels = torch.from_numpy(sheet.labels).to(device).flatten()
-        return _chunked(head, wanted, labels)
+        keep, labels = (torch.from_numpy(part).to(device) for part in (sheet.keep, sheet.labels))
+        return _chunked(head, hidden.flatten(0, 1)[keep], labels)
 
 
 def _chunked(head: Any, hidden: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """Cross entropy of [n, width] against [n] in pieces, whose logits are made again in the backward pass."""
 
     def piece(part: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-        return functional.cross_entropy(head(part).float(), wanted, ignore_index=IGNORED, reduction="sum")
+        return functional.cross_entropy(head(part).float(), wanted, reduction="sum")
 
     if len(labels) <= CHUNK:
         return piece(hidden, labels)

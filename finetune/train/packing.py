@@ -20,7 +20,6 @@ import numpy as np
 from finetune.data import Example
 from finetune.recipe import Train
 
-IGNORED = -100  # torch's mark for "no target here"
 NARROW = 128  # tokens: a row so short costs nothing in attention, so several short examples share it
 
 
@@ -31,13 +30,15 @@ class Sheet:
     names: tuple[str, ...]  # of the examples in it
     ids: np.ndarray  # [rows, length]
     positions: np.ndarray  # [rows, length], from 0 for each example
-    keep: np.ndarray  # [kept]: positions whose next token is a target in some row; only there are logits needed
-    labels: np.ndarray  # [rows, kept]: that next token, or IGNORED
+    keep: (
+        np.ndarray
+    )  # [targets]: places in the flattened ids whose next token is a target; only there are logits needed
+    labels: np.ndarray  # [targets]: that next token
     useful: int  # tokens that are no padding
 
     @property
     def targets(self) -> int:
-        return int((self.labels != IGNORED).sum())
+        return len(self.labels)
 
     @property
     def raw(self) -> int:
@@ -106,8 +107,7 @@ def sheet(rows: Sequence[Sequence[Example]], pad: int) -> Sheet:
             ids[index, span], mask[index, span] = example.ids, example.mask
             positions[index, at:] = np.arange(shape[1] - at)  # padding goes on counting: it is of the last example
             at += len(example)
-    following = mask[:, 1:]
-    keep = np.flatnonzero(following.any(axis=0))
-    labels = np.where(following, ids[:, 1:], IGNORED)[:, keep]
+    targets = np.flatnonzero(mask)
     members = [example for row in rows for example in row]
-    return Sheet(tuple(each.name for each in members), ids, positions, keep, labels, sum(map(len, members)))
+    names, useful = tuple(each.name for each in members), sum(map(len, members))
+    return Sheet(names, ids, positions, targets - 1, ids.ravel()[targets], useful)
