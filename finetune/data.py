@@ -7,10 +7,9 @@ rows without a target, rows that would not teach the model to stop.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -85,7 +84,8 @@ def _rows(uses: Sequence[DataUse], root: Path | None) -> Iterator[tuple[str, Row
 def render(name: str, row: Row, frame: PromptFrame | None, chat: Chat) -> Example:
     """A row as the contender will meet it in the exam. BadInput names the row and what is wrong with it."""
     try:
-        found = chat.example(framed(row.conversation(), frame))
+        turns = [dict(turn) for turn in row.conversation()]
+        found = chat.example(frame.wrap_last(turns) if frame else turns)
     except ValueError as fault:
         raise BadInput(f"data: {name}: {fault}") from None
     mask = np.array(found.mask, dtype=bool)
@@ -95,16 +95,6 @@ def render(name: str, row: Row, frame: PromptFrame | None, chat: Chat) -> Exampl
     if found.ids[int(np.flatnonzero(mask)[-1])] not in chat.stops:
         raise BadInput(f"data: {name}: its end token is not trained, so the model would not learn to stop")
     return Example(name, normalise(row.asked), np.array(found.ids, dtype=np.int32), mask)
-
-
-def framed(turns: Iterable[Any], frame: PromptFrame | None) -> list[dict[str, str]]:
-    """The contender's frame around the last question of a conversation, as the exam will put it."""
-    messages = [dict(turn) for turn in turns]
-    asked = [place for place, turn in enumerate(messages) if turn["role"] == "user"]
-    if frame and asked:
-        last = messages[asked[-1]]
-        last["content"] = frame.wrap(last["content"])
-    return messages
 
 
 def cut(example: Example, limit: int, chat: Chat) -> Example | None:

@@ -48,6 +48,8 @@ class PromptFrame(BaseModel):
 
     def wrap_last(self, turns: list[dict[str, str]]) -> list[dict[str, str]]:
         """The conversation with its last question framed: what comes before it stays as it was asked."""
-        last = max(i for i, turn in enumerate(turns) if turn["role"] == "user")
+        last = max((i for i, turn in enumerate(turns) if turn["role"] == "user"), default=None)
+        if last is None:
+            return turns
         framed = {**turns[last], "content": self.wrap(turns[last]["content"])}
         return [*turns[:last], framed, *turns[last + 1 :]]
