@@ -12,7 +12,8 @@ FLOORS = {  # room (a module or a package) -> floor; the wall stands between 3.5
     "finetune.checkpoint": 0.8, "finetune.frame": 0.8, "finetune.recipe": 1, "finetune.chat": 2, "finetune.run": 2,
     "finetune.data": 3, "finetune.world": 3, "finetune.train": 3.5, "finetune.embedded": 3.5,
     "eval.extract": 3.9, "eval.benchmark": 4, "eval.paired": 4, "eval.power": 4.1, "eval.items": 4.2,
-    "eval.pledge": 4.2, "eval.lm": 4.5, "eval.score": 5, "eval.sheet": 4.8, "eval.compare": 5, "eval.gates": 5.2, "eval.money": 5.2,
+    "eval.pledge": 4.2, "eval.lm": 4.5, "eval.score": 5, "eval.sheet": 4.8, "eval.compare": 5,
+    "eval.gates": 5.2, "eval.money": 5.2,
     "eval.verdict": 5.5, "eval.report": 6, "eval.intake": 6, "eval.check": 6,
     "eval.launch": 7, "eval.course": 7.2, "eval.cli": 7.5,
 }  # fmt: skip

@@ -1,6 +1,6 @@
 """One contender and seed sits the exam: its model loaded, every question answered and graded once, rows kept as made.
 
-Batches are dealt out to the processes; each writes a file of its own (`eval.score.parts`). The manifest is written last.
+Batches are dealt out to the processes, each writing a file of its own (`eval.score.parts`). The manifest comes last.
 """
 
 from __future__ import annotations
