@@ -59,10 +59,10 @@ def example(recipe: Recipe, name: str) -> RenderableType:
     rendered = [chat.example(turns) for turns in conversations(recipe, contender)]
     lengths = sorted(len(one.ids) for one in rendered)
     cut = sum(length > recipe.train.max_length for length in lengths)
-    words = Text(f"{name}: one training row, what is trained in ", style="bold").append("green", style="green")
+    words = Text(f"{name}: one training row, what is trained in ", style="bold").append("⟦brackets⟧", style="green")
     body = Text()
     for text, trained in chat.preview(rendered[0]):
-        body.append(text, style="black on green" if trained else "dim")
+        body.append(f"⟦{text}⟧" if trained else text, style="black on green" if trained else "dim")
     targets = sum(sum(one.mask) for one in rendered)
     facts = (
         f"{len(lengths)} rows, {sum(lengths)} tokens of which {targets} trained; length median {median(lengths):.0f}, "

@@ -168,7 +168,8 @@ def test_check_shows_the_trained_tokens_the_power_and_the_plan_that_run_keeps(st
     recipe, out, printed = study
     status, said, complaints = front("check", recipe)
     assert (status, complaints) == (0, "")
-    assert "tuned: one training row, what is trained in green" in said
+    assert "tuned: one training row, what is trained in ⟦brackets⟧" in said
+    assert re.search(r"⟦.+⟧", said.split("in ⟦brackets⟧")[1], re.S), "the trained tokens are marked"
     assert "<｜Assistant｜><think>" in said.replace("\n", "")
     assert "60 rows" in said
     assert re.search(r"Power: 96 questions in 32 clusters find a gain of [\d.]+%", " ".join(said.split()))
