@@ -245,6 +245,12 @@ def test_a_gradient_that_is_not_finite_stops_too(lesson, capsys, monkeypatch):
     assert "step 1: the gradient is not finite in rows rows#train:" in refused(capsys)
 
 
+def test_a_dev_loss_that_is_not_finite_stops_too(lesson, capsys, monkeypatch):
+    monkeypatch.setattr(Loop, "dev_loss", lambda self: float("nan"))
+    assert main(words(lesson(dev=0.3))) == 2
+    assert "the dev loss is not finite; lower method.learning_rate" in refused(capsys)
+
+
 @pytest.fixture
 def small_disk(tmp_path):
     """A file system of 600 kB."""
