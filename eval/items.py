@@ -84,9 +84,9 @@ def read(path: Path) -> list[ItemScore]:
 
 
 def _rows(path: Path) -> Iterator[ItemScore]:
-    with path.open(encoding="utf-8") as log:
+    with path.open("rb") as log:  # as bytes: a torn line may end within a character
         for number, line in enumerate(log, 1):
-            if not line.endswith("\n"):
+            if not line.endswith(b"\n"):
                 return
             try:
                 yield ItemScore.model_validate_json(line)

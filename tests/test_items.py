@@ -23,7 +23,7 @@ def test_what_is_appended_is_read_back(tmp_path):
     assert read(log) == rows
 
 
-@pytest.mark.parametrize("cut", [1, 20, 150])
+@pytest.mark.parametrize("cut", [1, 20, 150, 182, 183])  # the last two within a character
 def test_a_torn_last_line_is_dropped_and_written_over(tmp_path, cut):
     log = tmp_path / "items.jsonl"
     append(log, [row(0), row(1)])
