@@ -84,12 +84,8 @@ def start(arguments: list[str], *, processes: int = 1, code: str = "", **keys: A
         script.write_text(f"import sys\nfrom finetune.train.__main__ import main\n{code}\nsys.exit(main())\n")
         body = [*begin, str(script)]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"}
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": recipe_folder(arguments)}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": Path(arguments[0]).parent}
     return subprocess.Popen([sys.executable, *body, *arguments], env=environment, **{**pipes, **keys})
-
-
-def recipe_folder(arguments: list[str]) -> Path:
-    return Path(arguments[0]).parent
 
 
 def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:

@@ -146,6 +146,15 @@ def test_a_damaged_checkpoint_is_passed_over(abandoned, undisturbed, capsys):
     same(facts(recipe), undisturbed("lora"))
 
 
+def test_a_damaged_checkpoint_is_replaced_when_its_step_comes_again(abandoned, capsys):
+    recipe = abandoned(17)
+    (place(recipe).checkpoints / "step-000015" / "state.json").write_text("{")
+    assert abandoned(17) == recipe
+    assert "goes on after step 10" in capsys.readouterr().out
+    assert main(words(recipe)) == 0
+    assert "goes on after step 15" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_polite_stop_saves_the_step_at_hand(lesson, undisturbed, capsys, monkeypatch, number):
     recipe, take = lesson(**LONG), Loop._step

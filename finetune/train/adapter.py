@@ -12,7 +12,6 @@ import torch
 import yaml
 
 from finetune.chat import Chat
-from finetune.checkpoint import ModelSpec
 from finetune.methods import adapter_parameters, load
 from finetune.mistakes import BadInput
 from finetune.recipe import Contender, DataUse, adapter_digest
@@ -108,7 +107,7 @@ def _write(model: Any, origin: Origin, folder: Path) -> None:
 def card(origin: Origin) -> str:
     """The model card: front matter for machines, a few lines for people."""
     contender, chat = origin.contender, origin.chat
-    spec: ModelSpec = contender.model
+    spec = contender.model
     method = contender.method.model_dump(mode="json") if contender.method else {}
     front = {
         "base_model": spec.id,

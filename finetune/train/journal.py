@@ -31,11 +31,13 @@ class Journal:
             self._print(f"{self.title}: {text}")
 
     def track(self, project: str, facts: dict[str, Any], folder: str) -> None:
-        """Open the tracker, if one is named. W&B stays offline where there is no key for it."""
+        """Open the tracker, if one is named. W&B and SwanLab stay offline where there is no key for them."""
         names = [str(tracker) for tracker in self.accelerator.log_with]
         if "wandb" in names and not _wandb_key():
             os.environ.setdefault("WANDB_MODE", "offline")
-        options = {"wandb": {"dir": folder, "name": self.title}, "swanlab": {"logdir": folder, "mode": "local"}}
+        if "swanlab" in names and not os.environ.get("SWANLAB_API_KEY"):
+            os.environ.setdefault("SWANLAB_MODE", "offline")
+        options = {"wandb": {"dir": folder, "name": self.title}, "swanlab": {"logdir": folder}}
         if names:
             os.makedirs(folder, exist_ok=True)
             self.accelerator.project_configuration.logging_dir = folder
@@ -66,14 +68,15 @@ class Journal:
         if not (self.accelerator.is_main_process and sys.stdout.isatty()):
             yield
             return
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bar
 
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, transient=True) as progress:
-            task = progress.add_task(self.title, total=steps, completed=done)
+        with Bar(*columns, transient=True) as bar:
+            task = bar.add_task(self.title, total=steps, completed=done)
             plain = self._print
-            self._print = lambda text: progress.console.print(text, highlight=False, markup=False, soft_wrap=True)
-            self._advance = lambda step: progress.update(task, completed=step)
+            self._print = lambda text: bar.console.print(text, highlight=False, markup=False, soft_wrap=True)
+            self._advance = lambda step: bar.update(task, completed=step)
             try:
                 yield
             finally:

@@ -60,7 +60,7 @@ class Savepoint:
 
 @dataclass(frozen=True)
 class Savepoints:
-    """The checkpoints of one contender and seed; `mark` is what they must have in common with the run that goes on."""
+    """The checkpoints of one contender and seed, and what they must have in common with the run that goes on."""
 
     folder: Path
     fingerprint: str
@@ -68,9 +68,6 @@ class Savepoints:
 
     def save(self, point: Savepoint) -> None:
         """Write one and drop the oldest. OSError: disk full; what was there before stays."""
-        name = f"step-{point.progress.step:06d}"
-        if (self.folder / name).is_dir():
-            return
 
         def build(scratch: Path) -> None:
             digests = {}
@@ -79,7 +76,7 @@ class Savepoints:
             state = {"fingerprint": self.fingerprint, "processes": self.processes, "sha256": digests}
             _put(scratch / "state.json", json.dumps(state | {"progress": asdict(point.progress)}).encode())
 
-        folder_whole(self.folder / name, build)
+        folder_whole(self.folder / f"step-{point.progress.step:06d}", build)
         for old in (*self._found()[KEPT:], *self.folder.glob(".step-*")):
             shutil.rmtree(old, ignore_errors=True)
 

@@ -76,9 +76,9 @@ class Tuning:
         journal.say(_summary(work, examples, model, origin, self.world))
         journal.track(self.recipe.name, self._settings(), str(self.place.folder / "logs"))
         progress = Loop(model, work, self.world, savepoints, journal, clock).run(point)
+        peak = self.world.peak_memory()
         sizes = _size(adapter_parameters(model).values()), _size(model.parameters())
         proof = keep(model, origin, self.place.adapter, self.world, examples.train[0].ids.tolist())
-        peak = self.world.peak_memory()
         if proof is not None:
             facts = _facts(progress, examples, proof, sizes, peak, origin.chat.digest)
             self._manifest(clock, facts).write(self.place.train_manifest)
