@@ -12,8 +12,9 @@ import typer
 from eval import pledge
 from eval.benchmark import Benchmark
 from eval.launch import Job, Stage, line, spell, start
+from finetune.chat import Chat
 from finetune.mistakes import BadInput
-from finetune.recipe import Recipe
+from finetune.recipe import Recipe, data_root
 from finetune.run import RunDir
 
 
@@ -40,9 +41,21 @@ class Course:
             except ValueError:
                 self._go([sys.executable, "-m", "finetune.embedded", model.embedded])
 
+    def look(self) -> None:
+        """What the engine rooms would refuse later (a tokenizer, a broken line), refused before anything is written."""
+        recipe = self.recipe
+        for contender in recipe.contenders.values():
+            Chat.open(contender.model.folder(), contender.model.family, contender.model.think)
+        for use in recipe.train.exclude:
+            use.card.rows(data_root(), use.split)
+        for use in recipe.data:
+            for row in use.card.rows(data_root(), use.split):
+                row.conversation()
+
     def pledge(self) -> None:
         """Keep the plan before anything is scored."""
         if not self.dry_run:
+            self.look()
             plan = pledge.keep(self.recipe, self.folder)
             typer.echo(f"plan {plan.short}")
 

@@ -277,10 +277,7 @@ def test_a_contender_without_a_method_is_not_trained(own, front):
     assert "newer: has no method" in refused(front, own, "--contender", "newer", command="train")
 
 
-LATE = pytest.mark.xfail(strict=True, reason="seen by the engine room only, after the plan was written")
-
-
-@pytest.mark.parametrize("name", ["exam", pytest.param("tune", marks=LATE)])
+@pytest.mark.parametrize("name", ["exam", "tune"])
 @pytest.mark.parametrize(
     ("torn", "said"), [('{"id": "q1", "quest', "not JSON"), ('{"id": "q1", "question": "?"}', "no column")]
 )
@@ -291,7 +288,6 @@ def test_a_broken_line_of_the_data_is_one_line(own, front, name, torn, said):
     assert re.search(rf"{name}\.jsonl:7: {said}", refused(front, own))
 
 
-@LATE
 @pytest.mark.parametrize("contender", ["tuned", "newer"])
 def test_a_tokenizer_of_another_family_is_one_line(own, front, contender):
     other = {"tuned": "qwen3", "newer": "r1_distill_qwen"}[contender]

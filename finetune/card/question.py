@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from finetune.files import digest_of
+from finetune.mistakes import BadInput
 
 LETTERS = "ABCDEFGHIJ"
 LETTER_ONLY = {"zh": "只回答选项字母。", "en": "Answer with the letter only."}
@@ -58,11 +59,11 @@ class Row(BaseModel):
         return self.question or "\n".join(turn.content for turn in self.messages if turn.role == "user")
 
     def conversation(self) -> tuple[Message, ...]:
-        """The training example: the given messages, else the question asked and answered. ValueError: no answer."""
+        """The training example: the given messages, else the question asked and answered. BadInput: no answer."""
         if self.messages:
             return self.messages
         if not self.answer:
-            raise ValueError(f"{self.id}: no answer is known, so it cannot be trained on; choose an answered split")
+            raise BadInput(f"{self.id}: no answer is known, so it cannot be trained on; choose an answered split")
         return Message(role="user", content=ask(self)), Message(role="assistant", content=self.target or self.answer)
 
 
