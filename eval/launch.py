@@ -48,7 +48,14 @@ def line(job: Job, launch: str | None) -> list[str]:
         raise BadInput(
             f"{launch}: a file of our own holds `launcher: torchrun` and `processes: <number>`, nothing else"
         )
-    return [sys.executable, "-m", "torch.distributed.run", f"--nproc_per_node={machine['processes']}", *job.words]
+    return [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        f"--nproc_per_node={machine['processes']}",
+        *job.words,
+    ]
 
 
 def spell(words: list[str]) -> str:

@@ -26,7 +26,7 @@ def test_an_accelerate_config_becomes_accelerate_launch():
 
 def test_two_cpu_processes_go_through_torchrun():
     assert spell(line(JOB, str(LAUNCH / "cpu2.torchrun.yaml"))).startswith(
-        "torchrun --nproc_per_node=2 -m finetune.train"
+        "torchrun --standalone --nproc_per_node=2 -m finetune.train"
     )
 
 
