@@ -87,6 +87,8 @@ def test_below_chance_fails_only_when_the_whole_interval_lies_under_guessing():
     assert (found.status, found.figures) == ("failed", {"newer, t": 0.10})
     assert found.reason == "newer on t: 10.0%, at most 16.0%, blind 25.0%"
     assert gates.below_chance([high]).status == "passed"
+    third = round(1 / 3, 14)  # one letter always, in a balanced exam
+    assert gates.below_chance([ChanceFact("newer", "t", 1 / 3, third, third)]).status == "passed"
 
 
 def blank(shares, low=0.05, high=0.09, margin=0.02) -> BlankFact:
