@@ -173,7 +173,7 @@ class ChanceFact:
 
 def below_chance(facts: Sequence[ChanceFact], name: Words = BELOW_CHANCE, required: bool = True) -> Gate:
     """Worse than blind guessing is a fault of extraction until shown otherwise."""
-    fallen = [fact for fact in facts if fact.high < fact.guess - 1e-9]  # one letter always: exactly at it, but for rounding
+    fallen = [fact for fact in facts if fact.high < fact.guess - 1e-9]  # one letter always is at it
     figures = {f"{fact.contender}, {fact.task}": fact.score for fact in fallen or facts}
     if fallen:
         en = [f"{f.contender} on {f.task}: {f.score:.1%}, at most {f.high:.1%}, blind {f.guess:.1%}" for f in fallen]
