@@ -5,6 +5,7 @@ PY := .venv/bin/python
 TIERS ?= not slow and not gpu and not browser and not data
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM ?= false
+export OMP_WAIT_POLICY ?= PASSIVE
 
 .PHONY: demo smoke test lint benchmarks
 
