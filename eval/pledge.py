@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict
 from eval.benchmark import Benchmark
 from eval.extract import EXTRACTOR
 from finetune.files import digest_of, write_whole
-from finetune.recipe import Recipe, adapter_digest, data_root
+from finetune.methods import adapter_digest
+from finetune.recipe import Recipe, data_root
 from finetune.run import RunDir
 
 

@@ -15,8 +15,8 @@ from transformers import AutoModelForCausalLM
 
 from finetune.chat import Chat
 from finetune.files import digest_of
-from finetune.methods import load
-from finetune.recipe import Recipe, Train, adapter_digest
+from finetune.methods import adapter_digest, load
+from finetune.recipe import Recipe, Train
 from finetune.train.__main__ import main
 from finetune.train.loop import Work
 

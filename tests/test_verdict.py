@@ -271,7 +271,7 @@ def _again(folder, rates) -> Run:
 
 
 def test_an_adapter_tuned_elsewhere_carries_its_declared_cost_and_its_own_digest(tmp_path):
-    from finetune.recipe import adapter_digest
+    from finetune.methods import adapter_digest
 
     brought = tmp_path / "brought"
     brought.mkdir()

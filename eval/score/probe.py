@@ -17,9 +17,9 @@ from torch import Tensor
 
 from eval.lm.prefill import Prompt, left_padded, positions
 from finetune.chat import Chat
-from finetune.methods import adapter_parameters
+from finetune.methods import adapter_digest, adapter_parameters
 from finetune.mistakes import BadInput
-from finetune.recipe import Recipe, adapter_digest
+from finetune.recipe import Recipe
 from finetune.run import AdapterProbe, SeedDir
 
 PROMPTS = 16

@@ -29,9 +29,9 @@ from eval.score.probe import checked_adapter, probe
 from eval.score.questions import questions
 from finetune.chat import Chat
 from finetune.files import digest_of
-from finetune.methods import load
+from finetune.methods import adapter_digest, load
 from finetune.mistakes import BadInput
-from finetune.recipe import Recipe, adapter_digest
+from finetune.recipe import Recipe
 from finetune.run import (
     AdapterProbe,
     Hardware,

@@ -17,8 +17,9 @@ from eval.gates import AdapterFact, ChanceFact, PlanFact
 from eval.items import ItemScore, read
 from eval.money import Effort
 from eval.sheet import BadPairing, Key, Sheet, score
+from finetune.methods import adapter_digest
 from finetune.mistakes import BadInput
-from finetune.recipe import Recipe, adapter_digest
+from finetune.recipe import Recipe
 from finetune.run import RunDir, RunManifest, ScoreFacts
 
 Stages = dict[str, dict[int, RunManifest]]  # contender -> seed -> manifest

@@ -11,12 +11,13 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from finetune.files import digest_of, file_digest
 from finetune.methods import lora, ptuning_v2
 from finetune.methods.lora import LoRA
 from finetune.methods.ptuning_v2 import PTuningV2
 from finetune.mistakes import BadInput
 
-__all__ = ["METHODS", "AnyMethod", "LoRA", "PTuningV2", "adapter_parameters", "load", "restore"]
+__all__ = ["METHODS", "AnyMethod", "LoRA", "PTuningV2", "adapter_digest", "adapter_parameters", "load", "restore"]
 
 METHODS = (LoRA, PTuningV2)
 AnyMethod = Annotated[LoRA | PTuningV2, Field(discriminator="kind")]
@@ -38,6 +39,15 @@ def load(model: Any, folder: Path, *, trainable: bool = False) -> Any:
     if found not in LOADERS:
         raise BadInput(f"{folder}/adapter_config.json: peft_type {found} is not among {', '.join(LOADERS)}")
     return LOADERS[found](model, folder, trainable=trainable)
+
+
+def adapter_digest(folder: Path) -> str:
+    """sha256 over an adapter folder's configuration and tensors. BadInput when it is not a PEFT folder."""
+    names = ("adapter_config.json", "adapter_model.safetensors")
+    missing = [name for name in names if not (folder / name).is_file()]
+    if missing:
+        raise BadInput(f"adapter {folder}: no {' and no '.join(missing)}; a PEFT folder with safetensors is needed")
+    return digest_of([file_digest(folder / name) for name in names])
 
 
 def adapter_parameters(model: Any) -> dict[str, Any]:

@@ -12,9 +12,9 @@ import torch
 import yaml
 
 from finetune.chat import Chat
-from finetune.methods import adapter_parameters, load
+from finetune.methods import adapter_digest, adapter_parameters, load
 from finetune.mistakes import BadInput
-from finetune.recipe import Contender, DataUse, adapter_digest
+from finetune.recipe import Contender, DataUse
 from finetune.train.savepoint import folder_whole
 from finetune.world import World, open_base
 

@@ -1,35 +1,20 @@
-"""A recipe: one question, its contenders, the exam and the rule, fixed before anything has run.
+"""The sections of a recipe: contenders, training, exam, rule, costs. Every number has its effect said beside it.
 
-Unknown keys are refused with their full path and the nearest known key; paths are relative to the recipe's file.
-Each stage has a fingerprint over exactly what it depends on: `train_fingerprint`, `score_fingerprint`.
+Paths are relative to the file that holds them, which validators learn from the context key `folder`.
 """
 
-import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    ValidationInfo,
-    WithJsonSchema,
-    model_validator,
-)
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, WithJsonSchema, model_validator
 
 from finetune.card import DataCard
 from finetune.checkpoint import ModelSpec, is_local
-from finetune.files import digest_of, file_digest
 from finetune.frame import PromptFrame
 from finetune.methods import AnyMethod
-from finetune.mistakes import BadInput, explain
+from finetune.recipe.source import read_yaml
 
 FROZEN = ConfigDict(frozen=True, extra="forbid")
-TRAIN_CODE = 1  # raised when a change of the code changes what training makes
-SCORE_CODE = 1  # raised when a change of the code changes what a score means
 
 
 def _beside(value: Any, info: ValidationInfo) -> Any:
@@ -82,6 +67,9 @@ class DataUse(BaseModel):
     split: str
 
 
+CardSplit = Annotated[DataUse, BeforeValidator(_data_use), WithJsonSchema(PATH)]
+
+
 class Contender(BaseModel):
     """One answer to the exam: a model, how it was tuned (or not), how it is prompted."""
 
@@ -114,7 +102,7 @@ class Train(BaseModel):
     max_truncated: float = Field(0.01, ge=0, le=1, description="Share of rows whose answer may be cut before refusal")
     seeds: tuple[int, ...] = Field((17,), min_length=1, description="Three or more support a claim on the recipe")
     dev: float = Field(0.1, ge=0, lt=1, description="Share of rows held out for the dev loss and early stopping")
-    exclude: tuple[Annotated[DataUse, BeforeValidator(_data_use), WithJsonSchema(PATH)], ...] = Field(
+    exclude: tuple[CardSplit, ...] = Field(
         (), description="Card splits whose questions are taken out of the training rows"
     )
     warmup: float = Field(0.05, ge=0, le=1, description="Share of steps in which the learning rate climbs")
@@ -166,133 +154,3 @@ class Costs(BaseModel):
     data: float = Field(0, ge=0, description="Price of the training data")
     people: float = Field(0, ge=0, description="Price of the work on one tuning")
     utilisation: float = Field(0.5, gt=0, le=1, description="Share of paid serving time that answers queries")
-
-
-class Recipe(BaseModel):
-    """One question and all that is needed to answer it."""
-
-    model_config = FROZEN
-    name: str = Field(description="Of the run's folder; the file's name unless given")
-    question: str = Field(min_length=1, description="In words, as it stands on the report")
-    question_zh: str = Field("", description="The question in Chinese, for the page; the same words without it")
-    purpose: Literal["study", "smoke"] = Field("study", description="smoke: plumbing pass or fail, never a verdict")
-    note: str = Field("", description="A caveat printed on the report")
-    note_zh: str = Field("", description="The caveat in Chinese; the same words without it")
-    data: tuple[Annotated[DataUse, BeforeValidator(_data_use), WithJsonSchema(PATH)], ...] = Field(
-        (), description="Data cards to tune on: card.md or card.md#split"
-    )
-    contenders: dict[str, Contender] = Field(min_length=2)
-    train: Train = Field(default_factory=Train)
-    exam: Exam
-    rule: DecisionRule
-    costs: Costs = Field(default_factory=Costs)
-
-    @classmethod
-    def read(cls, path: Path, changes: tuple[str, ...] = ()) -> "Recipe":
-        """Read and resolve a recipe file; `changes` are `key.path=value` (YAML values). BadInput on any fault."""
-        raw = read_yaml(path)
-        for change in changes:
-            apply_change(raw, change)
-        raw.setdefault("name", path.stem)
-        try:
-            return cls.model_validate(raw, context={"folder": path.parent.resolve()})
-        except ValidationError as fault:
-            raise BadInput(explain(fault, cls, str(path))) from None
-
-    @model_validator(mode="after")
-    def _names_fit(self) -> "Recipe":
-        rule, known = self.rule, list(self.contenders)
-        named = {"challengers": rule.challengers, "alternatives": rule.alternatives}
-        named |= {"incumbent": (rule.incumbent,), "base": (rule.base,)}
-        for key, names in named.items():
-            for name in names:
-                if name not in self.contenders:
-                    raise ValueError(f"rule.{key}: {name} is no contender; there are {', '.join(known)}")
-        for name in rule.challengers:
-            if not self.contenders[name].tuned:
-                raise ValueError(f"rule.challengers: {name} has no method and no adapter, so nothing to judge")
-        for name in (rule.incumbent, rule.base, *rule.alternatives):
-            if self.contenders[name].tuned:
-                raise ValueError(f"rule: {name} is tuned; incumbent, base and alternatives are untuned")
-        if self.data == () and any(c.method for c in self.contenders.values()):
-            raise ValueError("data: empty, but a contender has a method; name a data card to tune on")
-        for task in self.exam.weights:
-            if task not in {Path(t).name for t in self.exam.tasks}:
-                raise ValueError(f"exam.weights: {task} is not among exam.tasks ({', '.join(self.exam.tasks)})")
-        return self
-
-    def seeds(self, contender: str) -> tuple[int, ...]:
-        """Training seeds of a contender; one not tuned here has the single folder seed-0."""
-        return self.train.seeds if self.contenders[contender].method else (0,)
-
-    def train_fingerprint(self, contender: str, seed: int) -> str:
-        """What training of this contender depends on: model, method, frame, data, schedule, seed; not the machine."""
-        chosen, root = self.contenders[contender], data_root()
-        knobs = self.train.model_dump(exclude={"launch", "tracker", "seeds", "save_every", "exclude"})
-        uses = [[[u.card.digest(root), u.split] for u in group] for group in (self.data, self.train.exclude)]
-        return digest_of(
-            [TRAIN_CODE, _model_state(chosen), _dump(chosen.method), _dump(chosen.prompt), uses, knobs, seed]
-        )
-
-    def score_fingerprint(self, contender: str, seed: int, tasks: dict[str, str]) -> str:
-        """What scores depend on: weights, adapter, prompt, sampling and each task's digest; not the machine."""
-        chosen = self.contenders[contender]
-        tuning = self.train_fingerprint(contender, seed) if chosen.method else None
-        brought = adapter_digest(Path(chosen.adapter)) if chosen.adapter else None
-        draws = [self.exam.samples, self.exam.seed]
-        return digest_of([SCORE_CODE, _model_state(chosen), tuning, brought, _dump(chosen.prompt), draws, tasks])
-
-
-def _model_state(contender: Contender) -> list[Any]:
-    model = contender.model
-    return [model.digest(), model.family, model.think, model.decoding.model_dump(), model.dtype]
-
-
-def _dump(part: BaseModel | None) -> Any:
-    return part.model_dump(mode="json") if part is not None else None
-
-
-def adapter_digest(folder: Path) -> str:
-    """sha256 over an adapter folder's configuration and tensors. BadInput when it is not a PEFT folder."""
-    names = ("adapter_config.json", "adapter_model.safetensors")
-    missing = [name for name in names if not (folder / name).is_file()]
-    if missing:
-        raise BadInput(f"adapter {folder}: no {' and no '.join(missing)}; a PEFT folder with safetensors is needed")
-    return digest_of([file_digest(folder / name) for name in names])
-
-
-def data_root() -> Path | None:
-    """Where cards look for their files: TUNEWORTH_DATA, which `--data-root` sets."""
-    named = os.environ.get("TUNEWORTH_DATA")
-    return Path(named).expanduser() if named else None
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """A YAML mapping. BadInput names the file and line of a fault."""
-    try:
-        found = yaml.safe_load(path.read_text("utf-8"))
-    except FileNotFoundError:
-        raise BadInput(f"{path}: no such file") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as fault:
-        mark = getattr(fault, "problem_mark", None)
-        where = f"{path}:{mark.line + 1}" if mark else str(path)
-        raise BadInput(f"{where}: not YAML: {getattr(fault, 'problem', None) or fault}") from None
-    if not isinstance(found, dict):
-        raise BadInput(f"{path}: a mapping of keys is needed, found {type(found).__name__}")
-    return found
-
-
-def apply_change(raw: dict[str, Any], change: str) -> None:
-    """Apply one `--set key.path=value` in place; the value is YAML (numbers, lists, null)."""
-    path, equals, value = change.partition("=")
-    if not equals or not path:
-        raise BadInput(f"--set {change}: write key.path=value")
-    *parents, last = path.split(".")
-    for key in parents:
-        raw = raw.setdefault(key, {})
-        if not isinstance(raw, dict):
-            raise BadInput(f"--set {change}: {key} is not a mapping in the recipe")
-    try:
-        raw[last] = yaml.safe_load(value)
-    except yaml.YAMLError:
-        raise BadInput(f"--set {change}: its value is not YAML; close brackets and quotes") from None

@@ -1,0 +1,103 @@
+"""A recipe: one question, its contenders, the exam and the rule, fixed before anything has run.
+
+Unknown keys are refused with their full path and the nearest known key; paths are relative to the recipe's file.
+Each stage has a fingerprint over exactly what it depends on: `train_fingerprint`, `score_fingerprint`.
+"""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field, ValidationError, model_validator
+
+from finetune.files import digest_of
+from finetune.methods import adapter_digest
+from finetune.mistakes import BadInput, explain
+from finetune.recipe.sections import FROZEN, CardSplit, Contender, Costs, DataUse, DecisionRule, Exam, Train
+from finetune.recipe.source import apply_change, data_root, read_yaml
+
+__all__ = ["Contender", "Costs", "DataUse", "DecisionRule", "Exam", "Recipe", "Train", "data_root", "read_yaml"]
+
+TRAIN_CODE = 1  # raised when a change of the code changes what training makes
+SCORE_CODE = 1  # raised when a change of the code changes what a score means
+
+
+class Recipe(BaseModel):
+    """One question and all that is needed to answer it."""
+
+    model_config = FROZEN
+    name: str = Field(description="Of the run's folder; the file's name unless given")
+    question: str = Field(min_length=1, description="In words, as it stands on the report")
+    question_zh: str = Field("", description="The question in Chinese, for the page; the same words without it")
+    purpose: Literal["study", "smoke"] = Field("study", description="smoke: plumbing pass or fail, never a verdict")
+    note: str = Field("", description="A caveat printed on the report")
+    note_zh: str = Field("", description="The caveat in Chinese; the same words without it")
+    data: tuple[CardSplit, ...] = Field((), description="Data cards to tune on: card.md or card.md#split")
+    contenders: dict[str, Contender] = Field(min_length=2)
+    train: Train = Field(default_factory=Train)
+    exam: Exam
+    rule: DecisionRule
+    costs: Costs = Field(default_factory=Costs)
+
+    @classmethod
+    def read(cls, path: Path, changes: tuple[str, ...] = ()) -> "Recipe":
+        """Read and resolve a recipe file; `changes` are `key.path=value` (YAML values). BadInput on any fault."""
+        raw = read_yaml(path)
+        for change in changes:
+            apply_change(raw, change)
+        raw.setdefault("name", path.stem)
+        try:
+            return cls.model_validate(raw, context={"folder": path.parent.resolve()})
+        except ValidationError as fault:
+            raise BadInput(explain(fault, cls, str(path))) from None
+
+    @model_validator(mode="after")
+    def _names_fit(self) -> "Recipe":
+        rule, known = self.rule, list(self.contenders)
+        named = {"challengers": rule.challengers, "alternatives": rule.alternatives}
+        named |= {"incumbent": (rule.incumbent,), "base": (rule.base,)}
+        for key, names in named.items():
+            for name in names:
+                if name not in self.contenders:
+                    raise ValueError(f"rule.{key}: {name} is no contender; there are {', '.join(known)}")
+        for name in rule.challengers:
+            if not self.contenders[name].tuned:
+                raise ValueError(f"rule.challengers: {name} has no method and no adapter, so nothing to judge")
+        for name in (rule.incumbent, rule.base, *rule.alternatives):
+            if self.contenders[name].tuned:
+                raise ValueError(f"rule: {name} is tuned; incumbent, base and alternatives are untuned")
+        if self.data == () and any(c.method for c in self.contenders.values()):
+            raise ValueError("data: empty, but a contender has a method; name a data card to tune on")
+        for task in self.exam.weights:
+            if task not in {Path(t).name for t in self.exam.tasks}:
+                raise ValueError(f"exam.weights: {task} is not among exam.tasks ({', '.join(self.exam.tasks)})")
+        return self
+
+    def seeds(self, contender: str) -> tuple[int, ...]:
+        """Training seeds of a contender; one not tuned here has the single folder seed-0."""
+        return self.train.seeds if self.contenders[contender].method else (0,)
+
+    def train_fingerprint(self, contender: str, seed: int) -> str:
+        """What training of this contender depends on: model, method, frame, data, schedule, seed; not the machine."""
+        chosen, root = self.contenders[contender], data_root()
+        knobs = self.train.model_dump(exclude={"launch", "tracker", "seeds", "save_every", "exclude"})
+        uses = [[[u.card.digest(root), u.split] for u in group] for group in (self.data, self.train.exclude)]
+        return digest_of(
+            [TRAIN_CODE, _model_state(chosen), _dump(chosen.method), _dump(chosen.prompt), uses, knobs, seed]
+        )
+
+    def score_fingerprint(self, contender: str, seed: int, tasks: dict[str, str]) -> str:
+        """What scores depend on: weights, adapter, prompt, sampling and each task's digest; not the machine."""
+        chosen = self.contenders[contender]
+        tuning = self.train_fingerprint(contender, seed) if chosen.method else None
+        brought = adapter_digest(Path(chosen.adapter)) if chosen.adapter else None
+        draws = [self.exam.samples, self.exam.seed]
+        return digest_of([SCORE_CODE, _model_state(chosen), tuning, brought, _dump(chosen.prompt), draws, tasks])
+
+
+def _model_state(contender: Contender) -> list[Any]:
+    model = contender.model
+    return [model.digest(), model.family, model.think, model.decoding.model_dump(), model.dtype]
+
+
+def _dump(part: BaseModel | None) -> Any:
+    return part.model_dump(mode="json") if part is not None else None

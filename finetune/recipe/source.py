@@ -1,0 +1,46 @@
+"""Where a recipe comes from: YAML files, changes given on the command line, the folder of the data."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from finetune.mistakes import BadInput
+
+
+def data_root() -> Path | None:
+    """Where cards look for their files: TUNEWORTH_DATA, which `--data-root` sets."""
+    named = os.environ.get("TUNEWORTH_DATA")
+    return Path(named).expanduser() if named else None
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A YAML mapping. BadInput names the file and line of a fault."""
+    try:
+        found = yaml.safe_load(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise BadInput(f"{path}: no such file") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as fault:
+        mark = getattr(fault, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}" if mark else str(path)
+        raise BadInput(f"{where}: not YAML: {getattr(fault, 'problem', None) or fault}") from None
+    if not isinstance(found, dict):
+        raise BadInput(f"{path}: a mapping of keys is needed, found {type(found).__name__}")
+    return found
+
+
+def apply_change(raw: dict[str, Any], change: str) -> None:
+    """Apply one `--set key.path=value` in place; the value is YAML (numbers, lists, null)."""
+    path, equals, value = change.partition("=")
+    if not equals or not path:
+        raise BadInput(f"--set {change}: write key.path=value")
+    *parents, last = path.split(".")
+    for key in parents:
+        raw = raw.setdefault(key, {})
+        if not isinstance(raw, dict):
+            raise BadInput(f"--set {change}: {key} is not a mapping in the recipe")
+    try:
+        raw[last] = yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise BadInput(f"--set {change}: its value is not YAML; close brackets and quotes") from None
