@@ -1,7 +1,8 @@
 """The front door: `tuneworth check | train | score | judge | report | run | data`.
 
 It spells command lines for the engine rooms and imports the other rooms only when a command needs them.
-Exit status: 0 done, 1 a fault of ours (with a trace), 2 bad input (one clear message, nothing written).
+Exit status: 0 done, 1 a fault of ours (with a trace), 2 bad input (one clear message, nothing written), 75 paused
+outside of train.window (all saved; start again later).
 """
 
 import os

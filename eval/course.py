@@ -17,6 +17,8 @@ from finetune.mistakes import BadInput
 from finetune.recipe import Recipe, data_root
 from finetune.run import RunDir
 
+PAUSED = 75  # as finetune.train gives it: outside of train.window, all saved, start again later
+
 
 @dataclass(frozen=True)
 class Course:
@@ -88,11 +90,17 @@ class Course:
         return [only] if only else list(self.recipe.contenders)
 
     def _stage(self, stage: Stage, contender: str, seed: int, launch: str | None) -> None:
-        self._go(line(Job(stage, self.path, contender, seed, self.out, self.changes), launch))
+        note = self.folder.paused(contender)
+        if not self.dry_run:
+            note.unlink(missing_ok=True)
+        self._go(line(Job(stage, self.path, contender, seed, self.out, self.changes), launch), note)
 
-    def _go(self, words: list[str]) -> None:
+    def _go(self, words: list[str], note: Path | None = None) -> None:
+        """Run one line, or print it. `note` is there afterwards where the line paused, whatever its launcher says."""
         typer.echo(spell(words))
         status = 0 if self.dry_run else start(words)
+        if status and note and note.is_file():
+            raise typer.Exit(PAUSED)
         if status:
             typer.echo(
                 f"tuneworth: that line ended with status {status}; what was done is kept, run again to go on", err=True

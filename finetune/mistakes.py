@@ -19,8 +19,9 @@ def _line(error: Any, model: type[BaseModel]) -> str:
     path, owner = _walk(model, error["loc"])
     where = ".".join(path) + ": " if path else ""
     if error["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(path[-1], list(owner.model_fields), n=1) if owner else []
-        hint = f"; did you mean {near[0]}?" if near else f"; known are {', '.join(owner.model_fields)}" if owner else ""
+        known = [field.alias or name for name, field in owner.model_fields.items()] if owner else []
+        near = difflib.get_close_matches(path[-1], known, n=1)
+        hint = f"; did you mean {near[0]}?" if near else f"; known are {', '.join(known)}" if owner else ""
         return f"{where}unknown{hint}"
     if error["type"] == "value_error":
         return f"{where}{error['ctx']['error']}"

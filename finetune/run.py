@@ -212,6 +212,10 @@ class RunDir:
     def report(self) -> Path:
         return self.folder / "report.html"
 
+    def paused(self, contender: str) -> Path:
+        """A line that says until when; there while a training waits for its hours (launchers lose exit statuses)."""
+        return self.folder / contender / "paused"
+
     def seed(self, contender: str, seed: int) -> SeedDir:
         return SeedDir(self.folder / contender / f"seed-{seed}")
 

@@ -14,11 +14,25 @@ from finetune.methods import adapter_digest
 from finetune.mistakes import BadInput, explain
 from finetune.recipe.sections import FROZEN, CardSplit, Contender, Costs, DataUse, DecisionRule, Exam, Train
 from finetune.recipe.source import apply_change, data_root, read_yaml
+from finetune.recipe.window import Window
 
-__all__ = ["Contender", "Costs", "DataUse", "DecisionRule", "Exam", "Recipe", "Train", "data_root", "read_yaml"]
+__all__ = [
+    "Contender",
+    "Costs",
+    "DataUse",
+    "DecisionRule",
+    "Exam",
+    "Recipe",
+    "Train",
+    "Window",
+    "data_root",
+    "read_yaml",
+]
 
 TRAIN_CODE = 1  # raised when a change of the code changes what training makes
 SCORE_CODE = 1  # raised when a change of the code changes what a score means
+# Keys of train that change when and where, not what comes out; `exclude` counts by the content of its cards, below.
+UNCHANGING = {"launch", "tracker", "seeds", "save_every", "exclude", "window"}
 
 
 class Recipe(BaseModel):
@@ -79,7 +93,7 @@ class Recipe(BaseModel):
     def train_fingerprint(self, contender: str, seed: int) -> str:
         """What training of this contender depends on: model, method, frame, data, schedule, seed; not the machine."""
         chosen, root = self.contenders[contender], data_root()
-        knobs = self.train.model_dump(exclude={"launch", "tracker", "seeds", "save_every", "exclude"})
+        knobs = self.train.model_dump(exclude=UNCHANGING)
         uses = [[[u.card.digest(root), u.split] for u in group] for group in (self.data, self.train.exclude)]
         return digest_of(
             [TRAIN_CODE, _model_state(chosen), _dump(chosen.method), _dump(chosen.prompt), uses, knobs, seed]

@@ -13,6 +13,7 @@ from finetune.checkpoint import ModelSpec, is_local
 from finetune.frame import PromptFrame
 from finetune.methods import AnyMethod
 from finetune.recipe.source import read_yaml
+from finetune.recipe.window import Window
 
 FROZEN = ConfigDict(frozen=True, extra="forbid")
 
@@ -114,6 +115,7 @@ class Train(BaseModel):
     evaluations: int = Field(4, ge=0, description="Dev losses per run; the best of them is kept")
     patience: int = Field(0, ge=0, description="Stop after so many dev losses without a better one; 0 never")
     save_every: int = Field(100, ge=1, description="Optimizer steps between checkpoints: what a kill can lose")
+    window: Window | None = Field(None, description="Hours in which training may run; it pauses outside of them")
     tracker: str | None = Field(None, description="wandb, tensorboard, swanlab, mlflow: any accelerate tracker")
     launch: HerePath | None = Field(None, description="recipes/launch/<machine>.yaml; one process without it")
 

@@ -3,7 +3,8 @@
     python -m finetune.train RECIPE --contender NAME [--seed N] [--out DIR] [--set key=value ...] [--data-root DIR]
 
 Works under `accelerate launch` and `torchrun` too; a second start goes on where a killed one was. Exit status: 0 done,
-1 a fault of ours, 2 bad input (one line, and what was done is kept), 128 + n stopped and saved at signal n.
+1 a fault of ours, 2 bad input (one line, and what was done is kept), 75 paused and saved outside of train.window,
+128 + n stopped and saved at signal n. Launchers of several processes give 1 for each of the last two.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from finetune.files import write_whole
 from finetune.mistakes import BadInput
 from finetune.recipe import Recipe
 from finetune.run import RunDir
@@ -65,14 +67,22 @@ def train(recipe: Recipe, name: str, seed: int | None, out: Path) -> int:
             print(f"train {name} seed {each}: done, unchanged", flush=True)
     if not pending:
         return 0
-    from finetune.train.loop import Stopped  # torch takes its time: what is bad or done was said before
+    from finetune.train.pause import PAUSED, Stopped  # torch takes its time: what is bad or done was said before
     from finetune.train.tuning import tune
 
+    _forget_pause(run.paused(name))
     try:
         tune(recipe, name, pending, run)
     except Stopped as stop:
+        if stop.status == PAUSED and RANK == "0":
+            write_whole(run.paused(name), f"{stop}\n")
         return _complain(str(stop), stop.status)
     return 0
+
+
+def _forget_pause(note: Path) -> None:
+    if RANK == "0":
+        note.unlink(missing_ok=True)
 
 
 def _refuse_unknown(recipe: Recipe, name: str, seed: int | None) -> None:

@@ -25,6 +25,7 @@ from finetune.mistakes import BadInput
 from finetune.recipe import Train
 from finetune.train.journal import Journal
 from finetune.train.packing import Sheet, sheets
+from finetune.train.pause import Stopped, by_signal, by_window, closed
 from finetune.train.savepoint import (
     Clock,
     Progress,
@@ -38,14 +39,6 @@ from finetune.world import World, causal
 
 ROOMY = 1024  # tokens of a sheet on a processor; accelerators take max_length, which fits there anyway
 CHUNK = 1024  # targets whose logits stand in memory at once: 0.6 GB in float32 at 152k entries
-
-
-class Stopped(Exception):  # noqa: N818 (asked for, not a fault)
-    """A signal asked the run to end; everything is saved."""
-
-    def __init__(self, number: int, step: int) -> None:
-        super().__init__(f"{signal.Signals(number).name} after step {step}, which is saved; start again to go on")
-        self.status = 128 + number  # as a shell says it
 
 
 @dataclass(frozen=True)
@@ -98,7 +91,8 @@ class Loop:
     def run(self, point: Savepoint | None = None) -> Progress:
         """Take the steps that are left after `point`; the model ends with the best adapter.
 
-        BadInput: the loss is not finite. Stopped: a SIGTERM or SIGINT came; the state after the current step is saved.
+        BadInput: the loss is not finite. Stopped: a SIGTERM or SIGINT came, or the hours of train.window are over; the
+        state after the current step is saved.
         """
         if point is not None:
             self._go_on(point)
@@ -118,20 +112,20 @@ class Loop:
     def _advance(self, total: int) -> None:
         """One step with all that may follow it: dev loss, end, checkpoint, signal."""
         progress, knobs = self.progress, self.work.knobs
-        asked = self._step()
+        stop = self._step()
         if progress.step in self.work.dev_steps:
             self._evaluate()
         if progress.step == total:
             progress.ended = self.work.ends
         elif self._tired():
             progress.ended = "early"
-        if progress.ended or asked or progress.step % knobs.save_every == 0:
+        if progress.ended or stop or progress.step % knobs.save_every == 0:
             self._save()
-        if asked and not progress.ended:
-            raise Stopped(self.signal or signal.SIGTERM, progress.step)
+        if stop and not progress.ended:
+            raise stop
 
-    def _step(self) -> bool:
-        """One optimizer step over all processes; whether any of them was asked to stop."""
+    def _step(self) -> Stopped | None:
+        """One optimizer step over all processes; why to stop, where any of them was asked to."""
         began, progress, work = time.monotonic(), self.progress, self.work
         batch = work.sheets([work.train[index] for index in work.steps[progress.step]], self.world)
         targets = sum(sheet.targets for sheet in batch)
@@ -154,19 +148,26 @@ class Loop:
         self.journal.step(progress.step, len(work.steps), loss, rate, norm)
         if self.world.main:
             self.clock.tick()
-        return asked
+        return self._asked(*asked.tolist())
 
-    def _gradient(self, batch: Sequence[Sheet], targets: int) -> tuple[torch.Tensor, bool]:
-        """Gradients of the step's mean loss into `.grad`; the loss of each sheet, and whether to stop."""
+    def _asked(self, signalled: float, late: float) -> Stopped | None:
+        """What the processes found together, so that all stop after the same step."""
+        if signalled:
+            return by_signal(self.signal or signal.SIGTERM, self.progress.step)
+        window = self.work.knobs.window
+        return by_window(window, self.progress.step) if late and window else None
+
+    def _gradient(self, batch: Sequence[Sheet], targets: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Gradients of the step's mean loss into `.grad`; the loss of each sheet, and who asks to stop [2]."""
         self.model.train()
-        losses = torch.zeros(len(batch) + 1, device=self.world.device)
+        losses = torch.zeros(len(batch) + 2, device=self.world.device)
         for index, sheet, weight in self.world.share(batch):
             # Dropout follows the sheet, not the process or the start that meets it.
             torch.manual_seed(int(digest_of([self.work.seed, self.progress.step, index])[:15], 16))
             loss = weight * sheet_loss(self.model, sheet, self.world.device)
             self.world.accelerator.backward(loss / targets)
             losses[index] += loss.detach()
-        losses[-1] = float(self.signal > 0)
+        losses[-2], losses[-1] = float(self.signal > 0), float(closed(self.work.knobs.window))
         flat = [torch.zeros_like(p) if p.grad is None else p.grad for p in self.parameters]
         if self.world.size > 1:
             summed = self.world.total(torch.cat([*(grad.flatten().float() for grad in flat), losses]))
@@ -175,7 +176,7 @@ class Loop:
         for parameter, grad in zip(self.parameters, flat, strict=True):
             parameter.grad = grad
         values = losses.cpu()
-        return values[:-1], bool(values[-1] > 0)
+        return values[:-2], values[-2:]
 
     def _refuse(self, batch: Sequence[Sheet], losses: torch.Tensor) -> None:
         bad = [sheet for sheet, loss in zip(batch, losses.tolist(), strict=True) if not math.isfinite(loss)]

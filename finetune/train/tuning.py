@@ -9,16 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from finetune.chat import Chat
 from finetune.data import Examples, prepare
 from finetune.methods import adapter_parameters
 from finetune.mistakes import BadInput
-from finetune.recipe import Contender, Recipe
+from finetune.recipe import Contender, Recipe, Window
 from finetune.run import Hardware, RunDir, RunManifest, SeedDir, TrainFacts, git_state, host, versions
 from finetune.train.adapter import Origin, Proof, keep
 from finetune.train.journal import Journal
 from finetune.train.loop import Loop, Work
 from finetune.train.packing import plan
+from finetune.train.pause import by_window, closed
 from finetune.train.savepoint import Clock, Progress, Savepoints
 from finetune.world import World, causal, open_base
 
@@ -28,13 +31,22 @@ CURVE = 200  # points of the loss curve in train.json, at most
 def tune(recipe: Recipe, name: str, pending: Sequence[tuple[int, str]], run: RunDir) -> None:
     """Tune a contender for each pending (seed, fingerprint).
 
-    BadInput; Stopped: a signal came, all is saved; RuntimeError: the saved adapter is not the trained one.
+    BadInput; Stopped: a signal came or train.window closed, all is saved; RuntimeError: the saved adapter is not the
+    trained one.
     """
     _hush()
     world = World.open(recipe.train.launch, recipe.train.tracker, run.folder)
+    _refuse_hours(recipe.train.window, world)
     for seed, fingerprint in pending:
         Tuning(recipe, name, seed, fingerprint, run.seed(name, seed), world).run()
     world.accelerator.end_training()
+
+
+def _refuse_hours(window: Window | None, world: World) -> None:
+    """Outside of its hours a run does not begin; by one clock or another, all processes go or none."""
+    late = world.total(torch.tensor([float(closed(window))]))
+    if window is not None and late > 0:
+        raise by_window(window)
 
 
 def _hush() -> None:
