@@ -272,10 +272,12 @@ def plan(digest: str | None, at: float | None, current: str, facts: Sequence[Pla
 
 
 def engine_parity(engines: Mapping[str, tuple[str, str]]) -> Gate:
-    """Contender -> (engine, dtype). Two of either meeting need a contender scored on both, which nothing here does."""
-    kinds = sorted(set(engines.values()))
-    shown = ", ".join(" ".join(kind) for kind in kinds)
-    if len(kinds) > 1:
+    """Contender -> (engine, dtype). Two of either meeting need a contender scored on both, which nothing here does.
+
+    Weights in 4 bits (`nf4 bfloat16`) are the contender's own, as it would be served; the dtype is that of its sums.
+    """
+    shown = ", ".join(" ".join(kind) for kind in sorted(set(engines.values())))
+    if len({(engine, dtype.removeprefix("nf4 ")) for engine, dtype in engines.values()}) > 1:
         words = (f"{shown} meet, and no contender was scored on both", f"同时出现 {shown}，且没有方案在两者上都评过分")
         return _gate(PARITY, "not_checked", words)
     return _gate(PARITY, "passed", (f"one engine and dtype: {shown}", f"同一引擎与精度：{shown}"), required=False)

@@ -22,7 +22,10 @@ from pydantic import BaseModel, ConfigDict
 from finetune.files import write_whole
 
 FROZEN = ConfigDict(frozen=True, extra="forbid")
-PACKAGES = ("torch", "transformers", "peft", "accelerate", "tokenizers", "datasets", "lm_eval", "numpy", "tuneworth")
+PACKAGES = (
+    "torch", "transformers", "peft", "accelerate", "bitsandbytes", "tokenizers", "datasets", "lm_eval", "numpy",
+    "tuneworth",
+)  # fmt: skip
 
 
 class Hardware(BaseModel):

@@ -6,8 +6,11 @@ does. Under FSDP only the frozen base is split; the adapter stays whole: saved, 
 
 from __future__ import annotations
 
+import importlib.util
+import logging
+import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -109,8 +112,10 @@ class World:
             parameter.data.copy_(broadcast(parameter.data))
 
     def dtype(self, asked: str) -> torch.dtype:
-        """Of the frozen base: as asked, or bfloat16 where an accelerator has it and float32 elsewhere."""
-        if asked != "auto":
+        """Of the frozen base, or of its sums where it stands in 4 bits: as asked, or bfloat16 where an accelerator has
+        it and float32 elsewhere.
+        """
+        if asked not in ("auto", "nf4"):
             return torch.bfloat16 if asked == "bfloat16" else torch.float32
         return torch.bfloat16 if self.device.type != "cpu" and is_bf16_available() else torch.float32
 
@@ -139,11 +144,16 @@ def _count(path: str, file: dict[str, Any], key: str) -> int:
     return count
 
 
-def open_base(folder: Path, dtype: torch.dtype) -> Any:
-    """A checkpoint as transformers model on the CPU. BadInput: broken, or without some of its weights."""
+def open_base(folder: Path, dtype: torch.dtype, *, four_bit: bool = False) -> Any:
+    """A checkpoint as transformers model on the CPU. BadInput: broken, or without some of its weights.
+
+    `four_bit`: its linear layers but the head in NF4 with double quantization (Dettmers et al. 2023), sums in `dtype`.
+    """
     from transformers import AutoModelForCausalLM
 
-    safely = {"trust_remote_code": False, "use_safetensors": True, "local_files_only": True}
+    safely: dict[str, Any] = {"trust_remote_code": False, "use_safetensors": True, "local_files_only": True}
+    if four_bit:
+        safely["quantization_config"] = _nf4(dtype)
     read: Any = AutoModelForCausalLM.from_pretrained
     try:
         model, found = read(folder, dtype=dtype, output_loading_info=True, **safely)
@@ -153,7 +163,52 @@ def open_base(folder: Path, dtype: torch.dtype) -> Any:
     absent = sorted(str(name) for name in (*found["missing_keys"], *found["mismatched_keys"]))
     if absent:  # transformers would draw them at random and only warn
         raise BadInput(f"checkpoint {folder}: no fitting weights for {', '.join(absent[:3])}; fetch it again")
+    if four_bit:
+        keep_layout(model)
     return model
+
+
+def need_bitsandbytes(asked_by: str) -> None:
+    """BadInput, naming what asks for it, where bitsandbytes is not installed."""
+    if importlib.util.find_spec("bitsandbytes") is None:
+        raise BadInput(f"{asked_by} needs bitsandbytes, which is missing; `pip install tuneworth[quantise]`")
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it warns of optional kernels that nothing here needs
+
+
+def _nf4(dtype: torch.dtype) -> Any:
+    from transformers import BitsAndBytesConfig
+
+    need_bitsandbytes("a base in 4 bits (nf4)")
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
+    )
+
+
+def said_dtype(dtype: torch.dtype, *, four_bit: bool) -> str:
+    """As manifests have it: float32, bfloat16; `nf4 bfloat16` for weights in 4 bits and sums in bfloat16."""
+    return ("nf4 " if four_bit else "") + str(dtype).removeprefix("torch.")
+
+
+def keep_layout(model: Any) -> None:
+    """Forbid bitsandbytes to repack 4-bit weights at the first forward in eval mode.
+
+    On processors with AVX512-BF16 it does, in place: training afterwards takes a kernel without a backward (27 of 28
+    gradients zero, the loss unmoved), merging scrambles the weights, and widths that are no multiple of 64 crash.
+    """
+    from bitsandbytes.nn import Linear4bit
+
+    for part in model.modules():
+        if isinstance(part, Linear4bit):
+            part.support_avx512bf16_for_cpu = False
+
+
+def parameter_count(parameters: Iterable[Any]) -> int:
+    """Weights, also of those that bitsandbytes holds two to a byte."""
+    states = ((parameter, getattr(parameter, "quant_state", None)) for parameter in parameters)
+    return sum(math.prod(state.shape) if state else parameter.numel() for parameter, state in states)
 
 
 def causal(model: Any) -> Any:

@@ -60,8 +60,13 @@ def train_tokenizer(markers: list[str], vocab: int = 480):
     return tokenizer
 
 
-def build_checkpoint(folder: Path, arch: str, *, family: str | None = None, seed: int = 0, rows: int = 512) -> Path:
-    """Random weights: qwen2, llama or qwen3, 4 heads on 2 key/value heads; in Qwen3 head_dim * heads != hidden."""
+def build_checkpoint(
+    folder: Path, arch: str, *, family: str | None = None, seed: int = 0, rows: int = 512, **sizes: int
+) -> Path:
+    """Random weights: qwen2, llama or qwen3, 4 heads on 2 key/value heads; in Qwen3 head_dim * heads != hidden.
+
+    `sizes` are keys of the configuration, instead of what stands here.
+    """
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM
 
@@ -74,10 +79,11 @@ def build_checkpoint(folder: Path, arch: str, *, family: str | None = None, seed
         "qwen3": (Qwen3Config, Qwen3ForCausalLM),
     }[arch]
     extra = {"head_dim": 24} if arch == "qwen3" else {}
+    shape = {"hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, **extra, **sizes}
     config = config_class(
-        vocab_size=rows, hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4,
-        num_key_value_heads=2, max_position_embeddings=512, tie_word_embeddings=False, initializer_range=0.1,
-        bos_token_id=None, eos_token_id=eos, pad_token_id=None, **extra,
+        vocab_size=rows, num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=512,
+        tie_word_embeddings=False, initializer_range=0.1, bos_token_id=None, eos_token_id=eos, pad_token_id=None,
+        **shape,
     )  # fmt: skip
     torch.manual_seed(seed)
     model = model_class(config).float().eval()

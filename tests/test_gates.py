@@ -165,6 +165,8 @@ def test_engine_parity_becomes_required_as_soon_as_two_meet():
     for other in (("hf", "bfloat16"), ("vllm", "float32")):
         found = gates.engine_parity(same | {"newer": other})
         assert (found.status, found.required) == ("not_checked", True)
+    for mine, status in (("nf4 float32", "passed"), ("nf4 bfloat16", "not_checked")):  # its own weights, the same sums
+        assert gates.engine_parity(same | {"lora": ("hf", mine)}).status == status
 
 
 def test_what_no_room_measures_says_so():

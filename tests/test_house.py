@@ -19,7 +19,7 @@ FLOORS = {  # room (a module or a package) -> floor; the wall stands between 3.5
 }  # fmt: skip
 ENGINE_ROOMS = {"finetune.train", "finetune.embedded", "eval.score"}
 DOORS = {f"finetune.{room}" for room in ("recipe", "run", "chat", "card", "methods", "files", "mistakes", "world")}
-HEAVY = {"torch", "transformers", "peft", "accelerate", "datasets", "lm_eval"}
+HEAVY = {"torch", "transformers", "peft", "accelerate", "datasets", "lm_eval", "bitsandbytes"}
 FEEDERS = {"finetune.data", "finetune.world", "eval.lm"}
 FORBIDDEN = {"utils", "helpers", "common", "misc", "base", "core", "manager", "types"} | set(sys.stdlib_module_names)
 FILES = sorted(p for package in ("finetune", "eval") for p in (ROOT / package).rglob("*.py"))

@@ -43,7 +43,7 @@ from finetune.run import (
     host,
     versions,
 )
-from finetune.world import World, open_base
+from finetune.world import World, open_base, said_dtype
 
 
 def sit(recipe: Recipe, name: str, pending: Sequence[tuple[int, str]], benchmark: Benchmark, run: RunDir) -> None:
@@ -103,7 +103,8 @@ class Sitting:
 
     def _base(self) -> Any:
         spec = self.desk.contender.model
-        model = open_base(spec.folder(), self.world.dtype(spec.dtype)).to(self.world.device).eval()
+        base = open_base(spec.folder(), self.world.dtype(spec.dtype), four_bit=self.desk.contender.four_bit)
+        model = base.to(self.world.device).eval()
         known, rows = vocabulary(self.desk.chat), model.config.vocab_size
         if known > rows:
             raise BadInput(
@@ -193,7 +194,7 @@ class Sitting:
             frame_digest=digest_of(frame.model_dump(mode="json")) if frame else None,
             decoding=spec.decoding.model_dump(mode="json"),
             engine=f"transformers {versions()['transformers']} on {self.world.device.type}",
-            dtype=str(self.world.dtype(spec.dtype)).removeprefix("torch."),
+            dtype=said_dtype(self.world.dtype(spec.dtype), four_bit=desk.contender.four_bit),
             batch_tokens=exam.batch_tokens,
             samples=exam.samples,
             extractor=EXTRACTOR,

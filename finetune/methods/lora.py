@@ -1,7 +1,11 @@
 """LoRA (Hu et al. 2021, arXiv 2106.09685): a trained low-rank product beside each chosen linear layer, by PEFT.
 
+Its kin: rsLoRA (Kalajdzievski 2023, arXiv 2312.03732), DoRA (Liu et al. 2024, arXiv 2402.09353), and QLoRA (Dettmers et
+al. 2023, arXiv 2305.14314), which is LoRA on a base held in 4 bits.
+
 Defaults follow "LoRA Without Regret" (Schulman et al. 2025): every linear layer, the MLP above all; alpha 32; about ten
-times the learning rate of full tuning. The product starts at zero, so an untrained adapter is exactly the base.
+times the learning rate of full tuning, nearer fifteen for very short runs. The product starts at zero, so an untrained
+adapter is exactly the base (DoRA's to rounding, for it divides by a norm and multiplies by the same).
 With reentrant gradient checkpointing call `model.enable_input_require_grads()`, as for any frozen base.
 """
 
@@ -23,19 +27,34 @@ NAMED_ALIKE = ("llama", "mistral", "qwen2", "qwen3")  # architectures whose laye
 
 
 class LoRA(BaseModel):
-    """Knobs of LoRA."""
+    """Knobs of LoRA and its kin; `qlora` is the same on a base in 4 bits (NF4), trained and scored."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    kind: Literal["lora"] = "lora"
-    rank: int = Field(16, ge=1, description="Room to learn; must exceed what the data holds. Memory grows with it")
-    alpha: float = Field(32, gt=0, description="Strength: the product counts alpha / rank times")
+    kind: Literal["lora", "qlora"] = "lora"
+    rank: int = Field(
+        16,
+        ge=1,
+        description="Room to learn; must exceed what the data holds (large sets: 256). Memory grows with it",
+    )
+    alpha: float = Field(
+        32, gt=0, description="Strength: the product counts alpha / rank times (alpha / sqrt(rank) under rslora)"
+    )
+    rslora: bool = Field(
+        False, description="Scale by alpha / sqrt(rank): strength grows with rank (8 times at 64), so lower the rate"
+    )
+    dora: bool = Field(
+        False, description="Train each output's magnitude apart: sometimes better at low rank, slower and more memory"
+    )
     dropout: float = Field(0.0, ge=0, lt=1, description="Share of adapter inputs dropped in training; against overfit")
     targets: Literal["all-linear"] | Annotated[tuple[str, ...], Field(min_length=1)] = Field(
         "all-linear",
         description="Names of linear layers, as q_proj; attention alone learns less than all at equal size",
     )
     learning_rate: float = Field(
-        2e-4, gt=0, description="About 10 times full tuning's, whatever the rank; too high forgets and diverges"
+        2e-4,
+        gt=0,
+        description="About 10 times full tuning's (15 in very short runs), nearly whatever the rank while the product "
+        "counts alpha / rank; under rslora lower as rank grows; too high forgets and diverges",
     )
 
     def check(self, config: Any) -> None:
@@ -60,6 +79,8 @@ class LoRA(BaseModel):
             r=self.rank,
             lora_alpha=self.alpha,  # type: ignore[arg-type]  # PEFT says int and only divides by the rank
             lora_dropout=self.dropout,
+            use_rslora=self.rslora,
+            use_dora=self.dora,
             target_modules=list(self._named()) or sorted(body),
         )
         with _peft_at_work(seed):

@@ -33,6 +33,8 @@ TRAIN_CODE = 1  # raised when a change of the code changes what training makes
 SCORE_CODE = 1  # raised when a change of the code changes what a score means
 # Keys of train that change when and where, not what comes out; `exclude` counts by the content of its cards, below.
 UNCHANGING = {"launch", "tracker", "seeds", "save_every", "exclude", "window"}
+# Keys younger than TRAIN_CODE: at these values they change nothing.
+YOUNGER = {"rslora": False, "dora": False, "optimizer": "adamw"}
 
 
 class Recipe(BaseModel):
@@ -95,9 +97,8 @@ class Recipe(BaseModel):
         chosen, root = self.contenders[contender], data_root()
         knobs = self.train.model_dump(exclude=UNCHANGING)
         uses = [[[u.card.digest(root), u.split] for u in group] for group in (self.data, self.train.exclude)]
-        return digest_of(
-            [TRAIN_CODE, _model_state(chosen), _dump(chosen.method), _dump(chosen.prompt), uses, knobs, seed]
-        )
+        method = _settled(_dump(chosen.method) or {})
+        return digest_of([TRAIN_CODE, _model_state(chosen), method, _dump(chosen.prompt), uses, _settled(knobs), seed])
 
     def score_fingerprint(self, contender: str, seed: int, tasks: dict[str, str]) -> str:
         """What scores depend on: weights, adapter, prompt, sampling and each task's digest; not the machine."""
@@ -115,3 +116,8 @@ def _model_state(contender: Contender) -> list[Any]:
 
 def _dump(part: BaseModel | None) -> Any:
     return part.model_dump(mode="json") if part is not None else None
+
+
+def _settled(knobs: dict[str, Any]) -> dict[str, Any]:
+    """Without the younger keys that change nothing: what was trained before they were there stays done."""
+    return {key: value for key, value in knobs.items() if key not in YOUNGER or value != YOUNGER[key]}

@@ -93,6 +93,11 @@ class Contender(BaseModel):
     def tuned(self) -> bool:
         return self.method is not None or self.adapter is not None
 
+    @property
+    def four_bit(self) -> bool:
+        """Whether its base stands in NF4: tuned on that, it is asked on that."""
+        return self.model.dtype == "nf4" or (self.method is not None and self.method.kind == "qlora")
+
 
 class Train(BaseModel):
     model_config = FROZEN
@@ -110,6 +115,9 @@ class Train(BaseModel):
     schedule: Literal["cosine", "linear", "constant"] = Field("cosine", description="How the learning rate falls")
     clip: float = Field(1.0, gt=0, description="Largest gradient norm; lower tames spikes and slows learning")
     weight_decay: float = Field(0.0, ge=0, description="Pull of adapter weights towards zero")
+    optimizer: Literal["adamw", "adamw_8bit", "paged_adamw_8bit"] = Field(
+        "adamw", description="adamw_8bit: its state in a quarter of the memory; paged_: lent to the host in need"
+    )
     packing: bool = Field(True, description="Several rows in one forward, without leaks; off: one row each")
     checkpointing: bool = Field(False, description="Recompute activations: much less memory, about a third more time")
     evaluations: int = Field(4, ge=0, description="Dev losses per run; the best of them is kept")

@@ -58,8 +58,8 @@ def keep(model: Any, origin: Origin, place: Path, world: World, ids: Sequence[in
         norm = float(torch.stack([p.detach().float().norm() for p in adapter_parameters(model).values()]).norm())
         device = torch.device("cpu") if world.sharded else world.device
         if not world.sharded:
-            model.to("meta")
-        fresh = open_base(origin.folder, origin.dtype).to(device)
+            _empty(model)
+        fresh = open_base(origin.folder, origin.dtype, four_bit=origin.contender.four_bit).to(device)
         bare = _logits(fresh, probe.to(device))
         again = _logits(load(fresh, scratch).to(device), probe.to(device))
         proof = Proof(adapter_digest(scratch), norm, _apart(trained, again), _apart(trained, bare))
@@ -70,6 +70,12 @@ def keep(model: Any, origin: Origin, place: Path, world: World, ids: Sequence[in
         folder_whole(place, build)
     world.accelerator.wait_for_everyone()
     return found[0] if found else None
+
+
+def _empty(model: Any) -> None:
+    """Let go of the weights. To the meta device 4-bit ones do not go."""
+    for tensor in (*model.parameters(), *model.buffers()):
+        tensor.data = tensor.data.new_empty(0)
 
 
 def _logits(model: Any, ids: torch.Tensor) -> torch.Tensor:

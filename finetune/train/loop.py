@@ -23,18 +23,11 @@ from finetune.files import digest_of
 from finetune.methods import adapter_parameters, restore
 from finetune.mistakes import BadInput
 from finetune.recipe import Train
+from finetune.train import optimizer
 from finetune.train.journal import Journal
 from finetune.train.packing import Sheet, sheets
 from finetune.train.pause import Stopped, by_signal, by_window, closed
-from finetune.train.savepoint import (
-    Clock,
-    Progress,
-    Savepoint,
-    Savepoints,
-    Tensors,
-    optimizer_tensors,
-    restore_optimizer,
-)
+from finetune.train.savepoint import Clock, Progress, Savepoint, Savepoints, Tensors
 from finetune.world import World, causal
 
 ROOMY = 1024  # tokens of a sheet on a processor; accelerators take max_length, which fits there anyway
@@ -84,7 +77,7 @@ class Loop:
         self.savepoints, self.journal, self.clock = savepoints, journal, clock
         named = adapter_parameters(model)
         self.names, self.parameters = list(named), list(named.values())
-        self.optimizer = torch.optim.AdamW(self.parameters, lr=work.learning_rate, weight_decay=work.knobs.weight_decay)
+        self.optimizer = optimizer.build(named, work.knobs, work.learning_rate)
         self.progress, self.best = Progress(), Tensors()
         self.signal = 0
 
@@ -223,13 +216,13 @@ class Loop:
             self.progress.best_step = self.progress.step
         if self.world.main:
             adapter = dict(zip(self.names, self.parameters, strict=True))
-            state = optimizer_tensors(self.optimizer, self.names)
+            state = optimizer.tensors(self.optimizer, adapter)
             self.savepoints.save(Savepoint(self.progress, adapter, self.best, state))
             self.journal.say(f"step {self.progress.step} saved")
 
     def _go_on(self, point: Savepoint) -> None:
         restore(self.model, point.adapter)
-        restore_optimizer(self.optimizer, self.names, point.optimizer)
+        optimizer.restore(self.optimizer, adapter_parameters(self.model), point.optimizer)
         self.progress, self.best = point.progress, point.best
         self.journal.say(f"goes on after step {self.progress.step}")
 

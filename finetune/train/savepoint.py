@@ -145,21 +145,6 @@ def folder_whole(path: Path, build: Callable[[Path], None]) -> None:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def optimizer_tensors(optimizer: torch.optim.Optimizer, names: list[str]) -> Tensors:
-    """The optimizer's state by `<slot>/<parameter>`; no pickle is needed to read it back."""
-    state = optimizer.state_dict()["state"]
-    return {f"{slot}/{names[index]}": value for index, slots in state.items() for slot, value in slots.items()}
-
-
-def restore_optimizer(optimizer: torch.optim.Optimizer, names: list[str], tensors: Tensors) -> None:
-    """Put back what `optimizer_tensors` took."""
-    state: dict[int, dict[str, torch.Tensor]] = {}
-    for key, value in tensors.items():
-        slot, _, name = key.partition("/")
-        state.setdefault(names.index(name), {})[slot] = value
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-
-
 class _Torn(Exception):  # noqa: N818 (a state of a file, not a fault of ours)
     """A file differs from what its state.json says."""
 

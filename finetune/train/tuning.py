@@ -23,7 +23,7 @@ from finetune.train.loop import Loop, Work
 from finetune.train.packing import plan
 from finetune.train.pause import by_window, closed
 from finetune.train.savepoint import Clock, Progress, Savepoints
-from finetune.world import World, causal, open_base
+from finetune.world import World, causal, need_bitsandbytes, open_base, parameter_count, said_dtype
 
 CURVE = 200  # points of the loss curve in train.json, at most
 
@@ -78,7 +78,7 @@ class Tuning:
         journal = Journal(f"train {self.name} seed {self.seed}", self.world.accelerator)
         origin = self._origin()
         examples = prepare(self.recipe, self.contender.prompt, origin.chat)
-        _refuse_misfits(origin, examples)
+        _refuse_misfits(origin, examples, sharded=self.world.sharded)
         self._set_aside(journal)
         clock = Clock(self.place.checkpoints / "clock.json", began)
         savepoints = Savepoints(self.place.checkpoints, self.fingerprint, self.world.size)
@@ -89,7 +89,7 @@ class Tuning:
         journal.track(self.recipe.name, self._settings(), str(self.place.folder / "logs"))
         progress = Loop(model, work, self.world, savepoints, journal, clock).run(point)
         peak = self.world.peak_memory()
-        sizes = _size(adapter_parameters(model).values()), _size(model.parameters())
+        sizes = parameter_count(adapter_parameters(model).values()), parameter_count(model.parameters())
         proof = keep(model, origin, self.place.adapter, self.world, examples.train[0].ids.tolist())
         if proof is not None:
             facts = _facts(progress, examples, proof, sizes, peak, origin.chat.digest)
@@ -122,7 +122,7 @@ class Tuning:
     def _attached(self, origin: Origin) -> Any:
         """The frozen base with a fresh adapter, on the device."""
         assert self.contender.method is not None, "only a contender with a method is trained"
-        base = open_base(origin.folder, origin.dtype)
+        base = open_base(origin.folder, origin.dtype, four_bit=self.contender.four_bit)
         model = self.contender.method.attach(base, tokenizer=origin.chat.tokenizer, seed=self.seed)
         self.world.place(model, list(adapter_parameters(model).values()))
         if self.recipe.train.checkpointing:
@@ -155,11 +155,18 @@ class Tuning:
         )
 
 
-def _refuse_misfits(origin: Origin, examples: Examples) -> None:
+def _refuse_misfits(origin: Origin, examples: Examples, *, sharded: bool) -> None:
     """What the checkpoint's configuration rules out, before its weights are read."""
     from transformers import AutoConfig
 
     folder = origin.folder
+    if origin.contender.four_bit:
+        need_bitsandbytes("a base in 4 bits (nf4)")
+    if sharded and origin.contender.four_bit:
+        raise BadInput(
+            "train.launch: FSDP splits the base, which is not built for one in 4 bits (nf4); use a DDP file, or kind: "
+            "lora on a base that is not quantised"
+        )
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
     except (OSError, ValueError) as fault:
@@ -180,17 +187,14 @@ def _refuse_misfits(origin: Origin, examples: Examples) -> None:
 
 
 def _summary(work: Work, examples: Examples, model: Any, origin: Origin, world: World) -> str:
-    own, dtype = _size(adapter_parameters(model).values()), str(origin.dtype).removeprefix("torch.")
+    own = parameter_count(adapter_parameters(model).values())
+    dtype = said_dtype(origin.dtype, four_bit=origin.contender.four_bit)
     left_out = f"{examples.excluded} excluded, {examples.truncated} cut by train.max_length"
     return (
         f"{len(examples.train)} rows, {len(examples.dev)} for the dev loss, {left_out}; {len(work.steps)} steps; "
         f"{own:,} adapter parameters in float32 on {dtype}; {world.size} x {world.device_name()}"
         f"{', base split' if world.sharded else ''}"
     )
-
-
-def _size(parameters: Any) -> int:
-    return sum(parameter.numel() for parameter in parameters)
 
 
 def _facts(
