@@ -8,16 +8,20 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
 from typing import Any
 
-EXTRACTOR = "2026.11"  # part of the plan and of every score's fingerprint; raised when a reading changes
+EXTRACTOR = "2026.11.2"  # part of the plan and of every score's fingerprint; raised when a reading changes
 ANNOUNCED = r"(?:答案|正确答案|选择|选项|应选|故选|选|answer|option|choice)(?:是|为|应为|is|:|：|\s)*"
 BOXED = re.compile(r"\\boxed\{\s*(?:\\text\{)?([^{}]*)\}?\s*\}")
 NUMBER = re.compile(r"(?:(?<![\d.])[-+(]\s*)?(?:[$¥€£￥]\s*[-+]?)?\d[\d,]*(?:\.\d+)?(?:[eE][-+]?\d+)?\)?")
 UNITS = {"百万": 6, "千万": 7, "万亿": 12, "万": 4, "亿": 8, "thousand": 3, "million": 6, "billion": 9}
 REFUSALS = ("无法回答", "不能回答", "无法提供", "不便回答", "抱歉", "cannot answer", "can't answer", "unable to answer")
-YES, NO = ("是", "正确", "对", "yes", "true"), ("否", "不是", "错误", "不正确", "错", "no", "false")
+YES_NO = re.compile(  # what only looks like one of them is taken first, and tells nothing
+    r"(?P<neither>是否|否则|对于|但是)|(?P<no>不是|不对|不正确|否|错|(?<![a-z])(?:no|false)(?![a-z]))"
+    r"|(?P<yes>是|对|正确|(?<![a-z])(?:yes|true)(?![a-z]))"
+)
+MOST_DIGITS = 50  # before or after the point: what is longer is a loop and no number
 
 
 @dataclass(frozen=True)
@@ -33,11 +37,13 @@ class Grade:
 def grade(kind: str, text: str, gold: str, options: Sequence[str] = ()) -> Grade:
     """Grade one answer (the thought already removed). `kind` is the task's metadata.answer."""
     text = unicodedata.normalize("NFKC", text).strip()
+    if kind == "number" and read_number(gold)[0] is None:
+        kind = "yes_no"  # sets of numbers hold a few such questions
     read, equal = {
         "letter": (lambda: read_letters(text, len(options) or 10), _same_letters),
         "option": (lambda: read_option(text, options), _same_letters),
         "number": (lambda: read_number(text), same_number),
-        "yes_no": (lambda: read_yes_no(text), lambda a, b: a == (read_yes_no(b)[0] or b)),
+        "yes_no": (lambda: read_yes_no(text), lambda a, b: a == read_yes_no(b)[0]),
         "text": (lambda: ((text or None), "whole"), _same_text),
     }[kind]
     extracted, rule = read()
@@ -61,7 +67,7 @@ def read_letters(text: str, count: int) -> tuple[str | None, str]:
         ("boxed", BOXED.findall(text)),
         ("announced", re.findall(rf"{ANNOUNCED}[(\[【*\s]*{group}", text, re.I)),
         ("alone", re.findall(rf"^[(\[【*\s]*{group}[)\]】*.,。:、\s]*$", text)),
-        ("leading", re.findall(rf"^[(\[【*]*{group}[)\]】*]*[.,。:、\s]", text)),
+        ("leading", re.findall(rf"^[(\[【*]*{group}(?![\s,、和与及&]*[{letters}](?![A-Za-z]))[)\]】*]*[.,。:、\s]", text)),
         ("last", re.findall(rf"(?<![A-Za-z]){group}", text)),
     ):
         picked = [_letters(one, letters) for one in found]
@@ -97,17 +103,17 @@ def same_number(read: str, gold: str) -> bool:
     places = len(wanted.partition(".")[2])
     if not places:
         return Decimal(read) == Decimal(wanted)
-    rounded = Decimal(read).quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP)
-    return rounded == Decimal(wanted)
+    exact = Context(prec=2 * MOST_DIGITS + places)
+    return Decimal(read).quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP, exact) == Decimal(wanted)
 
 
 def read_yes_no(text: str) -> tuple[str | None, str]:
-    """`yes` or `no` in either language, by the first word that says so."""
-    low = text.casefold()
-    spots = [(low.find(word), -len(word), said) for words, said in ((YES, "yes"), (NO, "no")) for word in words]
-    spots = [spot for spot in spots if spot[0] >= 0]
-    # 不是 holds 是, and begins before it: the earliest and longest word decides.
-    return (min(spots)[2], "first") if spots else (None, "none")
+    """`yes` or `no` in either language, by the first word that says so: boxed, announced, or in the whole text."""
+    for rule, region in _regions(text):
+        said = [match.lastgroup for match in YES_NO.finditer(region.casefold()) if match.lastgroup != "neither"]
+        if said:
+            return said[0], "first" if rule == "last" else rule
+    return None, "none"
 
 
 def _regions(text: str) -> Iterable[tuple[str, str]]:
@@ -126,6 +132,8 @@ def _value(match: re.Match[str], region: str) -> Decimal | None:
     try:
         value = Decimal(digits)
     except InvalidOperation:
+        return None
+    if value and abs(value.adjusted()) > MOST_DIGITS:
         return None
     if raw.lstrip().startswith("(") and raw.endswith(")"):
         value = -value

@@ -12,16 +12,18 @@ LETTERS = [
     ("选择：C、A", "AC"), ("ABD", "ABD"), ("A、B和D", "ABD"), ("答案是ACD。", "ACD"), ("\\boxed{B}", "B"),
     ("\\boxed{\\text{C}}", "C"), ("The answer is (D).", "D"), ("Answer: A", "A"), ("A and C", "AC"),
     ("I think A is wrong. Answer: C", "C"), ("A项错误，B项正确，答案是B", "B"), ("Option C", "C"),
+    ("A、B、C都对", "ABC"), ("A Bank may lend", "A"),
     ("B、因为货币供应增加", "B"), ("", None), ("Apple", None), ("不知道", None), ("E", None),
 ]  # fmt: skip
 NUMBERS = [
     ("5", "5"), ("五 5", "5"), ("-5元", "-5"), ("(1,200)", "-1200"), ("US$1,577.00", "1577.00"), ("¥3.5", "3.5"),
     ("净利润为12.5亿元", "1250000000"), ("3万", "30000"), ("2百万", "2000000"), ("4 million", "4000000"),
     ("增长12.36%", "12.36"), ("区间3-5", "5"), ("从 -3.5 到 4", "4"), ("1e5", "100000"), ("１２３", "123"),
-    ("答案是42，不是7", "42"), ("\\boxed{0.5} 而不是 3", "0.5"), ("没有数字", None), ("The answer is 7 of 9", "7"),
+    ("答案是42，不是7", "42"), ("\\boxed{0.5} 而不是 3", "0.5"), ("没有数字", None), ("The answer is 7 of 9", "7"), ("1e999999999", None),
 ]  # fmt: skip
 YES_NO = [("是", "yes"), ("不是", "no"), ("否", "no"), ("正确", "yes"), ("不正确", "no"), ("错误", "no"), ("No.", "no"),
-          ("Yes, it is", "yes"), ("对", "yes"), ("maybe", None)]  # fmt: skip
+          ("Yes, it is", "yes"), ("对", "yes"), ("maybe", None), ("不对", "no"), ("答案是：否", "no"), ("答案是错误", "no"),
+          ("I do not know", None), ("Note: yes", "yes"), ("是否违约？否", "no"), ("\\boxed{No}", "no")]  # fmt: skip
 
 
 @pytest.mark.parametrize(("text", "read"), LETTERS)
@@ -43,7 +45,7 @@ def test_yes_no(text, read):
     ("read", "gold", "right"),
     [("12.34", "12.3", True), ("12.36", "12.3", False), ("12", "12.3", False), ("50", "50.0", True),
      ("50.4", "50", False), ("1,577", "$1577.00", True), ("1.25亿", "125000000", True),
-     ("-3.2", "(3.2)", True), ("5", "50", False)],
+     ("-3.2", "(3.2)", True), ("5", "50", False), ("1" * 40, "12.3", False), ("Yes.", "yes", True), ("7", "no", False)],
 )  # fmt: skip
 def test_numbers_are_compared_at_the_golds_precision(read, gold, right):
     assert (grade("number", read, gold).outcome == "correct") is right
