@@ -142,6 +142,8 @@ def read_task(folder: Path, name: str, weight: float = 1.0, dev: float = 0.0, se
     if not rows:
         raise BadInput(f"{path}: card {card.name} has no question in split {source['split']}")
     held = {row.id for row in rows if _draw(str(row.cluster), seed) < dev}
+    if len(held) == len(rows):
+        raise BadInput(f"{path}: exam.dev {dev:g} leaves none of {len(rows)} questions to judge on; lower it")
     return Task(
         name=name,
         folder=folder,

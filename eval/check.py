@@ -105,7 +105,10 @@ def power(recipe: Recipe, benchmark: Benchmark) -> Text:
         for task in benchmark.tasks
     }
     weights = {task.name: task.weight for task in benchmark.tasks}
-    seen = power_of(sizes, weights, psi=PSI, rho=RHO, confidence=recipe.rule.confidence)
+    try:
+        seen = power_of(sizes, weights, psi=PSI, rho=RHO, confidence=recipe.rule.confidence)
+    except ValueError as fault:
+        return Text(f"\nPower: {fault}; as it is this exam cannot be judged", style="yellow")
     margin = recipe.rule.margin
     text = (
         f"\nPower: {seen.n} questions in {seen.clusters} clusters find a gain of {seen.mde80:.1%} above the margin of "

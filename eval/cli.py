@@ -220,28 +220,36 @@ def _judge(recipe: Any, out: Path, gate: bool) -> None:
 
 def _report(recipe: Any, out: Path) -> None:
     from eval.report import render
-    from eval.verdict import Verdict
     from finetune.files import write_whole
     from finetune.run import RunDir
 
     folder = RunDir(out / recipe.name)
-    if not folder.verdict.is_file():
-        raise BadInput(f"{folder.verdict}: no such file; run `tuneworth judge` first")
-    write_whole(folder.report, render(Verdict.model_validate_json(folder.verdict.read_text("utf-8"))))
+    write_whole(folder.report, render(_verdict(folder.verdict)))
     typer.echo(f"report: {folder.report}")
 
 
 def _leave(recipe: Any, out: Path, gate: bool) -> None:
     """With --gate the exit status tells the outcome."""
-    from eval.verdict import Verdict
     from finetune.run import RunDir
 
     if not gate:
         return
-    verdict = Verdict.model_validate_json(RunDir(out / recipe.name).verdict.read_text("utf-8"))
+    verdict = _verdict(RunDir(out / recipe.name).verdict)
     if verdict.plumbing is not None:
         raise typer.Exit(0 if verdict.plumbing.passed else 7)
     raise typer.Exit(GATE[verdict.outcome])
+
+
+def _verdict(path: Path) -> Any:
+    """The verdict that was written. BadInput: none, or another version's."""
+    from eval.verdict import Verdict
+
+    if not path.is_file():
+        raise BadInput(f"{path}: no such file; run `tuneworth judge` first")
+    try:
+        return Verdict.model_validate_json(path.read_text("utf-8"))
+    except ValueError:
+        raise BadInput(f"{path}: no verdict that this version writes; run `tuneworth judge` again") from None
 
 
 def main() -> None:

@@ -63,11 +63,12 @@ def read_letters(text: str, count: int) -> tuple[str | None, str]:
     """Letters of the options, sorted and joined ("BD"); every one must be among the first `count`."""
     letters = "ABCDEFGHIJ"[:count]
     group = rf"([{letters}](?:[\s,、和与及&]*(?:and\s+)?[{letters}])*)(?![A-Za-z])"
+    end = rf"(?![\s,、和与及&]*[{letters}](?![A-Za-z]))"  # no further letter of the same group
     for rule, found in (
         ("boxed", BOXED.findall(text)),
         ("announced", re.findall(rf"{ANNOUNCED}[(\[【*\s]*{group}", text, re.I)),
         ("alone", re.findall(rf"^[(\[【*\s]*{group}[)\]】*.,。:、\s]*$", text)),
-        ("leading", re.findall(rf"^[(\[【*]*{group}(?![\s,、和与及&]*[{letters}](?![A-Za-z]))[)\]】*]*[.,。:、\s]", text)),
+        ("leading", re.findall(rf"^[(\[【*]*{group}{end}[)\]】*]*[.,。:、\s]", text)),
         ("last", re.findall(rf"(?<![A-Za-z]){group}", text)),
     ):
         picked = [_letters(one, letters) for one in found]

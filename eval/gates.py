@@ -52,6 +52,7 @@ BASE_BELOW = ("base below chance", "原底座低于瞎猜")  # tau would be infl
 UNPARSED_NAME = ("unparsed", "答案无法提取")
 TRUNCATED_NAME = ("truncated", "截断或思考未结束")
 PLAN = ("plan", "事先登记")
+AFRESH = ("a changed recipe is another study: give it another --out", "配方改动即为另一项研究：请换一个 --out")
 PARITY = ("engine parity", "引擎一致")
 
 
@@ -258,11 +259,13 @@ def plan(digest: str | None, at: float | None, current: str, facts: Sequence[Pla
         return _gate(PLAN, "failed", ("no plan was kept before scoring", "评分之前没有登记方案"))
     figures: dict[str, float | str | None] = {"plan": digest[:12], "kept at": at}
     if digest != current:
-        words = ("recipe, questions or models are not those of the kept plan", "配方、题目或模型与登记的方案不同")
+        words = (f"recipe, questions or models are not those of the kept plan; {AFRESH[0]}",
+                 f"配方、题目或模型与登记的方案不同；{AFRESH[1]}")  # fmt: skip
         return _gate(PLAN, "failed", words, figures)
     for fact in facts:
         if fact.digest != digest:
-            words = (f"{fact.contender} was scored under another plan", f"{fact.contender} 是按另一份方案评分的")
+            words = (f"{fact.contender} was scored under another plan; {AFRESH[0]}",
+                     f"{fact.contender} 是按另一份方案评分的；{AFRESH[1]}")  # fmt: skip
             return _gate(PLAN, "failed", words, figures)
         if fact.first_score_at < at:
             words = (f"{fact.contender} was scored before the plan was kept", f"{fact.contender} 的评分早于方案登记")

@@ -15,6 +15,7 @@ from eval.benchmark import Benchmark
 from eval.extract import EXTRACTOR
 from finetune.files import digest_of, write_whole
 from finetune.methods import adapter_digest
+from finetune.mistakes import BadInput
 from finetune.recipe import Recipe, data_root
 from finetune.run import RunDir
 
@@ -53,8 +54,15 @@ def keep(recipe: Recipe, run: RunDir, benchmark: Benchmark | None = None) -> Pla
 
 
 def read(run: RunDir) -> Plan | None:
-    """The plan of record, or None where nothing was promised."""
-    return Plan(**json.loads(run.plan.read_text("utf-8"))["plan"]) if run.plan.is_file() else None
+    """The plan of record, or None where nothing was promised. BadInput: the file holds none."""
+    if not run.plan.is_file():
+        return None
+    try:
+        return Plan.model_validate(json.loads(run.plan.read_text("utf-8"))["plan"])
+    except (ValueError, KeyError, TypeError):
+        raise BadInput(
+            f"{run.plan}: holds no plan; move it away, and the scores it was kept for count as exploratory"
+        ) from None
 
 
 def _promise(recipe: Recipe, benchmark: Benchmark) -> dict[str, Any]:

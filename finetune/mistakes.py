@@ -36,6 +36,8 @@ def _walk(model: type[BaseModel], loc: tuple[Any, ...]) -> tuple[list[str], type
     owner: type[BaseModel] | None = None
     here: Any = model
     for step in loc:
+        if step == "[key]":  # pydantic's word for a fault of a mapping's key, which stands before it
+            continue
         tagged = _tagged(here, step)
         if tagged is not None:
             here = tagged

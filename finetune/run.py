@@ -17,9 +17,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from finetune.files import write_whole
+from finetune.mistakes import BadInput
 
 FROZEN = ConfigDict(frozen=True, extra="forbid")
 PACKAGES = (
@@ -139,8 +140,13 @@ class RunManifest(BaseModel):
 
     @classmethod
     def read(cls, path: Path) -> "RunManifest | None":
-        """The manifest, or None where the stage is not done."""
-        return cls.model_validate_json(path.read_text("utf-8")) if path.is_file() else None
+        """The manifest, or None where the stage is not done. BadInput: another version's, or damaged."""
+        try:
+            return cls.model_validate_json(path.read_text("utf-8")) if path.is_file() else None
+        except (ValidationError, UnicodeDecodeError):
+            raise BadInput(
+                f"{path}: no manifest that this version writes; move it away, and its stage runs again"
+            ) from None
 
     def write(self, path: Path) -> None:
         write_whole(path, self.model_dump_json(indent=1) + "\n")
@@ -176,7 +182,8 @@ class SeedDir:
         return RunManifest.read(self.train_manifest)
 
     def scored(self) -> RunManifest | None:
-        return RunManifest.read(self.score_manifest)
+        """Of a scoring whose item log is still there."""
+        return RunManifest.read(self.score_manifest) if self.items.is_file() else None
 
     def set_aside(self, paths: Iterable[Path], fingerprint: str) -> Path:
         """Move stale files to `.old-<fingerprint>`: a stage that a recipe changed is kept, never overwritten."""
@@ -226,8 +233,21 @@ class RunDir:
         """Append one line to attempts.jsonl: every plan and every scoring of this question is counted."""
         self.folder.mkdir(parents=True, exist_ok=True)
         line = json.dumps({"event": event, "at": time.time(), **facts}, ensure_ascii=False)
-        with self.attempts.open("a", encoding="utf-8") as out:
-            out.write(line + "\n")
+        with self.attempts.open("a+b") as out:
+            torn = out.tell() and self.attempts.read_bytes()[-1:] != b"\n"
+            out.write(b"\n" * bool(torn) + line.encode() + b"\n")
+
+    def attempted(self) -> list[dict[str, Any]]:
+        """The lines of attempts.jsonl; one that a kill or a full disk tore is left out."""
+        lines = self.attempts.read_bytes().splitlines() if self.attempts.is_file() else []
+        return [found for line in lines if (found := _record(line))]
+
+
+def _record(line: bytes) -> dict[str, Any] | None:
+    try:
+        return dict(json.loads(line))
+    except ValueError:
+        return None
 
 
 def versions() -> dict[str, str]:

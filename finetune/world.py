@@ -152,6 +152,7 @@ def open_base(folder: Path, dtype: torch.dtype, *, four_bit: bool = False) -> An
     from transformers import AutoModelForCausalLM
 
     safely: dict[str, Any] = {"trust_remote_code": False, "use_safetensors": True, "local_files_only": True}
+    safely["ignore_mismatched_sizes"] = True  # so that they are named below, and not in a trace
     if four_bit:
         safely["quantization_config"] = _nf4(dtype)
     read: Any = AutoModelForCausalLM.from_pretrained
@@ -160,7 +161,7 @@ def open_base(folder: Path, dtype: torch.dtype, *, four_bit: bool = False) -> An
     except (OSError, ValueError, KeyError, SafetensorError) as fault:
         reason = str(fault).partition("\n")[0]
         raise BadInput(f"checkpoint {folder}: cannot be loaded ({reason}); fetch it again") from None
-    absent = sorted(str(name) for name in (*found["missing_keys"], *found["mismatched_keys"]))
+    absent = sorted([*found["missing_keys"], *(name for name, *_ in found["mismatched_keys"])])
     if absent:  # transformers would draw them at random and only warn
         raise BadInput(f"checkpoint {folder}: no fitting weights for {', '.join(absent[:3])}; fetch it again")
     if four_bit:

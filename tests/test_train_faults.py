@@ -328,13 +328,21 @@ def break_config(recipe):
     return "config.json"
 
 
+def widen_config(recipe):
+    path = recipe.parent / "model" / "config.json"
+    wide = json.loads(path.read_text())
+    path.write_text(json.dumps({**wide, "intermediate_size": 2 * wide["intermediate_size"]}))
+    return "no fitting weights for model.layers.0.mlp.down_proj.weight"
+
+
 def break_recipe(recipe):
     recipe.write_text(recipe.read_text().replace("rank:", "rnak:"))
     return "contenders.lora.method.rnak: unknown; did you mean rank?"
 
 
 @pytest.mark.parametrize(
-    "blow", [break_line, lose_model, lose_weights, cut_weights, swap_tokenizer, break_config, break_recipe]
+    "blow",
+    [break_line, lose_model, lose_weights, cut_weights, swap_tokenizer, break_config, widen_config, break_recipe],
 )
 def test_bad_input_is_one_line_and_writes_nothing(tmp_path, tiny, capsys, blow):
     shutil.copytree(tiny("qwen2"), tmp_path / "model")

@@ -181,7 +181,8 @@ def test_a_rule_changed_after_the_scores_is_exploratory(tmp_path):
     assert (found.outcome, found.margin) == ("exploratory", 0.01)
     changed.pledge()
     again = judge(changed.recipe, changed.run)
-    assert (again.outcome, gate(again, "plan").reason) == ("exploratory", "lora was scored under another plan")
+    assert again.outcome == "exploratory"
+    assert gate(again, "plan").reason.startswith("lora was scored under another plan; a changed recipe is another")
 
 
 INVALID = {

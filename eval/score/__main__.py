@@ -32,6 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BadInput as fault:
         return _say_bad(str(fault))
     except OSError as fault:
+        if fault.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR):
+            return _say_bad(f"{fault.filename}: {fault.strerror}; name another place with --out, or open this one")
         if fault.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         return _say_bad(f"{asked.out}: no space left; what was scored is kept, make room and start again")

@@ -5,7 +5,6 @@ Batches are dealt out to the processes, each writing a file of its own (`eval.sc
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -205,10 +204,9 @@ class Sitting:
 
 def first_start(run: RunDir, fingerprint: str) -> float | None:
     """When this scoring was first begun: before its first answer, whatever killed it since. None: never."""
-    if not run.attempts.is_file():
-        return None
-    lines = [json.loads(line) for line in run.attempts.read_text("utf-8").splitlines()]
-    times = [line["at"] for line in lines if line["event"] == "score" and line.get("fingerprint") == fingerprint]
+    times = [
+        line["at"] for line in run.attempted() if line["event"] == "score" and line.get("fingerprint") == fingerprint
+    ]
     return min(times, default=None)
 
 

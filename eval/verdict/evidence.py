@@ -3,7 +3,6 @@
 Only finished stages count (a manifest is written last), and only rows that the finished scorer wrote.
 """
 
-import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -186,7 +185,4 @@ def _scoring(stage: RunManifest) -> ScoreFacts:
 
 
 def _attempts(run: RunDir) -> dict[str, int]:
-    if not run.attempts.is_file():
-        return {}
-    lines = run.attempts.read_text("utf-8").splitlines()
-    return dict(Counter(json.loads(line)["event"] for line in lines if line.strip()))
+    return dict(Counter(line["event"] for line in run.attempted()))

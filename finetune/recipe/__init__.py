@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 from finetune.files import digest_of
 from finetune.methods import adapter_digest
 from finetune.mistakes import BadInput, explain
-from finetune.recipe.sections import FROZEN, CardSplit, Contender, Costs, DataUse, DecisionRule, Exam, Train
+from finetune.recipe.sections import FROZEN, CardSplit, Contender, Costs, DataUse, DecisionRule, Exam, FolderName, Train
 from finetune.recipe.source import apply_change, data_root, read_yaml
 from finetune.recipe.window import Window
 
@@ -41,14 +41,14 @@ class Recipe(BaseModel):
     """One question and all that is needed to answer it."""
 
     model_config = FROZEN
-    name: str = Field(description="Of the run's folder; the file's name unless given")
+    name: FolderName = Field(description="Of the run's folder; the file's name unless given")
     question: str = Field(min_length=1, description="In words, as it stands on the report")
     question_zh: str = Field("", description="The question in Chinese, for the page; the same words without it")
     purpose: Literal["study", "smoke"] = Field("study", description="smoke: plumbing pass or fail, never a verdict")
     note: str = Field("", description="A caveat printed on the report")
     note_zh: str = Field("", description="The caveat in Chinese; the same words without it")
     data: tuple[CardSplit, ...] = Field((), description="Data cards to tune on: card.md or card.md#split")
-    contenders: dict[str, Contender] = Field(min_length=2)
+    contenders: dict[FolderName, Contender] = Field(min_length=2)
     train: Train = Field(default_factory=Train)
     exam: Exam
     rule: DecisionRule
@@ -81,6 +81,14 @@ class Recipe(BaseModel):
         for name in (rule.incumbent, rule.base, *rule.alternatives):
             if self.contenders[name].tuned:
                 raise ValueError(f"rule: {name} is tuned; incumbent, base and alternatives are untuned")
+        for name in rule.challengers:
+            model, base = self.contenders[name].model.id, self.contenders[rule.base].model.id
+            if model != base:
+                raise ValueError(f"rule.base: {rule.base} is {base}, but {name} was {model} before it was tuned")
+        _refuse_twice("rule.challengers", rule.challengers)
+        _refuse_twice("rule.alternatives and incumbent", (*rule.alternatives, rule.incumbent))
+        _refuse_twice("exam.tasks", tuple(Path(task).name for task in self.exam.tasks))
+        _refuse_twice("train.seeds", self.train.seeds)
         if self.data == () and any(c.method for c in self.contenders.values()):
             raise ValueError("data: empty, but a contender has a method; name a data card to tune on")
         for task in self.exam.weights:
@@ -112,6 +120,12 @@ class Recipe(BaseModel):
 def _model_state(contender: Contender) -> list[Any]:
     model = contender.model
     return [model.digest(), model.family, model.think, model.decoding.model_dump(), model.dtype]
+
+
+def _refuse_twice(key: str, named: tuple[Any, ...]) -> None:
+    twice = next((each for each in named if named.count(each) > 1), None)
+    if twice is not None:
+        raise ValueError(f"{key}: {twice} stands twice; name it once")
 
 
 def _dump(part: BaseModel | None) -> Any:

@@ -6,7 +6,16 @@ Paths are relative to the file that holds them, which validators learn from the 
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    WithJsonSchema,
+    model_validator,
+)
 
 from finetune.card import DataCard
 from finetune.checkpoint import ModelSpec, is_local
@@ -15,7 +24,7 @@ from finetune.methods import AnyMethod
 from finetune.recipe.source import read_yaml
 from finetune.recipe.window import Window
 
-FROZEN = ConfigDict(frozen=True, extra="forbid")
+FROZEN = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 def _beside(value: Any, info: ValidationInfo) -> Any:
@@ -54,6 +63,14 @@ class _PathToo:
         return {"anyOf": [PATH, handler(schema)]}
 
 
+def _folder_name(name: str) -> str:
+    """Contenders and runs have a folder each, which must lie where it is looked for."""
+    if not name.strip() or name.startswith(".") or any(each in "/\\" or ord(each) < 32 for each in name):
+        raise ValueError(f"{name!r} cannot name a folder; leave out / and \\, and a dot at the beginning")
+    return name
+
+
+FolderName = Annotated[str, AfterValidator(_folder_name)]
 PATH = {"type": "string", "description": "a path relative to this file"}
 ModelFile = Annotated[ModelSpec, BeforeValidator(_mapping), _PathToo()]
 FrameFile = Annotated[PromptFrame | None, BeforeValidator(_mapping), _PathToo()]
@@ -106,7 +123,9 @@ class Train(BaseModel):
     tokens_per_step: int = Field(16384, ge=1, description="All devices together; larger: smoother, fewer steps")
     max_length: int = Field(4096, ge=8, description="Tokens of a row; a longer conversation is cut and reported")
     max_truncated: float = Field(0.01, ge=0, le=1, description="Share of rows whose answer may be cut before refusal")
-    seeds: tuple[int, ...] = Field((17,), min_length=1, description="Three or more support a claim on the recipe")
+    seeds: tuple[Annotated[int, Field(ge=0, lt=2**32)], ...] = Field(
+        (17,), min_length=1, description="Three or more support a claim on the recipe"
+    )
     dev: float = Field(0.1, ge=0, lt=1, description="Share of rows held out for the dev loss and early stopping")
     exclude: tuple[CardSplit, ...] = Field(
         (), description="Card splits whose questions are taken out of the training rows"
@@ -133,7 +152,9 @@ class Exam(BaseModel):
     tasks: tuple[Annotated[str, BeforeValidator(_task)], ...] = Field(
         min_length=1, description="Names on the shelf eval/tasks, or folders (./, ../, /)"
     )
-    weights: dict[str, float] = Field({}, description="Weight of a task in the gain; 1 where not given")
+    weights: dict[str, Annotated[float, Field(gt=0)]] = Field(
+        {}, description="Weight of a task in the gain; 1 where not given"
+    )
     dev: float = Field(0, ge=0, lt=1, description="Share of clusters to choose a challenger on; never judged on")
     samples: int = Field(1, ge=1, description="Generated answers per question; more removes sampling noise")
     seed: int = Field(17, description="Of every draw, with item and sample")
@@ -147,7 +168,9 @@ class DecisionRule(BaseModel):
     incumbent: str = Field(description="The newer base, untuned: what one has without tuning")
     alternatives: tuple[str, ...] = Field((), description="Untuned contenders that must be beaten too (prompted)")
     base: str = Field(description="What the challengers were before tuning")
-    margin: float = Field(0.02, description="Gain that pays (share of points); at or below it tuning is not worth it")
+    margin: float = Field(
+        0.02, ge=-1, le=1, description="Gain that pays (share: 0.02 is 2 points); at or below it tuning is not worth it"
+    )
     confidence: float = Field(0.95, gt=0.5, lt=1, description="Of every interval; higher: fewer false yes, more unsure")
 
 

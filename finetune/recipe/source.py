@@ -21,6 +21,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
         found = yaml.safe_load(path.read_text("utf-8"))
     except FileNotFoundError:
         raise BadInput(f"{path}: no such file") from None
+    except OSError as fault:
+        raise BadInput(f"{path}: {fault.strerror}; a YAML file is needed") from None
     except (yaml.YAMLError, UnicodeDecodeError) as fault:
         mark = getattr(fault, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else str(path)

@@ -22,6 +22,7 @@ from finetune.recipe import Recipe
 from finetune.run import RunDir
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
+CLOSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)
 RANK = os.environ.get("RANK", "0")  # as torchrun and accelerate launch set it
 
 
@@ -34,6 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BadInput as fault:
         return _complain(str(fault), 2)
     except Exception as fault:
+        if isinstance(fault, OSError) and fault.errno in CLOSED:
+            return _complain(f"{fault.filename}: {fault.strerror}; name another place with --out, or open this one", 2)
         if getattr(fault, "errno", None) in FULL or "os error 28" in str(fault):  # the latter from safetensors
             return _complain(f"{asked.out}: no space left on the device; what was saved is kept, make room", 2)
         raise
