@@ -222,6 +222,10 @@ class RunDir:
     def report(self) -> Path:
         return self.folder / "report.html"
 
+    def phases(self, contender: str) -> Path:
+        """What each process of a training is at, while several of them run."""
+        return self.folder / contender / "phases"
+
     def paused(self, contender: str) -> Path:
         """A line that says until when; there while a training waits for its hours (launchers lose exit statuses)."""
         return self.folder / contender / "paused"

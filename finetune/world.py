@@ -48,7 +48,7 @@ class Launch:
             return cls(path, _count(path, file, "processes"), "MULTI_CPU", True)
         kind = str(file.get("distributed_type", "NO"))
         if kind not in BUILT_FOR:
-            raise BadInput(f"{path}: distributed_type {kind} is not supported; use NO, MULTI_GPU or FSDP")
+            raise BadInput(f"{path}: distributed_type {kind} is not supported; {_instead(kind, file)}")
         return cls(path, _count(path, file, "num_processes"), kind, bool(file.get("use_cpu", False)))
 
 
@@ -135,6 +135,19 @@ class World:
         kind = self.device.type
         module: Any = None if kind == "cpu" else torch.get_device_module(kind)
         return str(module.get_device_name()) if hasattr(module, "get_device_name") else kind
+
+
+def _instead(kind: str, file: dict[str, Any]) -> str:
+    """Which of our launch files does the same. Gradients and optimizer state of an adapter are too small to split."""
+    stage = (file.get("deepspeed_config") or {}).get("zero_stage")
+    if kind != "DEEPSPEED":
+        return "use NO, MULTI_GPU or FSDP"
+    if stage is None:
+        return "use recipes/launch/ddp.yaml for ZeRO-1 and ZeRO-2, fsdp.yaml for ZeRO-3"
+    same = (
+        "fsdp.yaml, which splits the frozen weights" if stage == 3 else "ddp.yaml; an adapter leaves nothing to split"
+    )
+    return f"instead of ZeRO-{stage} use recipes/launch/{same}"
 
 
 def _count(path: str, file: dict[str, Any], key: str) -> int:

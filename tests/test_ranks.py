@@ -7,6 +7,7 @@ import os
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from small_lesson import LAUNCH, METHODS, facts, finish, manifest, place, start, words, write_lesson
 
 from finetune.mistakes import BadInput
@@ -35,9 +36,21 @@ def pair(tmp_path, tiny):
         status, _, err = finish(start(words(two, contender, *TWO), processes=2, code=code))
         assert status == 0, err
         assert manifest(two, contender).hardware.processes == 2
+        assert sorted(path.name for path in place(two, contender).folder.parent.iterdir()) == ["seed-17"]
+        same_adapter(place(one, contender).adapter, place(two, contender).adapter)
         return facts(one, contender), facts(two, contender)
 
     return make
+
+
+def same_adapter(one, two):
+    """What several processes saved is whole: no tensor is missing, empty or zero, and all agree with one process's."""
+    told, found = (load_file(folder / "adapter_model.safetensors") for folder in (one, two))
+    assert {name: tensor.shape for name, tensor in found.items()} == {name: t.shape for name, t in told.items()}
+    for name, tensor in told.items():
+        assert tensor.numel() > 0
+        assert bool(tensor.any())
+        torch.testing.assert_close(found[name], tensor, rtol=1e-3, atol=1e-5)
 
 
 def alike(one, two):
@@ -133,10 +146,22 @@ def test_the_torchrun_file_has_two_keys():
     )
 
 
-def test_an_engine_that_is_not_built_is_refused(tmp_path):
-    (tmp_path / "zero3.yaml").write_text("distributed_type: DEEPSPEED\nnum_processes: 8\n")
-    with pytest.raises(BadInput, match="DEEPSPEED is not supported; use NO, MULTI_GPU or FSDP"):
-        Launch.read(str(tmp_path / "zero3.yaml"))
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("distributed_type: MEGATRON_LM", "MEGATRON_LM is not supported; use NO, MULTI_GPU or FSDP"),
+        ("distributed_type: DEEPSPEED", "use recipes/launch/ddp.yaml for ZeRO-1 and ZeRO-2, fsdp.yaml for ZeRO-3"),
+        ("deepspeed_config: {zero_stage: 2}\ndistributed_type: DEEPSPEED", "of ZeRO-2 use recipes/launch/ddp.yaml; an"),
+        (
+            "deepspeed_config: {zero_stage: 3}\ndistributed_type: DEEPSPEED",
+            "of ZeRO-3 use recipes/launch/fsdp.yaml, wh",
+        ),
+    ],
+)
+def test_an_engine_that_is_not_built_is_refused_and_ours_is_named(tmp_path, text, said):
+    (tmp_path / "other.yaml").write_text(f"{text}\nnum_processes: 8\n")
+    with pytest.raises(BadInput, match=said):
+        Launch.read(str(tmp_path / "other.yaml"))
 
 
 def test_processes_that_know_nothing_of_each_other_are_refused(tmp_path, monkeypatch):

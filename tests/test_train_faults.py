@@ -9,14 +9,17 @@ import shutil
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file, save_file
 from small_lesson import LAUNCH, facts, finish, manifest, place, rows, start, words, write_lesson
 
+from finetune.recipe import Recipe
 from finetune.train.__main__ import main
-from finetune.train.loop import Loop
+from finetune.train.loop import Loop, exploded
 
 torch.set_num_threads(1)
 LONG = {"epochs": 12, "tokens_per_step": 120, "save_every": 5, "evaluations": 6, "dev": 0.2}  # some 100 steps
@@ -213,6 +216,38 @@ def test_an_unfinished_run_of_another_recipe_is_not_gone_on_with(abandoned, caps
     assert main(words(recipe, "lora", "--set", "train.clip=0.5")) == 0
 
 
+def write_checkpoint(recipe):
+    """What an unfinished run of this very recipe leaves."""
+    folder = place(recipe).checkpoints / "step-000005"
+    folder.mkdir(parents=True)
+    state = {"fingerprint": Recipe.read(recipe).train_fingerprint("lora", 17), "processes": 1, "sha256": {}}
+    (folder / "state.json").write_text(json.dumps(state | {"progress": {"step": 5}}))
+
+
+def add_row(recipe):
+    with (recipe.parent / "rows.jsonl").open("a") as out:
+        out.write('{"prompt": "one more", "completion": "yes"}\n')
+
+
+def change_tokenizer(recipe):
+    folder = Path(yaml.safe_load(recipe.read_text())["contenders"]["lora"]["model"]["id"])
+    path = folder / "tokenizer.json"
+    raw = json.loads(path.read_text())
+    raw["model"]["merges"].pop()
+    path.write_text(json.dumps(raw))
+
+
+@pytest.mark.parametrize("change", [add_row, change_tokenizer])
+def test_an_unfinished_run_of_other_data_or_tokenizer_is_not_gone_on_with(tmp_path, tiny, capsys, change):
+    model = tmp_path / "model"
+    shutil.copytree(tiny("qwen2"), model)
+    recipe = write_lesson(tmp_path, model, **LONG)
+    write_checkpoint(recipe)
+    change(recipe)
+    assert main(words(recipe)) == 2
+    assert "another recipe, data or checkpoint" in refused(capsys)
+
+
 def test_an_unfinished_run_of_more_processes_is_not_gone_on_with(abandoned, capsys):
     recipe = abandoned(12)
     for path in place(recipe).checkpoints.glob("*/state.json"):
@@ -258,6 +293,35 @@ def test_a_dev_loss_that_is_not_finite_stops_too(lesson, capsys, monkeypatch):
     monkeypatch.setattr(Loop, "dev_loss", lambda self: float("nan"))
     assert main(words(lesson(dev=0.3))) == 2
     assert "the dev loss is not finite; lower method.learning_rate" in refused(capsys)
+
+
+def test_an_exploding_loss_stops_and_names_rows(lesson, capsys):
+    recipe = lesson(epochs=12, tokens_per_step=120, save_every=5, warmup=0.5)
+    wild = ["--set", "contenders.lora.method={kind: lora, rank: 4, learning_rate: 3, targets: [lm_head]}"]
+    assert main(words(recipe, "lora", *wild)) == 2
+    line = refused(capsys)
+    assert "the loss has exploded, from 6." in line
+    assert ") in rows rows#train:" in line
+    assert "lower method.learning_rate (3)" in line
+    assert "raise train.explode (3); the checkpoint before it is kept in" in line
+    assert list(place(recipe).checkpoints.glob("step-*"))
+
+
+@pytest.mark.parametrize(
+    ("losses", "found"),
+    [
+        ([2.0] * 5 + [7.0] * 5, True),
+        ([2.0] * 5 + [7.0, 7.0, 5.9, 7.0, 7.0], False),  # five in a row
+        ([2.0] * 5 + [7.0] * 4, False),
+        ([2.0, 9.0, 90.0, 80.0, 90.0] + [90.0] * 5, True),  # from the second step on
+        ([0.01] * 5 + [0.5] * 5, False),  # a loss near nothing may grow
+        ([0.01] * 5 + [3.5] * 5, True),
+        ([2.0] * 9, False),
+    ],
+)
+def test_what_an_explosion_is(losses, found):
+    assert exploded(losses, 3) is found
+    assert not exploded(losses, 0)
 
 
 @pytest.fixture

@@ -143,6 +143,18 @@ class Train(BaseModel):
     patience: int = Field(0, ge=0, description="Stop after so many dev losses without a better one; 0 never")
     save_every: int = Field(100, ge=1, description="Optimizer steps between checkpoints: what a kill can lose")
     window: Window | None = Field(None, description="Hours in which training may run; it pauses outside of them")
+    explode: float = Field(
+        3,
+        ge=0,
+        description="Stop when the loss of five steps running is over so many times the lowest of the first five (at least "
+        "1 nat a token); lower stops sooner and may take noise for it; 0 never",
+    )
+    hang_minutes: float = Field(
+        60,
+        gt=0,
+        description="Several processes: when none has moved on for so long, the run names who is where and ends. Must "
+        "exceed the slowest load, save or forward",
+    )
     tracker: str | None = Field(None, description="wandb, tensorboard, swanlab, mlflow: any accelerate tracker")
     launch: HerePath | None = Field(None, description="recipes/launch/<machine>.yaml; one process without it")
 

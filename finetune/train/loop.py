@@ -28,9 +28,11 @@ from finetune.train.journal import Journal
 from finetune.train.packing import Sheet, sheets
 from finetune.train.pause import Stopped, by_signal, by_window, closed
 from finetune.train.savepoint import Clock, Progress, Savepoint, Savepoints, Tensors
+from finetune.train.watch import Watch
 from finetune.world import World, causal
 
 ROOMY = 1024  # tokens of a sheet on a processor; accelerators take max_length, which fits there anyway
+LATELY = 5  # steps
 CHUNK = 1024  # targets whose logits stand in memory at once: 0.6 GB in float32 at 152k entries
 
 
@@ -72,9 +74,11 @@ class Work:
 class Loop:
     """One run over a plan. `model` has its adapter attached and stands on the world's device."""
 
-    def __init__(self, model: Any, work: Work, world: World, savepoints: Savepoints, journal: Journal, clock: Clock):
+    def __init__(
+        self, model: Any, work: Work, world: World, savepoints: Savepoints, journal: Journal, clock: Clock, watch: Watch
+    ) -> None:
         self.model, self.work, self.world = model, work, world
-        self.savepoints, self.journal, self.clock = savepoints, journal, clock
+        self.savepoints, self.journal, self.clock, self.watch = savepoints, journal, clock, watch
         named = adapter_parameters(model)
         self.names, self.parameters = list(named), list(named.values())
         self.optimizer = optimizer.build(named, work.knobs, work.learning_rate)
@@ -84,8 +88,8 @@ class Loop:
     def run(self, point: Savepoint | None = None) -> Progress:
         """Take the steps that are left after `point`; the model ends with the best adapter.
 
-        BadInput: the loss is not finite. Stopped: a SIGTERM or SIGINT came, or the hours of train.window are over; the
-        state after the current step is saved.
+        BadInput: the loss is not finite, or explodes. Stopped: a SIGTERM or SIGINT came, or the hours of train.window
+        are over; the state after the current step is saved.
         """
         if point is not None:
             self._go_on(point)
@@ -134,6 +138,8 @@ class Loop:
         self.optimizer.zero_grad()
         progress.step += 1
         progress.losses.append((progress.step, loss))
+        if exploded([value for _, value in progress.losses], work.knobs.explode):
+            self._refuse_explosion(batch, losses)
         progress.target_tokens += targets
         progress.useful_tokens += sum(sheet.useful for sheet in batch)
         progress.raw_tokens += sum(sheet.raw for sheet in batch)
@@ -155,12 +161,14 @@ class Loop:
         self.model.train()
         losses = torch.zeros(len(batch) + 2, device=self.world.device)
         for index, sheet, weight in self.world.share(batch):
+            self.watch.note(f"step {self.progress.step + 1}")
             # Dropout follows the sheet, not the process or the start that meets it.
             torch.manual_seed(int(digest_of([self.work.seed, self.progress.step, index])[:15], 16))
             loss = weight * sheet_loss(self.model, sheet, self.world.device)
             self.world.accelerator.backward(loss / targets)
             losses[index] += loss.detach()
         losses[-2], losses[-1] = float(self.signal > 0), float(closed(self.work.knobs.window))
+        self.watch.note(f"step {self.progress.step + 1}", waits=True)
         flat = [torch.zeros_like(p) if p.grad is None else p.grad for p in self.parameters]
         if self.world.size > 1:
             summed = self.world.total(torch.cat([*(grad.flatten().float() for grad in flat), losses]))
@@ -176,8 +184,18 @@ class Loop:
         names = [name for sheet in bad or batch for name in sheet.names]
         raise BadInput(
             f"step {self.progress.step + 1}: the {'loss' if bad else 'gradient'} is not finite in rows "
-            f"{', '.join(names[:8])}{' ...' if len(names) > 8 else ''}; lower method.learning_rate "
+            f"{_some(names)}; lower method.learning_rate "
             f"({self.work.learning_rate:g}) or look at these rows; {self._kept()}"
+        )
+
+    def _refuse_explosion(self, batch: Sequence[Sheet], losses: torch.Tensor) -> None:
+        mean = [float(loss) / sheet.targets for sheet, loss in zip(batch, losses, strict=True)]
+        worst, highest = max(zip(batch, mean, strict=True), key=lambda pair: pair[1])
+        (_, first), (step, last) = self.progress.losses[0], self.progress.losses[-1]
+        raise BadInput(
+            f"step {step}: the loss has exploded, from {first:.4g} in the first step to {last:.4g}; it is highest "
+            f"({highest:.4g}) in rows {_some(worst.names)}; lower method.learning_rate ({self.work.learning_rate:g}), "
+            f"look at these rows, or raise train.explode ({self.work.knobs.explode:g}); {self._kept()}"
         )
 
     def _kept(self) -> str:
@@ -203,7 +221,9 @@ class Loop:
         losses = torch.zeros(1, dtype=torch.float32, device=self.world.device)
         with torch.no_grad():
             for _, sheet, weight in self.world.share(batch):
+                self.watch.note(f"the dev loss after step {self.progress.step}")
                 losses += weight * sheet_loss(self.model, sheet, self.world.device)
+        self.watch.note(f"the dev loss after step {self.progress.step}", waits=True)
         return float(self.world.total(losses)) / sum(sheet.targets for sheet in batch)
 
     def _tired(self) -> bool:
@@ -215,6 +235,7 @@ class Loop:
         if not self.progress.dev_losses:
             self.progress.best_step = self.progress.step
         if self.world.main:
+            self.watch.note(f"saving step {self.progress.step}")
             adapter = dict(zip(self.names, self.parameters, strict=True))
             state = optimizer.tensors(self.optimizer, adapter)
             self.savepoints.save(Savepoint(self.progress, adapter, self.best, state))
@@ -229,6 +250,21 @@ class Loop:
     def _heed(self, number: int, frame: FrameType | None) -> None:
         """Remember the signal; the step at hand is finished and saved first."""
         self.signal = number
+
+
+def exploded(losses: Sequence[float], factor: float) -> bool:
+    """Whether a run's losses (nats per target token) are lost: the last five all over `factor` times where it began.
+
+    Five, for one hard batch is no explosion. It began at the lowest of the first five, for it may explode in the second
+    step; at least at one nat, for a loss near zero may treble and mean nothing.
+    """
+    if not factor or len(losses) < 2 * LATELY:
+        return False
+    return min(losses[-LATELY:]) > factor * max(1.0, min(losses[:LATELY]))
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:8]) + (" ..." if len(names) > 8 else "")
 
 
 def sheet_loss(model: Any, sheet: Sheet, device: torch.device) -> torch.Tensor:

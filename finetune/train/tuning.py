@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from finetune.train.loop import Loop, Work
 from finetune.train.packing import plan
 from finetune.train.pause import by_window, closed
 from finetune.train.savepoint import Clock, Progress, Savepoints
+from finetune.train.watch import Watch
 from finetune.world import World, causal, need_bitsandbytes, open_base, parameter_count, said_dtype
 
 CURVE = 200  # points of the loss curve in train.json, at most
@@ -35,11 +37,14 @@ def tune(recipe: Recipe, name: str, pending: Sequence[tuple[int, str]], run: Run
     trained one.
     """
     _hush()
-    world = World.open(recipe.train.launch, recipe.train.tracker, run.folder)
-    _refuse_hours(recipe.train.window, world)
-    for seed, fingerprint in pending:
-        Tuning(recipe, name, seed, fingerprint, run.seed(name, seed), world).run()
-    world.accelerator.end_training()
+    rank, size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    with Watch(run.phases(name), rank, size, recipe.train.hang_minutes) as watch:
+        watch.note("joining the others")
+        world = World.open(recipe.train.launch, recipe.train.tracker, run.folder)
+        _refuse_hours(recipe.train.window, world)
+        for seed, fingerprint in pending:
+            Tuning(recipe, name, seed, fingerprint, run.seed(name, seed), world, watch).run()
+        world.accelerator.end_training()
 
 
 def _refuse_hours(window: Window | None, world: World) -> None:
@@ -68,6 +73,7 @@ class Tuning:
     fingerprint: str
     place: SeedDir
     world: World
+    watch: Watch
 
     @property
     def contender(self) -> Contender:
@@ -75,6 +81,7 @@ class Tuning:
 
     def run(self) -> None:
         began = time.monotonic()
+        self.watch.note("reading rows")
         journal = Journal(f"train {self.name} seed {self.seed}", self.world.accelerator)
         origin = self._origin()
         examples = prepare(self.recipe, self.contender.prompt, origin.chat)
@@ -84,12 +91,14 @@ class Tuning:
         savepoints = Savepoints(self.place.checkpoints, self.fingerprint, self.world.size)
         point = savepoints.latest(journal.say)
         work = self._work(examples, origin.chat)
+        self.watch.note("loading the checkpoint")
         model = self._attached(origin)
         journal.say(_summary(work, examples, model, origin, self.world))
         journal.track(self.recipe.name, self._settings(), str(self.place.folder / "logs"))
-        progress = Loop(model, work, self.world, savepoints, journal, clock).run(point)
+        progress = Loop(model, work, self.world, savepoints, journal, clock, self.watch).run(point)
         peak = self.world.peak_memory()
         sizes = parameter_count(adapter_parameters(model).values()), parameter_count(model.parameters())
+        self.watch.note("saving the adapter and reading it back")
         proof = keep(model, origin, self.place.adapter, self.world, examples.train[0].ids.tolist())
         if proof is not None:
             facts = _facts(progress, examples, proof, sizes, peak, origin.chat.digest)
