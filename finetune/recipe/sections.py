@@ -146,8 +146,8 @@ class Train(BaseModel):
     explode: float = Field(
         3,
         ge=0,
-        description="Stop when five losses running are over so many times the lowest of the first five (at least 1 nat a "
-        "token); lower stops sooner and may take noise for it; 0 never",
+        description="Stop when five losses running are over so many times the lowest of the first five (at least 1 nat "
+        "a token); lower stops sooner and may take noise for it; 0 never",
     )
     hang_minutes: float = Field(
         60,
