@@ -14,6 +14,7 @@ from rich.text import Text
 from eval import pledge
 from eval.benchmark import Benchmark
 from finetune.chat import Chat
+from finetune.methods import shared_rates
 from finetune.mistakes import BadInput
 from finetune.recipe import Contender, Recipe, data_root
 
@@ -25,6 +26,8 @@ def show(recipe: Recipe, console: Console) -> None:
     """Print all that can be said before the run. BadInput where something does not fit."""
     console.print(f"[bold]{recipe.question}[/]  ({recipe.purpose} {recipe.name})\n")
     console.print(contenders(recipe))
+    for line in shared_rates(recipe.methods):
+        console.print(Text(line, style="yellow"))
     for name, contender in recipe.contenders.items():
         if contender.method:
             console.print(example(recipe, name))

@@ -70,6 +70,10 @@ class TrainFacts(BaseModel):
     end_token_trained: bool
     reload_difference: float  # largest |logit| difference between the trained model and the reloaded adapter
     logit_shift: float  # largest |logit| difference between adapter and bare base on a probe
+    reread: Literal["fresh", "here"] = "here"  # whether a process of its own read the adapter back
+    merge_difference: float | None = None  # as reload_difference, of the merged weights; None where they do not merge
+    packing_leak: float | None = None  # how far a packed row moved another, of the largest state; None without packing
+    start_difference: float | None = None  # how far the first loss is off the bare base's, of it; None where it may be
     chat_digest: str
     data: dict[str, str]  # card name -> edition
 

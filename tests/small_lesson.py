@@ -41,7 +41,15 @@ def write_lesson(folder: Path, checkpoint: Path, lesson: list[dict[str, str]] | 
         "question": "Does training work?",
         "data": ["rows.md"],
         "contenders": {"old": {"model": model}, **tuned},
-        "train": {"epochs": 2, "tokens_per_step": 400, "max_length": 128, "save_every": 2, "evaluations": 2, **train},
+        "train": {
+            "epochs": 2,
+            "tokens_per_step": 400,
+            "max_length": 128,
+            "save_every": 2,
+            "evaluations": 2,
+            "prove": "here",
+            **train,
+        },
         "exam": {"tasks": ["./none"]},
         "rule": {"challengers": ["lora"], "incumbent": "old", "base": "old"},
     }

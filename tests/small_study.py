@@ -47,7 +47,7 @@ def write_recipe(path: Path, **keys: Any) -> Path:
             "newer": {"model": newer},
             "framed": {"model": newer, "prompt": {"lang": "en", "role": "An analyst", "instruction": "Choose."}},
         },
-        "train": {"epochs": 20, "max_steps": 60, "tokens_per_step": 512, "max_length": 256, "dev": 0},
+        "train": {"epochs": 20, "max_steps": 60, "tokens_per_step": 512, "max_length": 256, "dev": 0, "prove": "here"},
         "exam": {"tasks": ["./exam/own", "./exam/own_gen"], "batch_tokens": 2048},
         "rule": {"challengers": ["tuned"], "incumbent": "newer", "alternatives": ["framed"], "base": "old"},
     }

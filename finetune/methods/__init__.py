@@ -17,7 +17,17 @@ from finetune.methods.lora import LoRA
 from finetune.methods.ptuning_v2 import PTuningV2
 from finetune.mistakes import BadInput
 
-__all__ = ["METHODS", "AnyMethod", "LoRA", "PTuningV2", "adapter_digest", "adapter_parameters", "load", "restore"]
+__all__ = [
+    "METHODS",
+    "AnyMethod",
+    "LoRA",
+    "PTuningV2",
+    "adapter_digest",
+    "adapter_parameters",
+    "load",
+    "restore",
+    "shared_rates",
+]
 
 METHODS = (LoRA, PTuningV2)
 AnyMethod = Annotated[LoRA | PTuningV2, Field(discriminator="kind")]
@@ -54,6 +64,21 @@ def adapter_parameters(model: Any) -> dict[str, Any]:
     """The adapter's own parameters by name, trainable or loaded, in the model's order; empty for a bare model."""
     marks = (*lora.MARKS, *ptuning_v2.MARKS)
     return {name: tensor for name, tensor in model.named_parameters() if any(mark in name for mark in marks)}
+
+
+def shared_rates(methods: Mapping[str, AnyMethod]) -> list[str]:
+    """A line for each learning rate that contenders with methods of unlike rates share: one of them looks bad by it."""
+    lines = []
+    for rate in dict.fromkeys(method.learning_rate for method in methods.values()):
+        sharing = {name: method for name, method in methods.items() if method.learning_rate == rate}
+        own = {method.kind: type(method)().learning_rate for method in sharing.values()}
+        if len(set(own.values())) > 1:
+            lines.append(
+                f"learning rate {rate:g} is shared by {', '.join(sharing)}, whose methods want unlike ones "
+                f"({', '.join(f'{kind} {wanted:g}' for kind, wanted in own.items())} by default): what is measured may "
+                f"be the rate; leave method.learning_rate out, or choose one for each"
+            )
+    return lines
 
 
 def restore(model: Any, tensors: Mapping[str, Any]) -> None:

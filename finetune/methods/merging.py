@@ -6,14 +6,13 @@ weight, and on some processors the bytes are not even in order (see `finetune.wo
 
 from typing import Any
 
-from finetune.methods import ptuning_v2
 from finetune.mistakes import BadInput
 
 
 def unmergeable(model: Any) -> str:
     """Why the adapter that stands on `model` cannot be merged into it; empty where it can be."""
     names = [name for name, _ in model.named_parameters()]
-    if any(mark in name for mark in ptuning_v2.MARKS for name in names):
+    if any(".prefix_" in name or "prompt_encoder." in name for name in names):
         return "a prefix is keys and values beside the tokens, which no weight can hold; serve it with its adapter"
     if not any(".lora_" in name for name in names):
         return "there is no low-rank adapter on the model; its weights are whole as they are"

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from finetune.files import digest_of
-from finetune.methods import adapter_digest
+from finetune.methods import AnyMethod, adapter_digest
 from finetune.mistakes import BadInput, explain
 from finetune.recipe.sections import FROZEN, CardSplit, Contender, Costs, DataUse, DecisionRule, Exam, FolderName, Train
 from finetune.recipe.source import apply_change, data_root, read_yaml
@@ -32,7 +32,7 @@ __all__ = [
 TRAIN_CODE = 1  # raised when a change of the code changes what training makes
 SCORE_CODE = 1  # raised when a change of the code changes what a score means
 # Keys of train that change when and where, not what comes out; `exclude` counts by the content of its cards, below.
-UNCHANGING = {"launch", "tracker", "seeds", "save_every", "exclude", "window", "explode", "hang_minutes"}
+UNCHANGING = {"launch", "tracker", "seeds", "save_every", "exclude", "window", "explode", "hang_minutes", "prove"}
 # Keys younger than TRAIN_CODE: at these values they change nothing.
 YOUNGER = {"rslora": False, "dora": False, "optimizer": "adamw"}
 
@@ -99,6 +99,11 @@ class Recipe(BaseModel):
     def seeds(self, contender: str) -> tuple[int, ...]:
         """Training seeds of a contender; one not tuned here has the single folder seed-0."""
         return self.train.seeds if self.contenders[contender].method else (0,)
+
+    @property
+    def methods(self) -> dict[str, AnyMethod]:
+        """The methods of the contenders that are tuned here, by contender."""
+        return {name: chosen.method for name, chosen in self.contenders.items() if chosen.method}
 
     def train_fingerprint(self, contender: str, seed: int) -> str:
         """What training of this contender depends on: model, method, frame, data, schedule, seed; not the machine."""

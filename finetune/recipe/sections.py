@@ -139,6 +139,9 @@ class Train(BaseModel):
     )
     packing: bool = Field(True, description="Several rows in one forward, without leaks; off: one row each")
     checkpointing: bool = Field(False, description="Recompute activations: much less memory, about a third more time")
+    prove: Literal["fresh", "here"] = Field(
+        "fresh", description="Who reads the adapter back: a process of its own (seconds), or the one that trained it"
+    )
     evaluations: int = Field(4, ge=0, description="Dev losses per run; the best of them is kept")
     patience: int = Field(0, ge=0, description="Stop after so many dev losses without a better one; 0 never")
     save_every: int = Field(100, ge=1, description="Optimizer steps between checkpoints: what a kill can lose")

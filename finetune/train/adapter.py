@@ -6,20 +6,22 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import yaml
 
 from finetune.chat import Chat
-from finetune.methods import adapter_digest, adapter_parameters, load
+from finetune.methods import adapter_digest
 from finetune.mistakes import BadInput
 from finetune.recipe import Contender, DataUse
+from finetune.train.reread import Reading, logits
 from finetune.train.savepoint import folder_whole
-from finetune.world import World, open_base
+from finetune.world import World
 
 PROBE = 64  # tokens on which logits are compared
 SLACK = {torch.float32: 1e-4, torch.bfloat16: 5e-2}  # of the largest logit; on one device the difference is 0
+MERGED = {torch.float32: 1e-4, torch.bfloat16: 1e-1}  # the same; measured 2e-6 and, for its sums are rounded, 2e-2
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class Proof:
     norm: float
     reload_difference: float
     logit_shift: float
+    merge_difference: float | None  # None where it cannot be merged into the base that it was trained on
+    reread: Literal["fresh", "here"]
 
 
 @dataclass(frozen=True)
@@ -43,27 +47,35 @@ class Origin:
     dtype: torch.dtype
 
 
-def keep(model: Any, origin: Origin, place: Path, world: World, ids: Sequence[int]) -> Proof | None:
+def keep(
+    model: Any, origin: Origin, place: Path, world: World, ids: Sequence[int], *, fresh: bool = True
+) -> Proof | None:
     """Save, reload into a fresh base and compare on `ids`, then rename to `place`. Gives the proof on the main process.
 
-    BadInput: the training changed nothing. RuntimeError: what was reloaded is not what was trained. Either way nothing
-    is kept. `model` is emptied on the way, for two copies may not fit on a device.
+    `fresh`: a process of its own reads it back. BadInput: the training changed nothing. RuntimeError: what was reloaded
+    (or merged) is not what was trained. Either way nothing is kept. `model` is emptied on the way, for two copies may
+    not fit on a device.
     """
-    probe = torch.tensor([list(ids[:PROBE])])
-    trained = _logits(model, probe.to(world.device))
+    probe = tuple(ids[:PROBE])
+    trained = logits(model, probe)
     found: list[Proof] = []
 
     def build(scratch: Path) -> None:
         _write(model, origin, scratch)
-        norm = float(torch.stack([p.detach().float().norm() for p in adapter_parameters(model).values()]).norm())
-        device = torch.device("cpu") if world.sharded else world.device
         if not world.sharded:
             _empty(model)
-        fresh = open_base(origin.folder, origin.dtype, four_bit=origin.contender.four_bit).to(device)
-        bare = _logits(fresh, probe.to(device))
-        again = _logits(load(fresh, scratch).to(device), probe.to(device))
-        proof = Proof(adapter_digest(scratch), norm, _apart(trained, again), _apart(trained, bare))
-        _refuse(proof, float(trained.abs().max()) * SLACK[origin.dtype])
+        reading = Reading(
+            checkpoint=str(origin.folder),
+            adapter=str(scratch),
+            dtype=str(origin.dtype).removeprefix("torch."),
+            four_bit=origin.contender.four_bit,
+            device="cpu" if world.sharded else str(world.device),
+            threads=torch.get_num_threads(),
+            ids=probe,
+        )
+        again = reading.afresh(scratch.with_name(f"{scratch.name}.safetensors")) if fresh else reading.here()
+        proof = _proof(adapter_digest(scratch), trained, again, "fresh" if fresh else "here")
+        _refuse(proof, float(trained.abs().max()), origin.dtype)
         found.append(proof)
 
     if world.main:
@@ -76,29 +88,34 @@ def _empty(model: Any) -> None:
     """Let go of the weights. To the meta device 4-bit ones do not go."""
     for tensor in (*model.parameters(), *model.buffers()):
         tensor.data = tensor.data.new_empty(0)
+    if torch.accelerator.is_available():
+        torch.accelerator.empty_cache()
 
 
-def _logits(model: Any, ids: torch.Tensor) -> torch.Tensor:
-    """Logits [length, vocabulary] of one row, float32 on the CPU."""
-    positions = torch.arange(ids.shape[1], device=ids.device)[None]
-    with torch.no_grad():
-        return model.eval()(input_ids=ids, position_ids=positions, use_cache=False).logits[0].float().cpu()
+def _proof(digest: str, trained: torch.Tensor, read: dict[str, torch.Tensor], how: Literal["fresh", "here"]) -> Proof:
+    def apart(name: str) -> float:
+        return float((trained - read[name]).abs().max())
+
+    merged = apart("merged") if "merged" in read else None
+    return Proof(digest, float(read["norm"]), apart("tuned"), apart("bare"), merged, how)
 
 
-def _apart(one: torch.Tensor, other: torch.Tensor) -> float:
-    return float((one - other).abs().max())
-
-
-def _refuse(proof: Proof, slack: float) -> None:
+def _refuse(proof: Proof, top: float, dtype: torch.dtype) -> None:
+    """`top` is the largest logit."""
     if not proof.norm > 0 or not proof.logit_shift > 0:
         raise BadInput(
             f"training changed nothing (adapter norm {proof.norm:g}, logits moved by {proof.logit_shift:g}); "
             f"raise method.learning_rate or train longer"
         )
-    if not proof.reload_difference <= slack or not proof.reload_difference < proof.logit_shift:
+    if not proof.reload_difference <= top * SLACK[dtype] or not proof.reload_difference < proof.logit_shift:
         raise RuntimeError(
             f"the adapter read back from disk gives other logits (by {proof.reload_difference:g}, where tuning moved "
             f"them by {proof.logit_shift:g}); it is not kept"
+        )
+    if proof.merge_difference is not None and not proof.merge_difference <= top * MERGED[dtype]:
+        raise RuntimeError(
+            f"merged into its base the adapter gives other logits (by {proof.merge_difference:g}, of {top:g}); it is "
+            f"not kept: a weight is shared by two layers, or this version of PEFT merges otherwise than it trains"
         )
 
 

@@ -269,13 +269,27 @@ def _some(names: Sequence[str]) -> str:
 
 def sheet_loss(model: Any, sheet: Sheet, device: torch.device) -> torch.Tensor:
     """Sum of the cross entropy over a sheet's targets, nats. The output head runs at target positions only."""
+    head = causal(model).get_output_embeddings()
+    hidden = states(model, sheet, device)
+    keep, labels = (torch.from_numpy(part).to(device) for part in (sheet.keep, sheet.labels))
+    with _autocast(head, device):
+        return _chunked(head, hidden.flatten(0, 1)[keep], labels)
+
+
+def states(model: Any, sheet: Sheet, device: torch.device) -> torch.Tensor:
+    """Last hidden states of a sheet, [rows, length, width]: as training makes them, before the output head."""
     inner = causal(model)
     ids, positions = (torch.from_numpy(part).to(device) for part in (sheet.ids, sheet.positions))
-    head, dtype = inner.get_output_embeddings(), next(inner.get_output_embeddings().parameters()).dtype
-    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype == torch.bfloat16):
-        hidden = inner.get_decoder()(input_ids=ids, position_ids=positions, use_cache=False).last_hidden_state
-        keep, labels = (torch.from_numpy(part).to(device) for part in (sheet.keep, sheet.labels))
-        return _chunked(head, hidden.flatten(0, 1)[keep], labels)
+    with _autocast(inner.get_output_embeddings(), device):
+        hidden: torch.Tensor = inner.get_decoder()(
+            input_ids=ids, position_ids=positions, use_cache=False
+        ).last_hidden_state
+    return hidden
+
+
+def _autocast(head: Any, device: torch.device) -> torch.autocast:
+    half = next(head.parameters()).dtype == torch.bfloat16
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=half)
 
 
 def _chunked(head: Any, hidden: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

@@ -14,7 +14,7 @@ import torch
 
 from finetune.chat import Chat
 from finetune.data import Examples, prepare
-from finetune.methods import adapter_parameters
+from finetune.methods import LoRA, adapter_parameters, shared_rates
 from finetune.mistakes import BadInput
 from finetune.recipe import Contender, Recipe, Window
 from finetune.run import Hardware, RunDir, RunManifest, SeedDir, TrainFacts, git_state, host, versions
@@ -23,6 +23,7 @@ from finetune.train.journal import Journal
 from finetune.train.loop import Loop, Work
 from finetune.train.packing import plan
 from finetune.train.pause import by_window, closed
+from finetune.train.proofs import Beginning, begin, plain_loss
 from finetune.train.savepoint import Clock, Progress, Savepoints
 from finetune.train.watch import Watch
 from finetune.world import World, causal, need_bitsandbytes, open_base, parameter_count, said_dtype
@@ -92,16 +93,20 @@ class Tuning:
         point = savepoints.latest(journal.say)
         work = self._work(examples, origin.chat)
         self.watch.note("loading the checkpoint")
-        model = self._attached(origin)
+        model, plain = self._attached(origin, work)
+        beginning = begin(model, plain, work, self.world, origin.dtype)
+        for line in shared_rates(self.recipe.methods):
+            journal.say(line)
         journal.say(_summary(work, examples, model, origin, self.world))
         journal.track(self.recipe.name, self._settings(), str(self.place.folder / "logs"))
         progress = Loop(model, work, self.world, savepoints, journal, clock, self.watch).run(point)
         peak = self.world.peak_memory()
         sizes = parameter_count(adapter_parameters(model).values()), parameter_count(model.parameters())
         self.watch.note("saving the adapter and reading it back")
-        proof = keep(model, origin, self.place.adapter, self.world, examples.train[0].ids.tolist())
+        fresh = self.recipe.train.prove == "fresh"
+        proof = keep(model, origin, self.place.adapter, self.world, examples.train[0].ids.tolist(), fresh=fresh)
         if proof is not None:
-            facts = _facts(progress, examples, proof, sizes, peak, origin.chat.digest)
+            facts = _facts(progress, examples, (beginning, proof), sizes, peak, origin.chat.digest)
             self._manifest(clock, facts).write(self.place.train_manifest)
             savepoints.drop()
         journal.end(progress)
@@ -128,17 +133,20 @@ class Tuning:
         steps, ends = plan([len(example) for example in examples.train], knobs, self.seed)
         return Work(steps, ends, examples.train, examples.dev, knobs, rate, self.seed, chat.pad)
 
-    def _attached(self, origin: Origin) -> Any:
-        """The frozen base with a fresh adapter, on the device."""
-        assert self.contender.method is not None, "only a contender with a method is trained"
-        base = open_base(origin.folder, origin.dtype, four_bit=self.contender.four_bit)
-        model = self.contender.method.attach(base, tokenizer=origin.chat.tokenizer, seed=self.seed)
+    def _attached(self, origin: Origin, work: Work) -> tuple[Any, float | None]:
+        """The frozen base with a fresh adapter, on the device; and the bare base's first loss, if that must be its."""
+        method = self.contender.method
+        assert method is not None, "only a contender with a method is trained"
+        base, plain = open_base(origin.folder, origin.dtype, four_bit=self.contender.four_bit), None
+        if isinstance(method, LoRA) and not self.world.sharded:  # a base to be split may fit on no device whole
+            plain = plain_loss(base.to(self.world.device), work, self.world)
+        model = method.attach(base, tokenizer=origin.chat.tokenizer, seed=self.seed)
         self.world.place(model, list(adapter_parameters(model).values()))
         if self.recipe.train.checkpointing:
             inner = causal(model)  # transformers 5.2x changed the name
             enable = getattr(inner, "activation_checkpointing_enable", None) or inner.gradient_checkpointing_enable
             enable({"use_reentrant": False})
-        return model
+        return model, plain
 
     def _settings(self) -> dict[str, Any]:
         """As trackers take them: plain values only."""
@@ -182,10 +190,12 @@ def _refuse_misfits(origin: Origin, examples: Examples, *, sharded: bool) -> Non
         raise BadInput(f"checkpoint {folder}: config.json: {str(fault).partition(chr(10))[0]}") from None
     if origin.contender.method:
         origin.contender.method.check(config)
-    highest = max(int(example.ids.max()) for example in (*examples.train, *examples.dev))
-    if highest >= config.vocab_size:
+    known = max(origin.chat.tokenizer.get_vocab(with_added_tokens=True).values()) + 1
+    if (
+        known > config.vocab_size
+    ):  # the rows are never resized: an embedding of noise would be trained, or a head copied
         raise BadInput(
-            f"checkpoint {folder}: its tokenizer gives id {highest}, its model has {config.vocab_size} rows; they do "
+            f"checkpoint {folder}: its tokenizer knows {known} tokens, its model has {config.vocab_size} rows; they do "
             f"not belong together"
         )
     if examples.longest > config.max_position_embeddings:
@@ -207,8 +217,14 @@ def _summary(work: Work, examples: Examples, model: Any, origin: Origin, world: 
 
 
 def _facts(
-    progress: Progress, examples: Examples, proof: Proof, sizes: tuple[int, int], peak: int, chat_digest: str
+    progress: Progress,
+    examples: Examples,
+    proofs: tuple[Beginning, Proof],
+    sizes: tuple[int, int],
+    peak: int,
+    chat_digest: str,
 ) -> TrainFacts:
+    beginning, proof = proofs
     losses, seconds = [loss for _, loss in progress.losses], max(progress.seconds, 1e-9)
     tenth = max(1, len(losses) // 10)
     return TrainFacts(
@@ -235,6 +251,10 @@ def _facts(
         end_token_trained=True,  # data.render refuses a row without it
         reload_difference=proof.reload_difference,
         logit_shift=proof.logit_shift,
+        reread=proof.reread,
+        merge_difference=proof.merge_difference,
+        packing_leak=beginning.packing_leak,
+        start_difference=beginning.start_difference,
         chat_digest=chat_digest,
         data=examples.editions,
     )
