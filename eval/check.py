@@ -5,25 +5,28 @@ Needs no torch: the `tokenizers` library renders. Every part is printed as soon 
 
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from statistics import median
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from eval import pledge
+from eval import forecast, pledge
 from eval.benchmark import Benchmark
 from finetune.chat import Chat
 from finetune.methods import shared_rates
-from finetune.mistakes import BadInput
-from finetune.recipe import Contender, Recipe, data_root
+from finetune.recipe import Contender, Recipe
 
 # Assumed before scores exist: the share of questions on which two contenders differ, and likeness within a cluster.
 PSI, RHO = 0.25, 0.2
 
 
-def show(recipe: Recipe, console: Console) -> None:
-    """Print all that can be said before the run. BadInput where something does not fit."""
+def show(recipe: Recipe, console: Console, wish: forecast.Wish | None = None, out: Path = Path("runs")) -> None:
+    """Print all that can be said before the run. BadInput where something does not fit.
+
+    `wish` is the machine whose hours and money are planned; `out` holds runs that tell how well memory was planned.
+    """
     console.print(f"[bold]{recipe.question}[/]  ({recipe.purpose} {recipe.name})\n")
     console.print(contenders(recipe))
     for line in shared_rates(recipe.methods):
@@ -34,6 +37,8 @@ def show(recipe: Recipe, console: Console) -> None:
     benchmark = Benchmark.read(recipe)
     console.print(exam(benchmark))
     console.print(power(recipe, benchmark))
+    for part in forecast.show(recipe, benchmark, wish, out):
+        console.print("", part)
     console.print(plan(recipe, benchmark))
 
 
@@ -76,14 +81,8 @@ def example(recipe: Recipe, name: str) -> RenderableType:
 
 def conversations(recipe: Recipe, contender: Contender) -> Iterator[list[dict[str, str]]]:
     """Training conversations of a contender, its prompt frame around the last question."""
-    found = False
-    for use in recipe.data:
-        for row in use.card.rows(data_root(), use.split):
-            turns = [{"role": turn.role, "content": turn.content} for turn in row.conversation()]
-            yield contender.prompt.wrap_last(turns) if contender.prompt else turns
-            found = True
-    if not found:
-        raise BadInput(f"data: the cards of {recipe.name} hold no training row")
+    for turns in forecast.conversations(recipe):
+        yield contender.prompt.wrap_last(turns) if contender.prompt else turns
 
 
 def exam(benchmark: Benchmark) -> Table:

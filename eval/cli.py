@@ -63,10 +63,15 @@ def check(
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema of a recipe, for editors")] = False,
     changes: Changes = [],  # noqa: B006 (typer reads the default)
     data_root: DataRoot = None,
+    device: Annotated[
+        str | None, typer.Option("--device", help="Plan hours and money on it: h100, rtx4090, ...")
+    ] = None,
+    devices: Annotated[int, typer.Option("--devices", min=1, help="How many of them")] = 1,
+    out: Annotated[Path, typer.Option("--out", help="Folder of runs that show how well memory was planned")] = RUNS,
 ) -> None:
-    """Resolve a recipe, refuse nonsense, show one example with its trained tokens, the exam's power and the plan.
+    """Resolve a recipe, refuse nonsense, show one example with its trained tokens, power, cost and the plan.
 
-    Example: tuneworth check recipes/demo.yaml --set train.epochs=3
+    Example: tuneworth check recipes/demo.yaml --set train.epochs=3 --device h100 --devices 8
     """
     if schema:
         import json
@@ -80,8 +85,11 @@ def check(
     from rich.console import Console
 
     from eval.check import show
+    from eval.forecast import Wish
+    from finetune.plan import find
 
-    show(_read(recipe, changes, data_root), Console())
+    wish = Wish(find(device), devices) if device else None
+    show(_read(recipe, changes, data_root), Console(), wish, out)
 
 
 @app.command()

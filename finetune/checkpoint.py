@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from finetune.files import cache_folder, digest_of, file_digest
 from finetune.mistakes import BadInput
+from finetune.shape import Shape
 
 FROZEN = ConfigDict(frozen=True, extra="forbid")
 WEIGHED = ("*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json", "tokenizer.json")
@@ -49,6 +50,7 @@ class ModelSpec(BaseModel):
     )
     licence: str = Field("", description="Of the weights and of the base below them; shown in the report")
     released: str = Field("", description="Date of release; shown in the report")
+    shape: Shape | None = Field(None, description="Sizes, for a plan before the weights are there; theirs go before it")
 
     @property
     def embedded(self) -> str:
@@ -64,6 +66,18 @@ class ModelSpec(BaseModel):
             return self._present(Path(self.id), "correct `id` in the model's YAML")
         mapped = mapped_folder(self.id)
         return self._present(mapped, "correct TUNEWORTH_MODELS") if mapped else self._download()
+
+    def sizes(self) -> Shape:
+        """Of the checkpoint's config.json where its files are there, else as the YAML says. BadInput: neither."""
+        if self.embedded:
+            place: Path | None = embedded_folder(self.embedded)
+        else:
+            place = Path(self.id) if is_local(self.id) else mapped_folder(self.id)
+        if place and (place / "config.json").is_file():
+            return Shape.read(place)
+        if self.shape is None:
+            raise BadInput(f"model {self.id}: neither its config.json nor `shape` is there; add `shape` to its YAML")
+        return self.shape
 
     def digest(self) -> str:
         """What pins the weights: sha256 of each file, or id and revision of the hub."""

@@ -63,6 +63,7 @@ class TrainFacts(BaseModel):
     useful_tokens_per_second: float
     raw_tokens_per_second: float
     peak_memory_bytes: int
+    predicted_peak_bytes: int = 0  # as finetune.plan has it, in the same terms; 0: nothing was predicted
     trainable_parameters: int
     parameters: int
     adapter_digest: str

@@ -1,0 +1,220 @@
+"""What a recipe would cost: memory of each tuning, hours and money of tuning and exam, before anything has run."""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from eval.benchmark import Benchmark
+from eval.forecast.load import Load, conversations, read_load
+from eval.forecast.measured import measured
+from eval.money import device_price
+from finetune import plan
+from finetune.mistakes import BadInput
+from finetune.plan import GIB, Device, Fit, Sheet, Sitting
+from finetune.recipe import Recipe
+
+USUAL = 1024  # tokens of a sheet at least, as finetune.train has it
+
+
+@dataclass(frozen=True)
+class Wish:
+    """The machine that is asked about."""
+
+    device: Device
+    devices: int
+
+
+def show(recipe: Recipe, benchmark: Benchmark, wish: Wish | None, out: Path) -> Iterator[RenderableType]:
+    """Tables and advice, one after another. What has no plan says why in one line."""
+    loads, texts = [], tuple(conversations(recipe))
+    for name in recipe.contenders:
+        try:
+            loads.append(read_load(recipe, benchmark, name, texts, out))
+        except BadInput as fault:
+            yield Text(f"{name}: no plan of its cost: {fault}", style="yellow")
+    fits = {load.name: _fit(recipe, load, wish) for load in loads if load.contender.method}
+    if fits:
+        yield _memory_table(recipe, loads, fits, wish)
+    if wish is None:
+        yield Text(f"Hours, money, launch: --device NAME [--devices N], of {', '.join(plan.shelf())}")
+    else:
+        yield from _cost(recipe, loads, wish)
+        yield from _advice(recipe, loads, fits, wish)
+    if seen := measured(out):
+        yield seen
+
+
+def _fit(recipe: Recipe, load: Load, wish: Wish | None) -> Fit:
+    """Under the wish; without one, on a device with room for anything."""
+    devices = wish.devices if wish else 1
+    sheet = _sheet(recipe, load, devices)
+    device = wish.device if wish else Device(name="any", memory_gib=1e6)
+    return plan.fit(load.shape, _share(recipe, load), load.base, sheet, device, devices)
+
+
+def _sheet(recipe: Recipe, load: Load, devices: int) -> Sheet:
+    """The largest forward pass: as the loop makes it on an accelerator, all of it like the row with most targets."""
+    knobs, longest = recipe.train, math.ceil(max(load.lengths))
+    share = -(-knobs.tokens_per_step // devices)
+    tokens = max(longest, min(max(USUAL, knobs.max_length), share))
+    return Sheet(tokens, longest, knobs.checkpointing, knobs.packing, math.ceil(tokens * load.densest))
+
+
+def _share(recipe: Recipe, load: Load) -> plan.Share:
+    return plan.share(load.shape, load.contender.method, recipe.train.optimizer, mixed=load.base != "float32")
+
+
+def _memory_table(recipe: Recipe, loads: Iterable[Load], fits: dict[str, Fit], wish: Wish | None) -> Table:
+    where = f"{wish.devices} x {wish.device.name}" if wish else "an accelerator"
+    table = Table(title=f"Memory of tuning on {where}, GiB of each", title_justify="left")
+    table.caption = "within 25 % of published peaks, at most 8 % below; measured ones of your runs stand below the plan"
+    for head in ("contender", "trained", "weights", "state", "activations", "logits", "total"):
+        table.add_column(head, justify="left" if head == "contender" else "right")
+    table.add_column("fits" if wish else "held by one")
+    if wish:
+        table.add_column("longest row", justify="right")
+    for load in loads:
+        if load.name in fits:
+            table.add_row(*_memory_row(recipe, load, fits[load.name], wish))
+    return table
+
+
+def _memory_row(recipe: Recipe, load: Load, fit: Fit, wish: Wish | None) -> Iterator[str]:
+    parts, trained = fit.memory, _share(recipe, load).parameters
+    yield load.name
+    yield f"{trained / 1e6:.1f} M"
+    for each in (parts.weights, parts.state, parts.activations, parts.logits, parts.total):
+        yield f"{each / GIB:.1f}"
+    if wish is None:
+        yield _smallest(parts.total)
+    else:
+        yield f"[red]{fit.said}[/]" if fit.launch == "none" else fit.said
+        yield f"{fit.largest}"
+
+
+def _smallest(needed: float) -> str:
+    """The device of the shelf with the least memory that is enough."""
+    enough = [(d.memory_gib, name) for name, d in plan.shelf().items() if d.memory_gib * GIB >= needed]
+    return f"{min(enough)[1]} or larger" if enough else "no one device"
+
+
+def _cost(recipe: Recipe, loads: Sequence[Load], wish: Wish) -> Iterator[RenderableType]:
+    device, price = wish.device, _price(recipe, wish.device)
+    table = Table(title=f"Time and money on {wish.devices} x {device.name}", title_justify="left")
+    table.add_column("contender")
+    for head in ("tuning tokens", "hours", "price", "exam: read", "written", "hours", "price", "at the limit"):
+        table.add_column(head, justify="right")
+    sums = [0.0, 0.0]
+    for load in loads:
+        tune, sit, most = seconds(recipe, load, device)
+        sums = [total + (each or 0) for total, each in zip(sums, (tune, sit), strict=True)]
+        answers = _seeds(recipe, load) * sum(s.answers * s.written for s in load.sittings)
+        read = _seeds(recipe, load) * sum(s.prompt_tokens for s in load.sittings)
+        table.add_row(
+            load.name, _count(_seeds(recipe, load) * recipe.train.epochs * sum(load.lengths)),
+            *_hours(tune, wish, recipe, price), _count(read), _count(answers), *_hours(sit, wish, recipe, price),
+            _hours(most, wish, recipe, price)[0],
+        )  # fmt: skip
+    table.add_row("all", "", *_hours(sums[0], wish, recipe, price), "", "", *_hours(sums[1], wish, recipe, price), "")
+    yield table
+    if device.tflops is None:
+        yield Text(f"{device.name}: its speed is not on the shelf; give a file with `tflops` and `bandwidth`", "yellow")
+    elif sums[1] > sums[0]:
+        yield Text(
+            "The exam costs more than the tuning: lower exam.samples, decoding.max_new_tokens or the tasks first."
+        )
+    yield Text(_said_price(recipe, device) + _said_lengths(loads), style="dim")
+
+
+def seconds(recipe: Recipe, load: Load, device: Device) -> tuple[float | None, float | None, float | None]:
+    """Device seconds of (tuning, exam, exam with every answer at its limit), all seeds together."""
+    seeds, tune = _seeds(recipe, load), None
+    sit = plan.exam_seconds(load.shape, load.base, list(load.sittings), device)
+    limit = load.contender.model.decoding.max_new_tokens
+    full = [Sitting(s.answers, s.prompt_tokens, limit if s.written else 0, s.rows) for s in load.sittings]
+    most = plan.exam_seconds(load.shape, load.base, full, device)
+    if load.contender.method:
+        knobs, rows = recipe.train, sum(load.lengths)
+        tokens = knobs.epochs * rows * (1 - knobs.dev)
+        work = plan.Tuning(tokens, tokens * load.targets, knobs.evaluations * knobs.dev * rows)
+        tune = plan.tuning_seconds(
+            load.shape, _share(recipe, load), load.base, work, device, checkpointing=knobs.checkpointing
+        )
+    return tuple(each * seeds if each is not None else None for each in (tune, sit, most))  # type: ignore[return-value]
+
+
+def _seeds(recipe: Recipe, load: Load) -> int:
+    return len(recipe.seeds(load.name))
+
+
+def _hours(each: float | None, wish: Wish, recipe: Recipe, price: tuple[float, str] | None) -> tuple[str, str]:
+    """Of the wall clock, and the price of all devices; a dash where nothing is known or done."""
+    if each is None:
+        return "-", "-"
+    costs = recipe.costs.model_copy(update={"gpu_hour": price[0] if price else 0})
+    money = f"{device_price(each, costs):,.2f} {price[1]}" if price else "-"
+    return f"{each / 3600 / wish.devices:,.2f}", money
+
+
+def _price(recipe: Recipe, device: Device) -> tuple[float, str] | None:
+    """Of a device hour: the recipe's own before the shelf's."""
+    if recipe.costs.gpu_hour:
+        return recipe.costs.gpu_hour, recipe.costs.currency
+    return (device.price.hour, device.price.currency) if device.price else None
+
+
+def _said_price(recipe: Recipe, device: Device) -> str:
+    said = f"{plan.MFU:.0%} of the peak assumed for arithmetic: hours may be off by half. "
+    if recipe.costs.gpu_hour:
+        return f"{said}Price: costs.gpu_hour of the recipe. "
+    price = device.price
+    return (
+        f"{said}Price: {price.source}, {price.date}; give costs.gpu_hour. "
+        if price
+        else f"{said}No price: give costs.gpu_hour. "
+    )
+
+
+def _said_lengths(loads: Sequence[Load]) -> str:
+    guessed = [load.name for load in loads if not load.counted]
+    return f"Tokens guessed from characters (within 15 %): {', '.join(guessed)}." if guessed else "Tokens counted."
+
+
+def _count(tokens: float) -> str:
+    if not tokens:
+        return "-"
+    return f"{tokens / 1e6:.1f} M" if tokens >= 1e5 else f"{tokens:.0f}"
+
+
+def _advice(recipe: Recipe, loads: Sequence[Load], fits: dict[str, Fit], wish: Wish) -> Iterator[Text]:
+    for load in loads:
+        fit = fits.get(load.name)
+        if fit is None:
+            continue
+        if fit.launch == "none":
+            sheet = _sheet(recipe, load, wish.devices)
+            ways = plan.remedies(load.shape, _share(recipe, load), load.base, sheet, wish.device)
+            remedy = "; or ".join(ways) or "no setting of this method does; take a larger device or a smaller model"
+            yield Text(f"{load.name} does not fit on {wish.device.name}: {remedy}", style="red")
+        elif fit.launch == "ddp":
+            yield Text(f"{load.name}: the whole base fits on each device, so divide rows, not weights: {fit.said}")
+    for load in loads:
+        single = [s for s in load.sittings if s.written and s.rows == 1 and s.answers > 1]
+        if single:
+            yield Text(
+                f"{load.name}: exam.batch_tokens {recipe.exam.batch_tokens} leaves room for one answer at a time "
+                f"(decoding.max_new_tokens {load.contender.model.decoding.max_new_tokens}); this device's memory would "
+                f"take {_roomiest(load, wish):,} tokens", style="yellow",
+            )  # fmt: skip
+
+
+def _roomiest(load: Load, wish: Wish) -> int:
+    """Tokens of cache beside the weights, to a power of two below."""
+    left = wish.device.memory_gib * GIB - plan.CONTEXT - plan.weight_bytes(load.shape, load.base) * 1.08
+    tokens = max(0, int(left / plan.cache_bytes(load.shape, load.base) / 1.08))
+    return 1 << (tokens.bit_length() - 1) if tokens else 0

@@ -1,0 +1,113 @@
+"""A contender in tokens: its training rows, and every task as it will take it.
+
+Lengths are guessed from characters, and set right on a sample of rows where the checkpoint's tokenizer is there.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from eval.benchmark import Benchmark
+from finetune import plan
+from finetune.card import ask
+from finetune.chat import Chat
+from finetune.mistakes import BadInput
+from finetune.plan import Base, Shape, Sitting
+from finetune.recipe import Contender, Recipe, data_root
+from finetune.run import RunDir
+
+SAMPLE = 100  # rows whose tokens are counted, to set the guess of all right
+FRAME = 12  # tokens of markers around a conversation
+THOUGHT = 2000  # tokens of a reasoning model's answer, where no run has shown it; finance questions take 1,000 to 4,000
+ANSWER = 200  # of one without a thought
+
+
+@dataclass(frozen=True)
+class Load:
+    """One contender in tokens."""
+
+    name: str
+    contender: Contender
+    shape: Shape
+    lengths: tuple[float, ...]  # of its training rows; empty where it is not tuned here
+    targets: float  # share of those tokens with a loss
+    densest: float  # the same of the row that has most: what a whole sheet may be like
+    sittings: tuple[Sitting, ...]
+    counted: bool  # lengths were set right by the tokenizer
+
+    @property
+    def base(self) -> Base:
+        """How the frozen weights stand on an accelerator."""
+        if self.contender.four_bit:
+            return "nf4_double"
+        return "float32" if self.contender.model.dtype == "float32" else "bfloat16"
+
+
+def conversations(recipe: Recipe) -> Iterator[list[dict[str, str]]]:
+    """Training conversations as the cards give them. BadInput where there are none, but a contender needs them."""
+    found = False
+    for use in recipe.data:
+        for row in use.card.rows(data_root(), use.split):
+            found = True
+            yield [{"role": turn.role, "content": turn.content} for turn in row.conversation()]
+    if not found and any(contender.method for contender in recipe.contenders.values()):
+        raise BadInput(f"data: the cards of {recipe.name} hold no training row")
+
+
+def read_load(
+    recipe: Recipe, benchmark: Benchmark, name: str, texts: Sequence[list[dict[str, str]]], out: Path
+) -> Load:
+    contender = recipe.contenders[name]
+    frame = contender.prompt
+    rows = [frame.wrap_last(turns) if frame else turns for turns in texts] if contender.method else []
+    guessed = [FRAME + sum(plan.guess_tokens(turn["content"]) for turn in turns) for turns in rows]
+    answers = [plan.guess_tokens(turns[-1]["content"]) for turns in rows]
+    right, counted = _correction(contender, rows, guessed)
+    lengths = tuple(min(each * right, recipe.train.max_length) for each in guessed)
+    targets = min(1.0, sum(answers) / max(sum(guessed), 1))
+    densest = max((min(1.0, answer / row) for answer, row in zip(answers, guessed, strict=True)), default=0.0)
+    sittings = tuple(_sittings(recipe, benchmark, name, contender, right, out))
+    return Load(name, contender, contender.model.sizes(), lengths, targets, densest, sittings, counted)
+
+
+def _correction(
+    contender: Contender, rows: Sequence[list[dict[str, str]]], guessed: Sequence[float]
+) -> tuple[float, bool]:
+    """Counted over guessed tokens on a sample of rows; 1 where the tokenizer is not there, or there are no rows."""
+    step = max(1, len(rows) // SAMPLE)
+    try:
+        chat = Chat.open(contender.model.folder(), contender.model.family, contender.model.think)
+        real = sum(len(chat.example(turns).ids) for turns in rows[::step])
+    except BadInput:
+        return 1.0, False
+    return (real / sum(guessed[::step]), True) if rows else (1.0, True)
+
+
+def _sittings(
+    recipe: Recipe, benchmark: Benchmark, name: str, contender: Contender, right: float, out: Path
+) -> Iterator[Sitting]:
+    limit = contender.model.decoding.max_new_tokens
+    for task in benchmark.tasks:
+        asked = [contender.prompt.wrap(ask(row)) if contender.prompt else ask(row) for row in task.rows]
+        tokens = right * sum(FRAME + plan.guess_tokens(text) for text in asked)
+        if task.protocol == "likelihood":
+            yield Sitting(len(asked), tokens, 0, 1)
+            continue
+        samples = recipe.exam.samples
+        room = tokens / len(asked) + limit
+        rows = max(1, int(recipe.exam.batch_tokens // room))
+        written = _written(recipe, name, contender, out)
+        yield Sitting(samples * len(asked), samples * tokens, min(written, limit), rows)
+
+
+def _written(recipe: Recipe, name: str, contender: Contender, out: Path) -> float:
+    """Tokens of an answer: as an earlier scoring of this contender had them, else by whether it thinks."""
+    for seed in recipe.seeds(name):
+        done = RunDir(out / recipe.name).seed(name, seed).scored()
+        if done and done.scoring:
+            asked = sum(
+                task.items * done.scoring.samples for task in done.scoring.tasks if task.protocol == "generated"
+            )
+            if asked:
+                return done.scoring.generated_tokens / asked
+    return THOUGHT if contender.model.think == "keep" else ANSWER

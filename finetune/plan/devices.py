@@ -1,0 +1,61 @@
+"""Devices by name: memory, peaks of the vendor's data sheet, a dated price. `devices.yaml` beside this file."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from finetune.mistakes import BadInput, explain
+
+FROZEN = ConfigDict(frozen=True, extra="forbid")
+SHELF = Path(__file__).parent / "devices.yaml"
+
+
+class Price(BaseModel):
+    """Of one device hour. A recipe's `costs.gpu_hour` goes before it."""
+
+    model_config = FROZEN
+    hour: float = Field(gt=0, description="Price of one device hour, in `currency`")
+    currency: str
+    source: str = Field(description="Who asked it")
+    date: str = Field(description="When: prices move by a third in a year")
+
+    @field_validator("date", mode="before")
+    @classmethod
+    def _as_text(cls, value: Any) -> str:
+        return str(value)
+
+
+class Device(BaseModel):
+    """One kind of accelerator."""
+
+    model_config = FROZEN
+    name: str
+    memory_gib: float = Field(gt=0, description="As the driver shows it; decides what fits")
+    tflops: float | None = Field(None, gt=0, description="Dense bfloat16 peak; tuning time falls with it")
+    bandwidth: float | None = Field(None, gt=0, description="Memory, GB/s; the time of written answers falls with it")
+    price: Price | None = Field(None, description="None: only hours are planned, unless the recipe has costs.gpu_hour")
+
+
+def shelf() -> dict[str, Device]:
+    """All devices of the shelf by name."""
+    return {name: Device.model_validate(raw) for name, raw in yaml.safe_load(SHELF.read_text("utf-8")).items()}
+
+
+def find(named: str) -> Device:
+    """A device of the shelf, or of a YAML file with the keys of one. BadInput: neither."""
+    known = shelf()
+    if named in known:
+        return known[named]
+    path = Path(named)
+    if path.suffix not in (".yaml", ".yml"):
+        raise BadInput(f"--device {named}: unknown; known are {', '.join(known)}, or a YAML file with the keys of one")
+    try:
+        return Device.model_validate(yaml.safe_load(path.read_text("utf-8")))
+    except FileNotFoundError:
+        raise BadInput(f"--device {named}: no such file") from None
+    except yaml.YAMLError as fault:
+        raise BadInput(f"{path}: no YAML: {str(fault).partition(chr(10))[0]}") from None
+    except ValidationError as fault:
+        raise BadInput(explain(fault, Device, str(path))) from None

@@ -1,0 +1,338 @@
+"""The plan: parameters as real models have, tables and published peaks met, activations counted tensor by tensor."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace as Knobs
+
+import pytest
+
+from finetune import plan
+from finetune.checkpoint import ModelSpec
+from finetune.mistakes import BadInput
+from finetune.plan import GIB, Sheet, memory, share
+from finetune.plan.memory import LINEAR_BYTES, activation_bytes, cache_bytes, checkpoint_bytes, weight_bytes
+from finetune.recipe import read_yaml
+from finetune.shape import Shape
+
+ROOT = Path(__file__).parent.parent
+
+
+def shape_of(name: str) -> Shape:
+    found = ModelSpec.model_validate(read_yaml(ROOT / "recipes" / "models" / f"{name}.yaml")).shape
+    assert found is not None
+    return found
+
+
+def llama(hidden: int, layers: int, heads: int, intermediate: int, *, kv: int = 0, vocab: int = 32000, **more) -> Shape:
+    sizes = {"hidden": hidden, "layers": layers, "heads": heads, "intermediate": intermediate, "vocab": vocab}
+    return Shape(**sizes, kv_heads=kv or heads, head_dim=128, **more)
+
+
+def lora(rank: int, targets="all-linear", kind: str = "lora") -> Knobs:
+    return Knobs(kind=kind, rank=rank, targets=targets)
+
+
+# Billions of parameters; GiB in bf16, int8, nf4; KiB of cache, a layer, checkpoints; millions of LoRA r=16, a prefix.
+PUBLISHED = {
+    "r1_distill_qwen_1_5b": (1.777, 3.3, 2.1, 1.5, 28, 92, 84, 18.5, 1.8),
+    "r1_distill_qwen_7b": (7.616, 14.2, 8.1, 5.2, 56, 200, 196, 40.4, 3.7),
+    "r1_distill_llama_8b": (8.030, 15.0, 8.5, 5.3, 128, 174, 256, 41.9, 8.4),
+    "r1_distill_qwen_14b": (14.770, 27.5, 15.2, 9.2, 192, 184, 480, 68.8, 12.6),
+    "r1_distill_qwen_32b": (32.764, 61.0, 32.0, 17.9, 256, 292, 640, 134.2, 16.8),
+    "r1_distill_llama_70b": (70.554, 131.4, 67.7, 36.8, 320, 342, 1280, 207.1, 21.0),
+    "qwen3_1_7b": (None, 3.2, 1.9, 1.3, 112, 82, 112, 17.4, 7.3),
+    "qwen3_4b": (None, 7.5, 4.1, 2.5, 144, 126, 180, 33.0, 9.4),
+    "qwen3_8b": (None, 15.3, 8.8, 5.7, 144, 158, 288, 43.6, 9.4),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_tables_of_the_field_are_met(name):
+    """deepseek.md 4.1, derived there from the published configurations."""
+    shape, (billions, bf16, int8, nf4, cache, layer, checkpoints, adapter, prefix) = shape_of(name), PUBLISHED[name]
+    if billions:
+        assert shape.parameters / 1e9 == pytest.approx(billions, abs=0.001)
+    for base, size in (("bfloat16", bf16), ("int8", int8), ("nf4_double", nf4)):
+        assert weight_bytes(shape, base) / GIB == pytest.approx(size, abs=0.06), base
+    assert cache_bytes(shape) / 1024 == cache
+    assert activation_bytes(shape, "adapters", fused=True) / 1024 == pytest.approx(layer, abs=0.5)
+    assert checkpoint_bytes(shape) / 1024 == checkpoints
+    assert share(shape, lora(16)).parameters / 1e6 == pytest.approx(adapter, abs=0.06)
+    assert share(shape, lora(8)).parameters * 2 == share(shape, lora(16)).parameters
+    two = Knobs(kind="ptuning_v2", virtual_tokens=128)
+    assert share(shape, two).parameters / 1e6 == pytest.approx(prefix, abs=0.06)
+
+
+def test_every_model_with_weights_elsewhere_has_a_shape():
+    files = sorted((ROOT / "recipes" / "models").glob("*.yaml"))
+    specs = [ModelSpec.model_validate(read_yaml(path)) for path in files]
+    assert len(files) == 16
+    assert [spec.id for spec in specs if spec.shape is None] == ["embedded:newer", "embedded:older"]
+
+
+# What, model, knobs, base, tokens, checkpointing, chunked loss, peak in bytes.
+L7, L13 = llama(4096, 32, 32, 11008), llama(5120, 40, 40, 13824)
+L8 = llama(4096, 32, 32, 14336, kv=8, vocab=128256)
+L3 = llama(3072, 28, 24, 8192, kv=8, vocab=128256, tied=True)
+QV, PURE, GB = lora(8, ("q_proj", "v_proj")), Knobs(kind="full", master="none"), 1e9
+PEAKS = [
+    # litgpt tutorials/resource-tables.md (2023-10-20), A100 40 GB, longest row 1304 tokens, bf16-true, no checkpointing
+    ("litgpt 7B, 1 row", L7, QV, "bfloat16", 1304, False, False, 21.30 * GB),
+    ("litgpt 7B, 2 rows", L7, QV, "bfloat16", 2608, False, False, 29.07 * GB),
+    ("litgpt 7B, nf4", L7, QV, "nf4", 1304, False, False, 14.14 * GB),
+    ("litgpt 7B, nf4-dq", L7, QV, "nf4_double", 1304, False, False, 13.84 * GB),
+    ("litgpt 13B", L13, QV, "bfloat16", 1304, False, False, 38.12 * GB),
+    ("litgpt 13B, nf4", L13, QV, "nf4", 1304, False, False, 23.14 * GB),
+    ("litgpt 13B, nf4-dq", L13, QV, "nf4_double", 1304, False, False, 22.55 * GB),
+    # LLaMA-Factory wiki, Performance comparison, A100 40 GB, LLaMA2-7B, r=8 on all linear layers, whole gigabytes
+    ("LLaMA-Factory 4-bit, 1k", L7, lora(8), "nf4_double", 1024, True, False, 6 * GB),
+    ("LLaMA-Factory 4-bit, 4k", L7, lora(8), "nf4_double", 4096, True, False, 9 * GB),
+    ("LLaMA-Factory 4-bit, 16k", L7, lora(8), "nf4_double", 16384, True, False, 19 * GB),
+    ("LLaMA-Factory 4-bit, 32k", L7, lora(8), "nf4_double", 32768, True, False, 32 * GB),
+    ("LLaMA-Factory, 4 x 1024", L7, lora(8), "bfloat16", 4096, True, False, 18 * GB),
+    ("LLaMA-Factory FA2, 4 x 1024", L7, lora(8), "bfloat16", 4096, True, False, 17 * GB),
+    # torchtune README, Llama-3.2-3B, 2 x 4096 on an A100; each line adds a setting to the one before
+    ("torchtune 3B full, packed", L3, PURE, "bfloat16", 8192, False, False, 60.0 * GIB),
+    ("torchtune 3B, + compile, chunked loss", L3, PURE, "bfloat16", 8192, False, True, 42.9 * GIB),
+    ("torchtune 3B, + checkpointing", L3, PURE, "bfloat16", 8192, True, True, 24.9 * GIB),
+    ("torchtune 3B, LoRA", L3, lora(8), "bfloat16", 8192, True, True, 8.5 * GIB),
+    ("torchtune 3B, QLoRA", L3, lora(8), "nf4_double", 8192, True, True, 4.6 * GIB),
+    # torchtune README, Llama-3.1-8B on a 4090, 2 x 2048 packed, compile, its single-device configurations
+    ("torchtune 8B, LoRA", L8, lora(8), "bfloat16", 4096, True, True, 16.2 * GIB),
+    ("torchtune 8B, QLoRA", L8, lora(8), "nf4_double", 4096, True, True, 7.4 * GIB),
+]
+
+
+@pytest.mark.parametrize("row", PEAKS, ids=lambda row: row[0])
+def test_published_peaks(row):
+    _, shape, knobs, base, tokens, checkpointing, chunked, peak = row
+    sheet = Sheet(tokens, tokens, checkpointing, packed=False)
+    found = memory(shape, share(shape, knobs), base, sheet, fused=True, chunked=chunked)
+    assert 0.9 <= found.total / peak <= 1.25
+
+
+@pytest.mark.parametrize(
+    ("shape", "limit"), [(llama(8192, 80, 64, 22016), 48), (llama(6656, 60, 52, 17920), 24)], ids=["65B", "33B"]
+)
+def test_qlora_papers_claims(shape, limit):
+    """65B on 48 GB, 33B on 24 GB: r=64 on all linear layers, 512 tokens, paged optimizer (arXiv 2305.14314)."""
+    sheet = Sheet(512, 512, True, packed=False)
+    found = memory(shape, share(shape, lora(64), "paged_adamw_8bit"), "nf4_double", sheet, fused=True, chunked=False)
+    assert 0.75 * limit < found.total / GIB < 1.05 * limit
+
+
+@pytest.mark.parametrize("arch", ["qwen2", "llama", "qwen3"])
+def test_parameters_are_those_of_a_real_model(tiny, arch):
+    from transformers import AutoModelForCausalLM
+
+    from finetune.methods import LoRA, PTuningV2, adapter_parameters
+
+    folder = tiny(arch)
+    shape = Shape.read(folder)
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    assert shape.parameters == sum(p.numel() for p in model.parameters())
+    for knobs in (
+        LoRA(rank=3),
+        LoRA(rank=2, targets=("q_proj", "down_proj")),
+        PTuningV2(virtual_tokens=5, init="random"),
+    ):
+        fresh = AutoModelForCausalLM.from_pretrained(folder)
+        tuned = knobs.attach(fresh, tokenizer=None, seed=0)
+        counted = sum(p.numel() for p in adapter_parameters(tuned).values())
+        assert share(shape, knobs).parameters == counted, knobs.kind
+
+
+@pytest.mark.parametrize("name", ["r1_distill_qwen_7b", "r1_distill_llama_8b", "qwen3_4b"])
+def test_parameters_of_the_published_shapes(name):
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    shape = shape_of(name)
+    kind = "qwen3" if shape.qk_norm else "qwen2" if shape.qkv_bias else "llama"
+    config = AutoConfig.for_model(
+        kind, hidden_size=shape.hidden, num_hidden_layers=shape.layers, num_attention_heads=shape.heads,
+        num_key_value_heads=shape.kv_heads, head_dim=shape.head_dim, intermediate_size=shape.intermediate,
+        vocab_size=shape.vocab, tie_word_embeddings=shape.tied,
+    )  # fmt: skip
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config)
+    model.tie_weights()
+    assert shape.parameters == sum(p.numel() for p in model.parameters())
+    assert Shape.of(config.to_dict()) == shape
+
+
+def kept_bytes(model, tokens: int, packed: bool, mixed: bool) -> int:
+    """What a forward of the decoder leaves for the backward pass, weights apart."""
+    import torch
+
+    from finetune.world import causal
+
+    own, seen = {p.untyped_storage().data_ptr() for p in model.parameters()}, {}
+
+    def keep(tensor):
+        place = tensor.untyped_storage()
+        if place.data_ptr() not in own:
+            seen[place.data_ptr()] = tensor, place.nbytes()
+        return tensor
+
+    positions = torch.arange(tokens) % (tokens // 2 if packed else tokens)
+    asked = {"input_ids": torch.ones(1, tokens, dtype=torch.long), "position_ids": positions[None], "use_cache": False}
+    mixing = torch.autocast("cpu", dtype=torch.bfloat16, enabled=mixed)
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor), mixing:
+        causal(model.train()).get_decoder()(**asked)
+    return sum(size for _, size in seen.values())
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["alone", "packed"])
+@pytest.mark.parametrize("base", ["float32", "bfloat16"])
+@pytest.mark.parametrize("arch", ["qwen2", "llama", "qwen3"])
+@pytest.mark.parametrize("kind", ["lora", "ptuning_v2", "full"])
+def test_activations_are_those_that_are_kept(arch, base, packed, kind):
+    """Two depths of a real model, one forward each: the difference is what a layer keeps."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    from finetune.methods import LoRA, PTuningV2
+
+    tokens, dtype = 256, torch.float32 if base == "float32" else torch.bfloat16
+    sizes = {"hidden_size": 192, "intermediate_size": 640, "num_attention_heads": 6, "num_key_value_heads": 2}
+    kept, shape = [], None
+    for depth in (1, 2):
+        config = AutoConfig.for_model(arch, **sizes, head_dim=32, vocab_size=64, num_hidden_layers=depth)
+        model = AutoModelForCausalLM.from_config(config).to(dtype)
+        shape = Shape.of(config.to_dict())
+        if kind == "lora":
+            model = LoRA(rank=1).attach(model, tokenizer=None, seed=0)
+        elif kind == "ptuning_v2":
+            model = PTuningV2(virtual_tokens=1, init="random").attach(model, tokenizer=None, seed=0)
+        kept.append(kept_bytes(model, tokens, packed, dtype != torch.float32))
+    state = {"lora": "adapters", "ptuning_v2": "frozen", "full": "weights"}[kind]
+    expected = activation_bytes(shape, state, base=base, mask=tokens if packed else 0)
+    assert (kept[1] - kept[0]) / tokens == pytest.approx(expected, rel=0.03)
+
+
+def test_memory_grows_with_what_it_should():
+    shape = shape_of("r1_distill_qwen_7b")
+    sheet = Sheet(4096, 4096)
+    plain = memory(shape, share(shape, lora(16)), "bfloat16", sheet)
+    spare = memory(shape, share(shape, lora(16)), "bfloat16", Sheet(4096, 4096, checkpointing=True))
+    assert spare.activations < plain.activations / 10
+    assert memory(shape, share(shape, lora(16)), "nf4_double", sheet).weights < 0.4 * plain.weights
+    assert share(shape, lora(16), "adamw_8bit").state_bytes == share(shape, lora(16)).state_bytes - 6 * 40_370_176
+    mixed, pure = Knobs(kind="full", master="float32"), Knobs(kind="full", master="none")
+    for knobs, each in ((mixed, 16), (pure, 8)):
+        whole = memory(shape, share(shape, knobs), "bfloat16", sheet)
+        assert (whole.weights + whole.state) / shape.parameters == pytest.approx(each)
+    some = share(shape, Knobs(kind="full", last_layers=2))
+    assert some.parameters == 2 * shape.layer_weights + shape.hidden
+    assert memory(shape, some, "bfloat16", sheet).activations < plain.activations / 10
+    assert LINEAR_BYTES["nf4_double"] == pytest.approx(0.516, abs=5e-4)
+    with pytest.raises(BadInput, match="no plan of its memory"):
+        share(shape, Knobs(kind="wishing"))
+
+
+@pytest.mark.parametrize(
+    "name", ["r1_distill_qwen_1_5b", "r1_distill_qwen_7b", "r1_distill_llama_8b", "r1_distill_qwen_14b"]
+)
+def test_up_to_14b_the_base_is_not_divided(name):
+    shape = shape_of(name)
+    found = plan.fit(shape, share(shape, lora(64)), "bfloat16", Sheet(4096, 4096, True), plan.find("a100-80g"), 8)
+    assert found.launch == "ddp"
+    assert found.largest >= 8192
+
+
+def test_what_a_4090_holds():
+    device, sheet = plan.find("rtx4090"), Sheet(1024, 1024, True, targets=256)
+    for name, holds in (("r1_distill_qwen_32b", True), ("r1_distill_llama_70b", False)):
+        shape = shape_of(name)
+        adapters = share(shape, lora(8, kind="qlora"), "paged_adamw_8bit")
+        found = plan.fit(shape, adapters, "nf4_double", sheet, device, 1)
+        assert (found.launch == "one_gpu") is holds, name
+    assert plan.fit(shape, adapters, "nf4_double", sheet, device, 1).largest == 0
+
+
+def test_a_base_too_large_for_one_is_divided_over_several():
+    shape = shape_of("r1_distill_llama_70b")
+    adapters, sheet = share(shape, lora(16)), Sheet(4096, 4096, True)
+    assert plan.fit(shape, adapters, "bfloat16", sheet, plan.find("h100"), 1).launch == "none"
+    assert plan.fit(shape, adapters, "bfloat16", sheet, plan.find("h100"), 8).launch == "fsdp"
+    assert "qlora" in " ".join(plan.remedies(shape, adapters, "bfloat16", sheet, plan.find("h100")))
+
+
+def test_the_longest_row_just_fits():
+    shape, device = shape_of("r1_distill_qwen_7b"), plan.find("h100")
+    adapters, sheet = share(shape, lora(16)), Sheet(4096, 4096)
+    found = plan.fit(shape, adapters, "bfloat16", sheet, device, 1)
+    room = device.memory_gib * GIB
+    assert memory(shape, adapters, "bfloat16", Sheet(found.largest, found.largest)).total <= room
+    more = found.largest + 64
+    assert memory(shape, adapters, "bfloat16", Sheet(more, more)).total > room
+
+
+def test_hours_of_tuning():
+    """torchtune, Llama-3.2-3B with LoRA and checkpointing on an A100: 8,210 tokens a second; within a factor of 1.5."""
+    work = plan.Tuning(tokens=1e6, targets=0, dev_tokens=0)
+    device = plan.find("a100-80g")
+    found = plan.tuning_seconds(L3, share(L3, lora(8)), "bfloat16", work, device, checkpointing=True)
+    assert 1e6 / found == pytest.approx(8210, rel=0.35)
+    four = plan.tuning_seconds(L7, share(L7, lora(8)), "nf4_double", work, device, checkpointing=True)
+    assert 1e6 / four == pytest.approx(2926, rel=0.35)  # LLaMA-Factory's wiki, rows of 4k
+    assert (
+        plan.tuning_seconds(L3, share(L3, lora(8)), "bfloat16", work, plan.find("ascend-910b"), checkpointing=True)
+        is None
+    )
+
+
+@pytest.mark.parametrize(
+    ("shape", "base", "speed"),
+    [(L7, "bfloat16", 31.0), (L13, "bfloat16", 24.8), (L7, "nf4_double", 17.3), (L13, "nf4_double", 14.4)],
+)  # fmt: skip
+def test_hours_of_written_answers(shape, base, speed):
+    """One stream on an A100 without a serving engine (litgpt's tables)."""
+    one = plan.Sitting(answers=1, prompt_tokens=10, written=100, rows=1)
+    found = plan.exam_seconds(shape, base, [one], plan.find("a100-40g"))
+    assert 100 / found == pytest.approx(speed, rel=0.2)
+
+
+def test_many_rows_at_once_are_bound_by_memory():
+    """vLLM on an A40 (696 GB/s), 50 parallel, 100 in and 600 out: 1,156 tokens a second with Distill-Llama-8B."""
+    from finetune.plan.effort import step_seconds
+
+    rows = plan.Sitting(answers=50, prompt_tokens=5000, written=600, rows=50)
+    assert 50 / step_seconds(L8, "bfloat16", rows, 696) == pytest.approx(1156, rel=0.1)
+
+
+def test_devices_are_dated_and_a_file_of_ones_own_is_read(tmp_path):
+    shelf = plan.shelf()
+    assert len(shelf) == 9
+    for name, device in shelf.items():
+        assert plan.find(name) == device
+        assert device.price is None or re.match(r"2026", device.price.date)
+    assert shelf["ascend-910b"].price is None
+    own = tmp_path / "ours.yaml"
+    own.write_text("name: 910B\nmemory_gib: 60\nprice: {hour: 9, currency: CNY, source: us, date: 2026-11-01}\n")
+    assert plan.find(str(own)).price.hour == 9
+    own.write_text("name: 910B\nmemory: 60\n")
+    with pytest.raises(BadInput, match="memory: unknown; did you mean memory_gib"):
+        plan.find(str(own))
+    with pytest.raises(BadInput, match="--device h1000: unknown; known are rtx4090"):
+        plan.find("h1000")
+
+
+def test_a_shape_that_is_none_is_refused(tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "qwen3_5", "layer_types": ["linear_attention"]}))
+    with pytest.raises(BadInput, match="qwen3_5 with layers of linear_attention"):
+        Shape.read(tmp_path)
+
+
+def test_the_plan_needs_no_torch():
+    code = (
+        "import sys, finetune.plan, eval.forecast\n"
+        "assert not {'torch', 'transformers', 'peft', 'numpy'} & set(sys.modules), 'heavy import'"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True)
