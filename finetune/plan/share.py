@@ -51,9 +51,9 @@ def _full(shape: Shape, method: Any, moments: int, mixed: bool) -> Share:
     depth = last or shape.layers
     count = last * shape.layer_weights + shape.hidden if last else shape.parameters
     master = mixed and getattr(method, "master", "float32") == "float32"
-    # With a float32 copy: that, a bf16 gradient and the moments, 16 bytes with the weight. Pure: 8, for the moments are
-    # bf16 too. In float32 the weight stands already.
-    each = 4 + 2 + moments if master else 2 + moments // 2 if mixed else 4 + moments
+    # With a float32 copy: that, its gradient and the moments, 18 bytes with the weight (16 in engines that keep no bf16
+    # one beside it). Pure: 8, for the moments are bf16 too. In float32 the weight stands already.
+    each = 4 + 4 + moments if master else 2 + moments // 2 if mixed else 4 + moments
     return Share(count, count * each, "weights", depth, 6)
 
 
