@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import accumulate, groupby
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,6 +29,7 @@ from finetune.recipe import read_yaml
 T = TypeVar("T")
 BUILT_FOR = {"NO", "MULTI_CPU", "MULTI_GPU", "MULTI_NPU", "MULTI_XPU", "MULTI_MLU", "MULTI_MUSA", "MULTI_HPU", "FSDP"}
 
+BUCKET = 1 << 26  # numbers summed over the processes at once: 256 MB, where a whole model's gradient has no room twice
 PATIENCE = timedelta(days=7)  # of a process for its peers: shares of generated answers differ by hours, not minutes
 
 
@@ -97,6 +99,19 @@ class World:
             return values
         summed: torch.Tensor = self.accelerator.reduce(values.to(self.device), reduction="sum")
         return summed
+
+    def totals(self, parts: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """Sums of tensors over all processes, each in its own dtype, sent in float32 and about BUCKET at a time."""
+        if self.size == 1:
+            return list(parts)
+        found: list[torch.Tensor] = []
+        ends = accumulate(part.numel() for part in parts)
+        for _, group in groupby(zip(ends, parts, strict=True), key=lambda each: each[0] // BUCKET):
+            bucket = [part for _, part in group]
+            summed = self.total(torch.cat([part.flatten().float() for part in bucket]))
+            pieces = zip(summed.split([part.numel() for part in bucket]), bucket, strict=True)
+            found += [piece.view_as(part).to(part.dtype) for piece, part in pieces]
+        return found
 
     def place(self, model: Any, adapter: Sequence[torch.nn.Parameter]) -> None:
         """Put a model with its adapter on the device; under FSDP the frozen weights of each layer are split."""

@@ -96,7 +96,9 @@ def model(folder: Path | str, family: str, **keys) -> dict:
     return {"id": str(folder), "family": family, "think": think, "decoding": {"max_new_tokens": 8}} | keys
 
 
-def write_adapter(folder: Path, base: Path, method: object = None, *, family: str = "r1_distill_qwen") -> Path:
+def write_adapter(
+    folder: Path, base: Path, method: object = None, *, family: str = "r1_distill_qwen", spread: float = 0.3
+) -> Path:
     """A LoRA that moves the logits, with the chat fingerprint that training leaves beside it."""
     import torch
     from transformers import AutoModelForCausalLM
@@ -110,7 +112,7 @@ def write_adapter(folder: Path, base: Path, method: object = None, *, family: st
     torch.manual_seed(5)
     with torch.no_grad():
         for tensor in adapter_parameters(model).values():
-            tensor.add_(torch.randn_like(tensor) * 0.3)
+            tensor.add_(torch.randn_like(tensor) * spread)
     folder.mkdir(parents=True)
     method.save(model, folder, base=str(base))
     (folder / "chat.json").write_text(json.dumps(chat.fingerprint()), "utf-8")

@@ -18,6 +18,7 @@ LAUNCH = ROOT / "recipes" / "launch"
 METHODS = {
     "lora": {"kind": "lora", "rank": 4, "learning_rate": 0.02},
     "prefix": {"kind": "ptuning_v2", "virtual_tokens": 4, "learning_rate": 0.05},
+    "full": {"kind": "full", "learning_rate": 0.003},
 }
 PROSE = "Shares rose as profit jumped, sales surged and the stock sold out. 公司净利润大增，股价上涨。"
 

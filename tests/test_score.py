@@ -20,7 +20,7 @@ from eval.score import __main__ as score
 from eval.score.answers import Desk
 from eval.score.questions import questions
 from finetune.chat import Chat
-from finetune.methods import LoRA, PTuningV2
+from finetune.methods import Full, LoRA, PTuningV2, adapter_digest
 from finetune.mistakes import BadInput
 from finetune.recipe import Contender, Exam, Recipe
 from finetune.run import RunDir, RunManifest
@@ -166,6 +166,16 @@ def test_a_prefix_is_scored_like_any_adapter(study, parts):
     study.write()
     assert study.score("brought") == 0
     assert study.manifest("brought").scoring.adapter_probe.kl > 1e-3
+
+
+def test_a_checkpoint_tuned_elsewhere_is_scored_like_any_adapter(study, parts):
+    study.adapter = write_adapter(study.folder / "whole", parts["old"], Full(), spread=0.03)
+    study.write()
+    assert study.score("brought") == 0
+    found = study.manifest("brought").scoring
+    assert found.adapter_probe.kl > 1e-3
+    assert 0 < found.adapter_probe.norm < 0.04 * 127_552**0.5  # of the change, not of the weights
+    assert found.adapter_digest == adapter_digest(study.adapter)
 
 
 def test_what_is_done_and_unchanged_is_left_alone(study, capsys):

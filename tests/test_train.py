@@ -6,6 +6,7 @@ import json
 import math
 import shutil
 import sys
+from itertools import chain
 
 import pytest
 import torch
@@ -47,13 +48,18 @@ def sharp(tiny, tmp_path_factory):
     return folder
 
 
-def test_ten_rows_are_memorised_and_said_again(tmp_path, sharp):
+@pytest.mark.parametrize(
+    ("contender", "epochs", "knobs"),
+    [("lora", 150, {"rank": 16}), ("full", 150, {}), ("prefix", 400, {"virtual_tokens": 64, "learning_rate": 0.1})],
+)
+def test_ten_rows_are_memorised_and_said_again(tmp_path, sharp, contender, epochs, knobs):
     ten = [{"prompt": f"{n}", "completion": f"{'利好' if n % 3 else '利空'} {n * 7 % 10}"} for n in range(10)]
-    recipe = write_lesson(tmp_path, sharp, ten, epochs=150, dev=0)
-    assert main(words(recipe, "lora", "--set", "contenders.lora.method.rank=16")) == 0
-    assert facts(recipe).loss_last < 0.02
+    recipe = write_lesson(tmp_path, sharp, ten, epochs=epochs, dev=0)
+    changes = (("--set", f"contenders.{contender}.method.{key}={value}") for key, value in knobs.items())
+    assert main(words(recipe, contender, *chain.from_iterable(changes))) == 0
+    assert facts(recipe, contender).loss_last < 0.02
     chat = Chat.open(sharp, "r1_distill_qwen", "drop")
-    model = tuned(recipe, "lora", sharp)
+    model = tuned(recipe, contender, sharp)
     for row in ten:
         prompt = torch.tensor([chat.prompt([{"role": "user", "content": row["prompt"]}])])
         asked = {"attention_mask": torch.ones_like(prompt), "pad_token_id": chat.pad, "eos_token_id": chat.stops}
@@ -90,7 +96,8 @@ def test_the_manifest_says_what_happened(lesson, tiny, contender):
     assert 0 < found.target_tokens < found.useful_tokens <= found.raw_tokens
     assert found.raw_tokens_per_second >= found.useful_tokens_per_second > 0
     assert found.peak_memory_bytes > 1 << 24
-    assert 0 < found.trainable_parameters < found.parameters
+    assert 0 < found.trainable_parameters <= found.parameters
+    assert (found.trainable_parameters == found.parameters) == (contender == "full")
     assert found.adapter_norm > 0
     assert found.logit_shift > 1e-3
     assert found.reload_difference == 0

@@ -75,7 +75,7 @@ def kill_at_random(process, draw):
 
 @pytest.mark.parametrize(
     ("contender", "kills"),
-    [("lora", 1), *(pytest.param(name, 5, marks=pytest.mark.slow) for name in ("lora", "prefix"))],
+    [("lora", 1), *(pytest.param(name, 5, marks=pytest.mark.slow) for name in ("lora", "prefix", "full"))],
 )
 def test_killed_at_random_and_started_again_is_the_undisturbed_run(lesson, undisturbed, contender, kills):
     recipe, draw = lesson(**LONG), random.Random()
@@ -91,12 +91,13 @@ TORN = {
     "def torn(a, b):\n"
     "    os.kill(os.getpid(), 9) if 'step-000015' in str(b) else replace(a, b)\n"
     "os.replace = torn",
-    "in the middle of a file": "import os; from finetune.train import savepoint; put = savepoint._put\n"
-    "def torn(path, content):\n"
+    "in the middle of a file": "import os; from finetune.train import savepoint; put = savepoint._put_tensors\n"
+    "def torn(path, tensors):\n"
+    "    digest = put(path, tensors)\n"
     "    if 'step-000015' in str(path) and path.name.startswith('opt'):\n"
-    "        path.write_bytes(content[: len(content) // 2]); os.kill(os.getpid(), 9)\n"
-    "    return put(path, content)\n"
-    "savepoint._put = torn",
+    "        os.truncate(path, path.stat().st_size // 2); os.kill(os.getpid(), 9)\n"
+    "    return digest\n"
+    "savepoint._put_tensors = torn",
 }
 
 

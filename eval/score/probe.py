@@ -17,7 +17,7 @@ from torch import Tensor
 
 from eval.lm.prefill import Prompt, left_padded, positions
 from finetune.chat import Chat
-from finetune.methods import adapter_digest, adapter_parameters
+from finetune.methods import adapter_digest, adapter_norm
 from finetune.mistakes import BadInput
 from finetune.recipe import Recipe
 from finetune.run import AdapterProbe, SeedDir
@@ -71,9 +71,8 @@ def probe(base: Any, tune: Callable[[Any], Any], prompts: Sequence[Prompt]) -> t
     )
     tuned = tune(base)
     moved = _logits(tuned, chosen, places, rows=len(chosen))
-    weights = [tensor.detach().float().norm() for tensor in adapter_parameters(tuned).values()]
-    norm = float(torch.stack(weights).norm()) if weights else 0.0
-    return tuned, AdapterProbe(prompts=len(chosen), kl=_kl(moved, once), kl_same=_kl(again, once), norm=norm)
+    kl, kl_same = _kl(moved, once), _kl(again, once)
+    return tuned, AdapterProbe(prompts=len(chosen), kl=kl, kl_same=kl_same, norm=adapter_norm(tuned))
 
 
 def spread(prompts: Sequence[Prompt], count: int) -> list[Prompt]:

@@ -1,7 +1,8 @@
 """Ways to tune a model, one file each: its knobs, what it refuses, how it is attached, saved and loaded.
 
-Every method writes the folder that PEFT writes (adapter_config.json, adapter_model.safetensors), so that an adapter
-made here loads in plain PEFT, and one made elsewhere by PEFT loads here.
+Every method but full tuning writes the folder that PEFT writes (adapter_config.json, adapter_model.safetensors), so
+that an adapter made here loads in plain PEFT, and one made elsewhere by PEFT loads here. Full tuning writes a whole
+checkpoint, which plain transformers loads; one tuned elsewhere loads here too.
 """
 
 import json
@@ -12,7 +13,8 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from finetune.files import digest_of, file_digest
-from finetune.methods import lora, ptuning_v2
+from finetune.methods import full, lora, ptuning_v2
+from finetune.methods.full import Full
 from finetune.methods.lora import LoRA
 from finetune.methods.ptuning_v2 import PTuningV2
 from finetune.mistakes import BadInput
@@ -20,28 +22,30 @@ from finetune.mistakes import BadInput
 __all__ = [
     "METHODS",
     "AnyMethod",
+    "Full",
     "LoRA",
     "PTuningV2",
     "adapter_digest",
+    "adapter_norm",
     "adapter_parameters",
     "load",
     "restore",
     "shared_rates",
 ]
 
-METHODS = (LoRA, PTuningV2)
-AnyMethod = Annotated[LoRA | PTuningV2, Field(discriminator="kind")]
+METHODS = (LoRA, PTuningV2, Full)
+AnyMethod = Annotated[LoRA | PTuningV2 | Full, Field(discriminator="kind")]
+PEFT_FILES = ("adapter_config.json", "adapter_model.safetensors")
 LOADERS = {"LORA": lora.load, "PREFIX_TUNING": ptuning_v2.load}  # by PEFT's own word for the kind of an adapter
 
 
 def load(model: Any, folder: Path, *, trainable: bool = False) -> Any:
-    """Put the adapter of a PEFT folder on `model` (transformers, causal LM); ready to score, or to train on.
+    """Put what `folder` holds on `model` (transformers, causal LM): a PEFT adapter, or weights tuned as a whole.
 
-    BadInput when the folder is no PEFT folder, or its adapter is of another kind or does not fit the model.
+    Ready to score, or to train on. BadInput when it is neither, or of another kind, or does not fit the model.
     """
-    for name in ("adapter_config.json", "adapter_model.safetensors"):
-        if not (folder / name).is_file():
-            raise BadInput(f"{folder}: no {name}; a PEFT folder with safetensors is needed")
+    if _content(folder) != PEFT_FILES:
+        return full.load(model, folder, trainable=trainable)
     try:
         found = json.loads((folder / "adapter_config.json").read_text("utf-8"))["peft_type"]
     except (ValueError, KeyError, TypeError) as fault:
@@ -52,18 +56,41 @@ def load(model: Any, folder: Path, *, trainable: bool = False) -> Any:
 
 
 def adapter_digest(folder: Path) -> str:
-    """sha256 over an adapter folder's configuration and tensors. BadInput when it is not a PEFT folder."""
-    names = ("adapter_config.json", "adapter_model.safetensors")
-    missing = [name for name in names if not (folder / name).is_file()]
-    if missing:
-        raise BadInput(f"adapter {folder}: no {' and no '.join(missing)}; a PEFT folder with safetensors is needed")
-    return digest_of([file_digest(folder / name) for name in names])
+    """sha256 over configuration and tensors of an adapter, or of a whole checkpoint. BadInput when it is neither."""
+    return digest_of([file_digest(folder / name) for name in _content(folder)])
+
+
+def _content(folder: Path) -> tuple[str, ...]:
+    """Names of the files that decide: PEFT_FILES, or a checkpoint's config.json and weights."""
+    missing = [name for name in PEFT_FILES if not (folder / name).is_file()]
+    if not missing:
+        return PEFT_FILES
+    weights = full.weight_files(folder)
+    if missing == list(PEFT_FILES) and (folder / "config.json").is_file() and weights:
+        return ("config.json", *(path.name for path in weights))
+    raise BadInput(f"adapter {folder}: no {' and no '.join(missing)}; a PEFT folder with safetensors is needed")
 
 
 def adapter_parameters(model: Any) -> dict[str, Any]:
-    """The adapter's own parameters by name, trainable or loaded, in the model's order; empty for a bare model."""
-    marks = (*lora.MARKS, *ptuning_v2.MARKS)
+    """The trained or loaded parameters by name, in the model's order; empty for a bare model.
+
+    Of full tuning all that were trained, of any other method the adapter's own.
+    """
+    whole, marks = full.noted(model), (*lora.MARKS, *ptuning_v2.MARKS)
+    if whole is not None:
+        return {name: tensor for name, tensor in model.named_parameters() if name in whole.names}
     return {name: tensor for name, tensor in model.named_parameters() if any(mark in name for mark in marks)}
+
+
+def adapter_norm(model: Any) -> float:
+    """L2 norm of a loaded adapter's tensors, or of the change where every weight was tuned; 0 for a bare model."""
+    import torch
+
+    whole = full.noted(model)
+    if whole is not None:
+        return whole.change
+    norms = [tensor.detach().float().norm() for tensor in adapter_parameters(model).values()]
+    return float(torch.stack(norms).norm()) if norms else 0.0
 
 
 def shared_rates(methods: Mapping[str, AnyMethod]) -> list[str]:

@@ -151,7 +151,9 @@ def _peft_at_work(seed: int) -> Iterator[None]:
 
 
 def refuse_second(model: Any) -> None:
-    """BadInput when a model already carries an adapter: two would add up unseen."""
+    """BadInput when a model already carries an adapter, or was tuned as a whole: two would add up unseen."""
+    if getattr(model, "tuned_whole", None) is not None:
+        raise BadInput("the model already carries tuned weights of its own; load the base anew")
     for name, _ in model.named_parameters():
         if ".lora_" in name or ".prefix_" in name or "prompt_encoder." in name:
             raise BadInput(f"the model already carries an adapter ({name}); load the base anew")

@@ -95,7 +95,9 @@ class Contender(BaseModel):
     model: ModelFile = Field(description="recipes/models/<name>.yaml, or the mapping itself")
     method: AnyMethod | None = Field(None, description="How it is tuned here; without it the contender is untuned")
     prompt: FrameFile = Field(None, description="Seven-part frame; longer queries")
-    adapter: HerePath | None = Field(None, description="A PEFT folder tuned elsewhere, instead of `method`")
+    adapter: HerePath | None = Field(
+        None, description="A PEFT folder, or a whole checkpoint, tuned elsewhere, instead of `method`"
+    )
     adapter_cost: float | None = Field(None, ge=0, description="What tuning `adapter` cost, in the recipe's currency")
 
     @model_validator(mode="after")
@@ -133,7 +135,9 @@ class Train(BaseModel):
     warmup: float = Field(0.05, ge=0, le=1, description="Share of steps in which the learning rate climbs")
     schedule: Literal["cosine", "linear", "constant"] = Field("cosine", description="How the learning rate falls")
     clip: float = Field(1.0, gt=0, description="Largest gradient norm; lower tames spikes and slows learning")
-    weight_decay: float = Field(0.0, ge=0, description="Pull of adapter weights towards zero")
+    weight_decay: float = Field(
+        0.0, ge=0, description="Pull of trained matrices towards zero; norms and biases are left alone"
+    )
     optimizer: Literal["adamw", "adamw_8bit", "paged_adamw_8bit"] = Field(
         "adamw", description="adamw_8bit: its state in a quarter of the memory; paged_: lent to the host in need"
     )
@@ -144,7 +148,7 @@ class Train(BaseModel):
     )
     evaluations: int = Field(4, ge=0, description="Dev losses per run; the best of them is kept")
     patience: int = Field(0, ge=0, description="Stop after so many dev losses without a better one; 0 never")
-    save_every: int = Field(100, ge=1, description="Optimizer steps between checkpoints: what a kill can lose")
+    save_every: int = Field(100, ge=1, description="Steps between checkpoints: what a kill can lose; large with full")
     window: Window | None = Field(None, description="Hours in which training may run; it pauses outside of them")
     explode: float = Field(
         3,

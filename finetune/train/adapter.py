@@ -132,19 +132,20 @@ def card(origin: Origin) -> str:
     contender, chat = origin.contender, origin.chat
     spec = contender.model
     method = contender.method.model_dump(mode="json") if contender.method else {}
+    whole = method.get("kind") == "full"
     front = {
         "base_model": spec.id,
-        "library_name": "peft",
+        "library_name": "transformers" if whole else "peft",
         "pipeline_tag": "text-generation",
         "tags": [str(method.get("kind", "adapter")), "tuneworth"],
         "datasets": [use.card.name for use in origin.data],
         "license": "other",
     }
     lines = [
-        f"# An adapter for {spec.id}",
+        f"# {'A tuned copy of' if whole else 'An adapter for'} {spec.id}",
         "",
         f"- Base: {spec.id} {spec.revision or ''}".rstrip(),
-        f"- Licence of the base: {spec.licence or 'not stated'}. An adapter is bound by it and by that of its data.",
+        f"- Licence of the base: {spec.licence or 'not stated'}. It binds what is tuned, as that of the data does.",
         f"- Method: {', '.join(f'{key} {value}' for key, value in method.items() if key != 'init_text')}",
         *(f"- Data: {_said(use)}" for use in origin.data),
         f"- Chat family {chat.family}, think policy {chat.think}, fingerprint {chat.digest[:12]} (`chat.json`). Score",

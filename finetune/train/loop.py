@@ -25,6 +25,7 @@ from finetune.mistakes import BadInput
 from finetune.recipe import Train
 from finetune.train import optimizer
 from finetune.train.journal import Journal
+from finetune.train.masters import Masters
 from finetune.train.packing import Sheet, sheets
 from finetune.train.pause import Stopped, by_signal, by_window, closed
 from finetune.train.savepoint import Clock, Progress, Savepoint, Savepoints, Tensors
@@ -48,6 +49,7 @@ class Work:
     learning_rate: float
     seed: int
     pad: int
+    masters: bool = True  # trained weights in half precision are stepped as float32 copies
 
     def sheets(self, examples: Sequence[Example], world: World) -> list[Sheet]:
         """The forward passes of one step: as large as a device takes well, and enough of them for every process."""
@@ -79,9 +81,9 @@ class Loop:
     ) -> None:
         self.model, self.work, self.world = model, work, world
         self.savepoints, self.journal, self.clock, self.watch = savepoints, journal, clock, watch
-        named = adapter_parameters(model)
-        self.names, self.parameters = list(named), list(named.values())
-        self.optimizer = optimizer.build(named, work.knobs, work.learning_rate)
+        self.masters = Masters(adapter_parameters(model), copies=work.masters)
+        self.parameters = list(self.masters.stepped.values())
+        self.optimizer = optimizer.build(self.masters.stepped, work.knobs, work.learning_rate)
         self.progress, self.best = Progress(), Tensors()
         self.signal = 0
 
@@ -136,6 +138,7 @@ class Loop:
             group["lr"] = rate
         self.optimizer.step()
         self.optimizer.zero_grad()
+        self.masters.give()
         progress.step += 1
         progress.losses.append((progress.step, loss))
         if exploded([value for _, value in progress.losses], work.knobs.explode):
@@ -170,10 +173,7 @@ class Loop:
         losses[-2], losses[-1] = float(self.signal > 0), float(closed(self.work.knobs.window))
         self.watch.note(f"step {self.progress.step + 1}", waits=True)
         flat = [torch.zeros_like(p) if p.grad is None else p.grad for p in self.parameters]
-        if self.world.size > 1:
-            summed = self.world.total(torch.cat([*(grad.flatten().float() for grad in flat), losses]))
-            *parts, losses = summed.split([*(grad.numel() for grad in flat), len(losses)])
-            flat = [part.view_as(grad) for part, grad in zip(parts, flat, strict=True)]
+        *flat, losses = self.world.totals([*flat, losses])
         for parameter, grad in zip(self.parameters, flat, strict=True):
             parameter.grad = grad
         values = losses.cpu()
@@ -211,7 +211,7 @@ class Loop:
         progress.dev_losses.append((progress.step, loss))
         if best:
             progress.best_step = progress.step
-            self.best = {name: p.detach().cpu().clone() for name, p in zip(self.names, self.parameters, strict=True)}
+            self.best = {name: own.detach().cpu().clone() for name, own in self.masters.weights.items()}
         self.journal.dev(progress.step, loss, best)
 
     def dev_loss(self) -> float:
@@ -236,14 +236,14 @@ class Loop:
             self.progress.best_step = self.progress.step
         if self.world.main:
             self.watch.note(f"saving step {self.progress.step}")
-            adapter = dict(zip(self.names, self.parameters, strict=True))
-            state = optimizer.tensors(self.optimizer, adapter)
-            self.savepoints.save(Savepoint(self.progress, adapter, self.best, state))
+            state = optimizer.tensors(self.optimizer, self.masters.stepped)
+            self.savepoints.save(Savepoint(self.progress, self.masters.stepped, self.best, state))
             self.journal.say(f"step {self.progress.step} saved")
 
     def _go_on(self, point: Savepoint) -> None:
         restore(self.model, point.adapter)
-        optimizer.restore(self.optimizer, adapter_parameters(self.model), point.optimizer)
+        self.masters.take(point.adapter)
+        optimizer.restore(self.optimizer, self.masters.stepped, point.optimizer)
         self.progress, self.best = point.progress, point.best
         self.journal.say(f"goes on after step {self.progress.step}")
 

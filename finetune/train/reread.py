@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
-from finetune.methods import adapter_parameters, load
+from finetune.methods import adapter_norm, load
 from finetune.methods.merging import merge, unmergeable
 from finetune.world import open_base
 
@@ -48,8 +48,7 @@ class Reading:
         found = {"bare": logits(fresh, self.ids)}
         model = load(fresh, Path(self.adapter)).to(device)
         found["tuned"] = logits(model, self.ids)
-        norms = [tensor.detach().float().norm() for tensor in adapter_parameters(model).values()]
-        found["norm"] = torch.stack(norms).norm().cpu()
+        found["norm"] = torch.tensor(adapter_norm(model))
         if not unmergeable(model):
             found["merged"] = logits(merge(model), self.ids)
         return found

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save
+from safetensors.torch import load_file, save_file
 
 from finetune.files import write_whole
 from finetune.mistakes import BadInput
@@ -72,7 +72,7 @@ class Savepoints:
         def build(scratch: Path) -> None:
             digests = {}
             for part in ("adapter", "best", "optimizer"):
-                digests[part] = _put(scratch / f"{part}.safetensors", save(_whole(getattr(point, part))))
+                digests[part] = _put_tensors(scratch / f"{part}.safetensors", getattr(point, part))
             state = {"fingerprint": self.fingerprint, "processes": self.processes, "sha256": digests}
             _put(scratch / "state.json", json.dumps(state | {"progress": asdict(point.progress)}).encode())
 
@@ -163,8 +163,12 @@ def _read(folder: Path, state: dict[str, Any]) -> Savepoint:
     return Savepoint(progress, **tensors)
 
 
-def _whole(tensors: Tensors) -> Tensors:
-    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+def _put_tensors(path: Path, tensors: Tensors) -> str:
+    """Straight to the file, for a whole model's state has no room in memory twice; sha256 of what stands there."""
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, path)
+    with path.open("rb") as written:
+        os.fsync(written.fileno())
+        return hashlib.file_digest(written, "sha256").hexdigest()
 
 
 def _put(path: Path, content: bytes) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ import torch
 
 from finetune.chat import Chat
 from finetune.data import Examples, prepare
-from finetune.methods import LoRA, adapter_parameters, shared_rates
+from finetune.methods import Full, LoRA, adapter_parameters, shared_rates
 from finetune.mistakes import BadInput
 from finetune.recipe import Contender, Recipe, Window
 from finetune.run import Hardware, RunDir, RunManifest, SeedDir, TrainFacts, git_state, host, versions
@@ -24,10 +25,11 @@ from finetune.train.loop import Loop, Work
 from finetune.train.packing import plan
 from finetune.train.pause import by_window, closed
 from finetune.train.proofs import Beginning, begin, plain_loss
-from finetune.train.savepoint import Clock, Progress, Savepoints
+from finetune.train.savepoint import KEPT, Clock, Progress, Savepoints
 from finetune.train.watch import Watch
 from finetune.world import World, causal, need_bitsandbytes, open_base, parameter_count, said_dtype
 
+STATE = 16  # bytes of a trained weight in a checkpoint: itself and Adam's two means in float32, and the best so far
 CURVE = 200  # points of the loss curve in train.json, at most
 
 
@@ -82,6 +84,7 @@ class Tuning:
 
     def run(self) -> None:
         began = time.monotonic()
+        self._refuse_split()
         self.watch.note("reading rows")
         journal = Journal(f"train {self.name} seed {self.seed}", self.world.accelerator)
         origin = self._origin()
@@ -94,6 +97,7 @@ class Tuning:
         work = self._work(examples, origin.chat)
         self.watch.note("loading the checkpoint")
         model, plain = self._attached(origin, work)
+        self._refuse_full_disk(model)
         beginning = begin(model, plain, work, self.world, origin.dtype)
         for line in shared_rates(self.recipe.methods):
             journal.say(line)
@@ -110,6 +114,27 @@ class Tuning:
             self._manifest(clock, facts).write(self.place.train_manifest)
             savepoints.drop()
         journal.end(progress)
+
+    def _refuse_split(self) -> None:
+        if self.world.sharded and isinstance(self.contender.method, Full):
+            raise BadInput(
+                f"train.launch: {self.recipe.train.launch} splits the frozen weights of the base alone, and method "
+                f"full trains them; use recipes/launch/ddp.yaml, or method.kind lora"
+            )
+
+    def _refuse_full_disk(self, model: Any) -> None:
+        """Checkpoints of full tuning are many times the model; a disk too small is known before the first step."""
+        if not isinstance(self.contender.method, Full):
+            return
+        trained = parameter_count(adapter_parameters(model).values())
+        needed = trained * STATE * (KEPT + 1) + sum(p.nbytes for p in model.parameters())
+        self.place.folder.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(self.place.folder).free
+        if needed > free:
+            raise BadInput(
+                f"{self.place.folder}: {free / 1e9:.1f} GB are free, but the checkpoints of {trained:,} trained "
+                f"weights need {needed / 1e9:.1f}; make room, give another --out, or set method.last_layers"
+            )
 
     def _origin(self) -> Origin:
         spec = self.contender.model
@@ -131,14 +156,15 @@ class Tuning:
         assert self.contender.method is not None, "only a contender with a method is trained"
         rate, knobs = self.contender.method.learning_rate, self.recipe.train
         steps, ends = plan([len(example) for example in examples.train], knobs, self.seed)
-        return Work(steps, ends, examples.train, examples.dev, knobs, rate, self.seed, chat.pad)
+        masters = getattr(self.contender.method, "master", "float32") == "float32"
+        return Work(steps, ends, examples.train, examples.dev, knobs, rate, self.seed, chat.pad, masters)
 
     def _attached(self, origin: Origin, work: Work) -> tuple[Any, float | None]:
         """The frozen base with a fresh adapter, on the device; and the bare base's first loss, if that must be its."""
         method = self.contender.method
         assert method is not None, "only a contender with a method is trained"
         base, plain = open_base(origin.folder, origin.dtype, four_bit=self.contender.four_bit), None
-        if isinstance(method, LoRA) and not self.world.sharded:  # a base to be split may fit on no device whole
+        if isinstance(method, LoRA | Full) and not self.world.sharded:  # a base to be split may fit on no device whole
             plain = plain_loss(base.to(self.world.device), work, self.world)
         model = method.attach(base, tokenizer=origin.chat.tokenizer, seed=self.seed)
         self.world.place(model, list(adapter_parameters(model).values()))
@@ -208,10 +234,13 @@ def _refuse_misfits(origin: Origin, examples: Examples, *, sharded: bool) -> Non
 def _summary(work: Work, examples: Examples, model: Any, origin: Origin, world: World) -> str:
     own = parameter_count(adapter_parameters(model).values())
     dtype = said_dtype(origin.dtype, four_bit=origin.contender.four_bit)
+    copies = " stepped in float32" if work.masters and dtype != "float32" else ""
+    whole = isinstance(origin.contender.method, Full)
+    what = f"trained weights in {dtype}{copies}" if whole else f"adapter parameters in float32 on {dtype}"
     left_out = f"{examples.excluded} excluded, {examples.truncated} cut by train.max_length"
     return (
         f"{len(examples.train)} rows, {len(examples.dev)} for the dev loss, {left_out}; {len(work.steps)} steps; "
-        f"{own:,} adapter parameters in float32 on {dtype}; {world.size} x {world.device_name()}"
+        f"{own:,} {what}; {world.size} x {world.device_name()}"
         f"{', base split' if world.sharded else ''}"
     )
 
