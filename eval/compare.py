@@ -215,7 +215,10 @@ def _holm(rows: Sequence[Row]) -> tuple[Row, ...]:
 
 
 def _two_sided(found: Estimate) -> float:
-    return min(1.0, 2 * min(found.p, 1 - found.p)) if found.se else float(found.gain == 0)
+    if found.se:
+        return min(1.0, 2 * min(found.p, 1 - found.p))
+    reach = found.gain - found.low if found.gain > 0 else found.high - found.gain  # at the level of the interval
+    return min(1.0, 2 * ((1 - found.confidence) / 2) ** (abs(found.gain) / reach))
 
 
 def _noise(pair: Pair, task: str) -> Noise | None:

@@ -108,20 +108,40 @@ class Layout:
             parts = [variance, between / len(seeds)]
             variance, df = sum(parts), satterthwaite(np.array(parts), np.array([df, len(seeds) - 1.0]))
         se = math.sqrt(variance) if variance > TINY**2 else 0.0
-        critical, p = _t_decision(point, se, df, confidence, margin)
-        t_interval, wild_interval, method = (point - critical * se, point + critical * se), None, "cluster t"
-        if se and effective < FEW:
-            wild, wild_p = self._wild_decision(totals, (point - margin) / se, effective, confidence, seed, draws)
-            wild_interval = (point - wild * se, point + wild * se)
-            method = "wild cluster bootstrap-t" if wild > critical else method
-            critical, p = max(critical, wild), max(p, wild_p)
-        low, high = wild_interval if wild_interval and method != "cluster t" else t_interval
+        wild_interval, method = None, "cluster t"
+        if not se:
+            low, high, p, mde = self._without_spread(seeds.mean(axis=0), point, confidence, margin)
+            t_interval, method = (point, point), "no spread"
+        else:
+            critical, p = _t_decision(point, se, df, confidence, margin)
+            t_interval = (point - critical * se, point + critical * se)
+            if effective < FEW:
+                wild, wild_p = self._wild_decision(totals, (point - margin) / se, effective, confidence, seed, draws)
+                wild_interval = (point - wild * se, point + wild * se)
+                method = "wild cluster bootstrap-t" if wild > critical else method
+                critical, p = max(critical, wild), max(p, wild_p)
+            low, high, mde = point - critical * se, point + critical * se, mde80(se, df, confidence, critical)
         return Estimate(
             gain=point, low=low, high=high, se=se, df=df, n=len(self.cell), clusters=self.share.shape[1],
             method=method, p=p, margin=margin, confidence=confidence, effective_clusters=effective,
-            t_interval=t_interval, wild_interval=wild_interval, mde80=mde80(se, df, confidence, critical),
-            shares=shares, seeds=len(seeds), seed_variance=between,
+            t_interval=t_interval, wild_interval=wild_interval, mde80=mde, shares=shares, seeds=len(seeds),
+            seed_variance=between,
         )  # fmt: skip
+
+    def _without_spread(
+        self, values: Floats, point: float, confidence: float, margin: float
+    ) -> tuple[float, float, float, float]:
+        """Bounds, p and what cannot be seen, where every cluster gave the same: no proof that all others would.
+
+        If none of C clusters differed, a share of up to -ln(alpha) / C may (the rule of three), each of them by as much
+        as values in [-1, 1] can.
+        """
+        task, counts = self.cell // self.share.shape[1], np.count_nonzero(self.share, axis=1)
+        means = np.bincount(task, weights=values) / np.bincount(task)
+        below, above = (float((self.weight * room / counts).sum()) for room in (1 + means, 1 - means))
+        nats = -math.log((1 - confidence) / 2)
+        p = math.exp((margin - point) / below) if point > margin else 1.0
+        return point - nats * below, point + nats * above, p, nats * below
 
     def _checked(self, values: ArrayLike) -> Floats:
         array = np.atleast_2d(np.asarray(values, dtype=float))
@@ -239,8 +259,6 @@ def _t_decision(point: float, se: float, df: float, confidence: float, margin: f
     from scipy.special import stdtr, stdtrit
 
     critical = float(stdtrit(df, (1 + confidence) / 2))
-    if not se:
-        return critical, 0.0 if point > margin else 1.0
     return critical, float(stdtr(df, (margin - point) / se))
 
 

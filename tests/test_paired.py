@@ -297,11 +297,30 @@ def test_identity_order_scale_and_agreement_of_p_and_bound(seed, documents, marg
     assert sum(delta.shares.values()) == pytest.approx(1)
 
 
+@pytest.mark.parametrize("clusters", [2, 5, 40, 480])
+@pytest.mark.parametrize("value", [-0.5, 0.0, 1.0])
+def test_agreement_of_few_clusters_is_no_certainty(clusters, value):
+    """A share p of clusters that differ goes unseen with chance (1 - p)^C: at 2.5 % the bounds must still hold it."""
+    unseen = 1 - 0.025 ** (1 / clusters)
+    found = estimate([value] * clusters, range(clusters))
+    assert found.low <= (1 - unseen) * value - unseen
+    assert found.high >= (1 - unseen) * value + unseen
+    for margin in (-0.9, -0.52, 0.0, 0.02, 0.5, 0.98):
+        again = estimate([value] * clusters, range(clusters), margin=margin)
+        assert (again.low > margin) == (again.p < 0.025)
+
+
+def test_tasks_without_spread_add_up_what_each_could_hide():
+    found = estimate([0.0] * 30, range(30), ["a"] * 10 + ["b"] * 20, {"a": 3.0, "b": 1.0})
+    hidden = -math.log(0.025) * (0.75 / 10 + 0.25 / 20)
+    assert (found.low, found.high, found.mde80) == pytest.approx((-hidden, hidden, hidden))
+
+
 def test_equal_values_have_no_spread():
     for value in (0.0, 0.1, 1.0):
         found = estimate([value] * 12, [i // 2 for i in range(12)])
-        assert (found.low, found.high, found.se, found.mde80) == (pytest.approx(value), pytest.approx(value), 0, 0)
-    assert estimate([0.1] * 12, range(12), margin=0.05).p == 0
+        assert (found.gain, found.se, found.method) == (pytest.approx(value), 0, "no spread")
+    assert estimate([0.1] * 400, range(400), margin=0.05).p < 1e-7
     assert estimate([0.1] * 12, range(12), margin=0.1).p == 1
 
 

@@ -64,6 +64,7 @@ CONTRASTS = {
 }
 METHODS = {
     "cluster t": Said("clustered t", "聚类 t"),
+    "no spread": Said("no spread: rule of three", "无离散：三法则"),
     "wild cluster bootstrap-t": Said("wild cluster bootstrap", "聚类野自助法"),
 }
 COSTS = {
