@@ -38,6 +38,9 @@ DataRoot = Annotated[
 ]
 Only = Annotated[str | None, typer.Option("--contender", help="Only this contender (all of them without it)")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the lines that would be run, and run nothing")]
+Launcher = Annotated[
+    str | None, typer.Option("--launcher", help="With --dry-run: `slurm` prints a job script for sbatch")
+]
 Gate = Annotated[bool, typer.Option("--gate", help="Exit status tells the outcome: 0, 3, 4, 5, 8; smoke: 0 or 7")]
 RUNS = Path("runs")
 
@@ -96,12 +99,20 @@ def check(
 @careful
 def train(
     recipe: RecipeFile, contender: Only = None, out: Out = RUNS, changes: Changes = [],  # noqa: B006
-    data_root: DataRoot = None, dry_run: DryRun = False,
+    data_root: DataRoot = None, dry_run: DryRun = False, launcher: Launcher = None,
 ) -> None:  # fmt: skip
-    """Tune the contenders that have a method. Example: tuneworth train recipes/demo.yaml --contender lora"""
+    """Tune the contenders that have a method. Example: tuneworth train recipes/demo.yaml --contender lora
+
+    On a cluster: tuneworth train recipes/x.yaml --dry-run --launcher slurm > job.sh && sbatch job.sh
+    """
     from eval.course import Course
 
     course = Course(_read(recipe, changes, data_root), recipe, out, tuple(changes), dry_run)
+    if launcher:
+        if launcher != "slurm" or not dry_run:
+            raise BadInput(f"--launcher {launcher}: only --dry-run --launcher slurm is known; it prints a job script")
+        typer.echo(course.script(contender), nl=False)
+        return
     course.build()
     course.train(contender)
 

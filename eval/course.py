@@ -12,6 +12,7 @@ import typer
 from eval import pledge
 from eval.benchmark import Benchmark
 from eval.launch import Job, Stage, line, spell, start
+from eval.slurm import script
 from finetune.chat import Chat
 from finetune.mistakes import BadInput
 from finetune.recipe import Recipe, data_root
@@ -61,12 +62,14 @@ class Course:
             plan = pledge.keep(self.recipe, self.folder)
             typer.echo(f"plan {plan.short}")
 
+    def script(self, only: str | None) -> str:
+        """All that is to be tuned as a job script for SLURM."""
+        seeds = ((name, seed) for name in self._tuned(only) for seed in self.recipe.seeds(name))
+        jobs = [Job("train", self.path, name, seed, self.out, self.changes) for name, seed in seeds]
+        return script(self.recipe.name, jobs, self.recipe.train.launch)
+
     def train(self, only: str | None) -> None:
-        for name in self._named(only):
-            if self.recipe.contenders[name].method is None:
-                if only:
-                    raise BadInput(f"--contender {name}: has no method, so there is nothing to train")
-                continue
+        for name in self._tuned(only):
             for seed in self.recipe.seeds(name):
                 done = None if self.dry_run else self.folder.seed(name, seed).trained()
                 if done and done.fingerprint == self.recipe.train_fingerprint(name, seed):
@@ -88,6 +91,11 @@ class Course:
         if only and only not in self.recipe.contenders:
             raise BadInput(f"--contender {only}: unknown; the recipe has {', '.join(self.recipe.contenders)}")
         return [only] if only else list(self.recipe.contenders)
+
+    def _tuned(self, only: str | None) -> list[str]:
+        if only and only in self.recipe.contenders and self.recipe.contenders[only].method is None:
+            raise BadInput(f"--contender {only}: has no method, so there is nothing to train")
+        return [name for name in self._named(only) if self.recipe.contenders[name].method]
 
     def _stage(self, stage: Stage, contender: str, seed: int, launch: str | None) -> None:
         note = self.folder.paused(contender)

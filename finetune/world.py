@@ -113,6 +113,13 @@ class World:
             found += [piece.view_as(part).to(part.dtype) for piece, part in pieces]
         return found
 
+    def everywhere(self, number: int) -> list[int]:
+        """What each process has for a number, by rank."""
+        if self.size == 1:
+            return [number]
+        found: list[int] = self.accelerator.gather(torch.tensor([number], device=self.device)).tolist()
+        return found
+
     def place(self, model: Any, adapter: Sequence[torch.nn.Parameter]) -> None:
         """Put a model with its adapter on the device; under FSDP the frozen weights of each layer are split."""
         if self.sharded:

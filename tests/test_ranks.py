@@ -134,7 +134,7 @@ def test_one_of_two_asked_to_stop_stops_both(tmp_path, tiny):
     assert json.loads((place(recipe).checkpoints / "step-000006" / "state.json").read_text())["processes"] == 2
 
 
-@pytest.mark.parametrize("name", ["cpu", "one_gpu", "ddp", "fsdp"])
+@pytest.mark.parametrize("name", ["cpu", "one_gpu", "ddp", "fsdp", "two_nodes"])
 def test_launch_files_are_accelerate_configs(name):
     from accelerate.commands.config.config_args import load_config_from_file
 

@@ -94,6 +94,7 @@ class Tuning:
         clock = Clock(self.place.checkpoints / "clock.json", began)
         savepoints = Savepoints(self.place.checkpoints, self.fingerprint, self.world.size)
         point = savepoints.latest(journal.say)
+        _refuse_split_views(self.world.everywhere(point.progress.step if point else 0), self.place.checkpoints)
         work = self._work(examples, origin.chat)
         self.watch.note("loading the checkpoint")
         model, plain = self._attached(origin, work)
@@ -195,6 +196,15 @@ class Tuning:
             git=git_state(Path(__file__).parent),
             hardware=Hardware(device=self.world.device_name(), devices=size, processes=size, host=host()),
             training=facts,
+        )
+
+
+def _refuse_split_views(steps: list[int], folder: Path) -> None:
+    """Processes that go on from different steps would train a mixture, and say nothing."""
+    if len(set(steps)) > 1:
+        raise BadInput(
+            f"{folder}: the processes see different checkpoints there (steps {', '.join(map(str, steps))}); --out must "
+            f"be on a disk that all machines share; if it is, wait until they all see the newest, and start again"
         )
 
 
