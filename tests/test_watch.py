@@ -84,7 +84,8 @@ def test_slow_is_not_hung(watched, tmp_path):
         "with Watch(Path(sys.argv[1]), 1, 2, 1 / 60) as other:\n"
         "        for step in range(12):\n"
         "            other.note('step 3')\n"
-        "            time.sleep(0.25)"
+        "            time.sleep(0.25)\n"
+        "        one.note('step 4')  # both go on together"
     )
     assert watched(peer) == (0, "")
     assert not (tmp_path / "phases").exists()
