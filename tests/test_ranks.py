@@ -190,3 +190,24 @@ def test_shares_cover_the_work_and_meet_at_every_forward(monkeypatch):
                 assert counted == list(enumerate(work))
                 if sharded:
                     assert len({len(share) for share in shares}) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", [{"kind": "qlora"}, {"dora": True, "rslora": True}], ids=["qlora", "dora"])
+def test_two_processes_are_one_with_the_kin_of_lora_read_back_by_a_third(pair, monkeypatch, method):
+    if "kind" in method:
+        pytest.importorskip("bitsandbytes", reason="bitsandbytes is not installed")
+    monkeypatch.setitem(METHODS, "lora", METHODS["lora"] | method)
+    one, two = pair("lora", prove="fresh")
+    assert [loss for _, loss in two.losses] == pytest.approx([loss for _, loss in one.losses], abs=1e-5)
+    assert (one.reread, two.reread) == ("fresh", "fresh")
+    assert (two.reload_difference, two.packing_leak) == (0, 0)
+    assert two.start_difference < 1e-6
+
+
+@pytest.mark.slow
+def test_dora_on_a_split_base_is_dora_on_a_whole_one(pair, monkeypatch):
+    monkeypatch.setitem(METHODS, "lora", METHODS["lora"] | {"dora": True})
+    one, two = pair("lora", SPLIT)
+    assert [loss for _, loss in two.losses] == pytest.approx([loss for _, loss in one.losses], abs=1e-5)
+    assert two.reload_difference < 1e-4
