@@ -223,6 +223,13 @@ def test_a_split_base_in_four_bits_is_refused(tmp_path, wide):
         _refuse_misfits(origin, None, sharded=True)
 
 
+def test_weights_in_four_bits_are_not_tuned_as_a_whole(tmp_path, wide, capsys):
+    recipe = write_lesson(tmp_path, wide("llama"))
+    more = ["--set", "contenders.lora.model.dtype=nf4", "--set", "contenders.lora.method={kind: full}"]
+    assert main(words(recipe, "lora", *more)) == 2
+    assert "method full trains the weights, which dtype nf4 holds in 4 bits" in capsys.readouterr().err
+
+
 def test_the_adapter_is_plain_peft(tmp_path, wide):
     recipe = write_lesson(tmp_path, wide("qwen2"), max_steps=4)
     assert main(words(recipe, "lora", *QLORA)) == 0

@@ -106,6 +106,8 @@ class Contender(BaseModel):
             raise ValueError("method and adapter exclude each other: tune here, or bring an adapter")
         if (self.adapter is None) != (self.adapter_cost is None):
             raise ValueError("adapter and adapter_cost belong together: an adapter tuned elsewhere has a declared cost")
+        if self.four_bit and self.method and self.method.kind == "full":
+            raise ValueError("method full trains the weights, which dtype nf4 holds in 4 bits; use qlora, or bfloat16")
         return self
 
     @property
