@@ -1,4 +1,4 @@
-"""A small lesson for the tests of training: rows to learn, a data card, a recipe with a LoRA and a prefix contender."""
+"""A small lesson for the tests of training: rows to learn, a data card, a recipe with a contender for each method."""
 
 from __future__ import annotations
 
@@ -19,7 +19,11 @@ METHODS = {
     "lora": {"kind": "lora", "rank": 4, "learning_rate": 0.02},
     "prefix": {"kind": "ptuning_v2", "virtual_tokens": 4, "learning_rate": 0.05},
     "full": {"kind": "full", "learning_rate": 0.003},
-}
+    "reencoded": {"kind": "ptuning_v2", "virtual_tokens": 4, "reencoder": 32, "learning_rate": 0.01},
+    "prompt": {
+        "kind": "ptuning_v1", "virtual_tokens": 8, "encoder": "lstm", "encoder_hidden": 24, "learning_rate": 0.01,
+    },
+}  # fmt: skip
 PROSE = "Shares rose as profit jumped, sales surged and the stock sold out. 公司净利润大增，股价上涨。"
 
 

@@ -13,7 +13,7 @@ from eval.lm import Choice, SharedPromptLM, encode, likelihoods
 from eval.lm.generate import Sampling, cut, draw, draw_seed, vocabulary, write
 from eval.lm.prefill import batches, prefill
 from finetune.chat import Chat
-from finetune.methods import LoRA, PTuningV2, adapter_parameters
+from finetune.methods import LoRA, PTuningV1, PTuningV2, adapter_parameters
 
 torch.set_num_threads(1)
 pytestmark = pytest.mark.filterwarnings(
@@ -48,8 +48,8 @@ def model_of(folder, tuning: str = "bare"):
     if tuning == "bare":
         return model
     chat = Chat.open(folder, "plain", "drop")
-    method = LoRA(rank=4) if tuning == "lora" else PTuningV2(virtual_tokens=5)
-    model = method.attach(model, tokenizer=chat.tokenizer, seed=1)
+    methods = {"lora": LoRA(rank=4), "prefix": PTuningV2(virtual_tokens=5), "prompt": PTuningV1(virtual_tokens=5)}
+    model = methods[tuning].attach(model, tokenizer=chat.tokenizer, seed=1)
     torch.manual_seed(5)
     with torch.no_grad():
         for tensor in adapter_parameters(model).values():
@@ -85,7 +85,7 @@ def near(ours: float, theirs: float) -> bool:
     return abs(ours - theirs) <= 1e-5 + 1e-6 * abs(theirs)
 
 
-@pytest.mark.parametrize("tuning", ["bare", "lora", "prefix"])
+@pytest.mark.parametrize("tuning", ["bare", "lora", "prefix", "prompt"])
 @pytest.mark.parametrize("arch", ARCHS)
 def test_equals_lm_evals_own_model_and_a_plain_forward(tiny, arch, tuning):
     from lm_eval.models.huggingface import HFLM
@@ -117,7 +117,7 @@ def test_greedy_says_what_greedy_decoding_would_write(tiny):
     assert [greedy for _, greedy in scores] == [True, True, True, False]
 
 
-@pytest.mark.parametrize("tuning", ["bare", "prefix"])
+@pytest.mark.parametrize("tuning", ["bare", "prefix", "prompt"])
 def test_shared_head_budget_and_order_decide_nothing(tiny, tuning):
     folder = tiny("llama")
     model, chat = model_of(folder, tuning), Chat.open(folder, "r1_distill_qwen", "empty")
@@ -193,7 +193,9 @@ def written_alone(model, chat, prompts, seeds, how, until=()):
 
 
 @pytest.mark.parametrize("how", [Sampling(max_new_tokens=12), SAMPLED], ids=["greedy", "sampled"])
-@pytest.mark.parametrize(("arch", "tuning"), [("qwen2", "bare"), ("llama", "lora"), ("qwen3", "prefix")])
+@pytest.mark.parametrize(
+    ("arch", "tuning"), [("qwen2", "bare"), ("llama", "lora"), ("qwen3", "prefix"), ("qwen2", "prompt")]
+)
 def test_a_batch_writes_what_each_row_writes_alone(tiny, arch, tuning, how):
     """In any order, with unlike lengths, rows that end early, and a head that all share."""
     folder = tiny(arch)

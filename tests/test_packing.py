@@ -11,13 +11,21 @@ from torch.nn import functional
 from transformers import AutoModelForCausalLM
 
 from finetune.data import Example
-from finetune.methods import LoRA, PTuningV2, adapter_parameters
+from finetune.methods import LoRA, PTuningV1, PTuningV2, adapter_parameters
 from finetune.recipe import Train
 from finetune.train import loop
 from finetune.train.loop import sheet_loss
 from finetune.train.packing import plan, sheet, sheets
 
 torch.set_num_threads(1)
+KINDS = {
+    "lora": LoRA(rank=4),
+    "prefix": PTuningV2(virtual_tokens=5),
+    "reencoded": PTuningV2(virtual_tokens=5, reencoder=24),
+    "mlp": PTuningV1(virtual_tokens=5, encoder_hidden=24),
+    "lstm": PTuningV1(virtual_tokens=5, encoder_hidden=24, encoder="lstm"),
+}
+every_kind = pytest.mark.parametrize("kind", list(KINDS))
 LENGTHS = st.lists(st.integers(2, 300), min_size=1, max_size=60)
 
 
@@ -42,8 +50,7 @@ def tuned(tiny):
         from tokenizers import Tokenizer
 
         model = AutoModelForCausalLM.from_pretrained(tiny(arch), dtype=torch.float32, local_files_only=True)
-        method = LoRA(rank=4) if kind == "lora" else PTuningV2(virtual_tokens=5)
-        model = method.attach(model, tokenizer=Tokenizer.from_file(str(tiny(arch) / "tokenizer.json")), seed=0)
+        model = KINDS[kind].attach(model, tokenizer=Tokenizer.from_file(str(tiny(arch) / "tokenizer.json")), seed=0)
         draw = torch.Generator().manual_seed(1)
         with torch.no_grad():
             for tensor in adapter_parameters(model).values():
@@ -87,7 +94,7 @@ def apart(one, other):
 
 
 @pytest.mark.parametrize("arch", ["qwen2", "llama", "qwen3"])
-@pytest.mark.parametrize("kind", ["lora", "prefix"])
+@every_kind
 def test_packing_padding_and_accumulation_change_no_gradient(tuned, arch, kind):
     model, examples = tuned(arch, kind), some()
     loss, gradient = plain(model, examples)
@@ -99,7 +106,7 @@ def test_packing_padding_and_accumulation_change_no_gradient(tuned, arch, kind):
             assert apart(own, gradient) < 2e-6
 
 
-@pytest.mark.parametrize("kind", ["lora", "prefix"])
+@every_kind
 def test_a_row_hides_its_examples_from_each_other(tuned, kind):
     model = tuned("qwen2", kind).eval()
     first, other, second = example(1, 20), example(2, 20), example(3, 30)
@@ -114,7 +121,7 @@ def test_a_row_hides_its_examples_from_each_other(tuned, kind):
     torch.testing.assert_close(logits([first, second])[20:], logits([second]), atol=2e-6, rtol=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["lora", "prefix"])
+@every_kind
 def test_large_heads_in_pieces_give_the_same(tuned, kind, monkeypatch):
     model, batch = tuned("qwen2", kind), sheets(some(), 10_000, packing=True, pad=1)
     loss, gradient = gradients(model, batch)

@@ -130,7 +130,7 @@ def test_qlora_papers_claims(shape, limit):
 def test_parameters_are_those_of_a_real_model(tiny, arch):
     from transformers import AutoModelForCausalLM
 
-    from finetune.methods import LoRA, PTuningV2, adapter_parameters
+    from finetune.methods import LoRA, PTuningV1, PTuningV2, adapter_parameters
 
     folder = tiny(arch)
     shape = Shape.read(folder)
@@ -140,6 +140,9 @@ def test_parameters_are_those_of_a_real_model(tiny, arch):
         LoRA(rank=3),
         LoRA(rank=2, targets=("q_proj", "down_proj")),
         PTuningV2(virtual_tokens=5, init="random"),
+        PTuningV2(virtual_tokens=5, init="random", reencoder=12),
+        PTuningV1(virtual_tokens=5, encoder_hidden=12),
+        PTuningV1(virtual_tokens=5, encoder_hidden=12, encoder="lstm"),
     ):
         fresh = AutoModelForCausalLM.from_pretrained(folder)
         tuned = knobs.attach(fresh, tokenizer=None, seed=0)

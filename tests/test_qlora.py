@@ -157,10 +157,11 @@ def test_packing_and_checkpointing_change_no_loss_in_four_bits(tmp_path, wide):
     assert curves["single"] == pytest.approx(curves["packed"], abs=2e-5)
 
 
-def test_a_prefix_lives_in_a_base_of_four_bits_too(tmp_path, wide, capsys):
+@pytest.mark.parametrize("contender", ["prefix", "reencoded", "prompt"])
+def test_a_prefix_lives_in_a_base_of_four_bits_too(tmp_path, wide, capsys, contender):
     recipe = write_lesson(tmp_path, wide("qwen3"), max_steps=6, dev=0.2, checkpointing=True)
-    assert main(words(recipe, "prefix", "--set", "contenders.prefix.model.dtype=nf4")) == 0
-    found = facts(recipe, "prefix")
+    assert main(words(recipe, contender, "--set", f"contenders.{contender}.model.dtype=nf4")) == 0
+    found = facts(recipe, contender)
     assert found.reload_difference == 0
     assert found.loss_last < found.loss_first
     assert "on nf4 float32" in capsys.readouterr().out

@@ -70,8 +70,9 @@ def test_two_processes_are_one(pair):
     assert one.losses != two.losses  # the sums were indeed made in another order
 
 
-def test_two_processes_are_one_with_a_prefix(pair):
-    alike(*pair("prefix"))
+@pytest.mark.parametrize("contender", ["prefix", pytest.param("reencoded", marks=pytest.mark.slow), "prompt"])
+def test_two_processes_are_one_with_a_trained_prompt(pair, contender):
+    alike(*pair(contender))
 
 
 def test_two_processes_are_one_with_every_weight_trained(pair):

@@ -15,7 +15,7 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import load_file, save_file
-from small_lesson import LAUNCH, facts, finish, manifest, place, rows, start, words, write_lesson
+from small_lesson import LAUNCH, METHODS, facts, finish, manifest, place, rows, start, words, write_lesson
 
 from finetune.recipe import Recipe
 from finetune.train.__main__ import main
@@ -75,7 +75,7 @@ def kill_at_random(process, draw):
 
 @pytest.mark.parametrize(
     ("contender", "kills"),
-    [("lora", 1), *(pytest.param(name, 5, marks=pytest.mark.slow) for name in ("lora", "prefix", "full"))],
+    [("lora", 1), *(pytest.param(name, 5, marks=pytest.mark.slow) for name in METHODS)],
 )
 def test_killed_at_random_and_started_again_is_the_undisturbed_run(lesson, undisturbed, contender, kills):
     recipe, draw = lesson(**LONG), random.Random()
@@ -123,7 +123,7 @@ class Gone(Exception):  # noqa: N818 (it stands for a kill)
 def abandoned(lesson, monkeypatch):
     """abandoned(step, *more) -> a LONG recipe whose run ended without a word after that step."""
 
-    def make(step, *more):
+    def make(step, *more, contender="lora"):
         recipe, take = lesson(**LONG), Loop._step
 
         def last(self):
@@ -133,7 +133,7 @@ def abandoned(lesson, monkeypatch):
 
         monkeypatch.setattr(Loop, "_step", last)
         with pytest.raises(Gone):
-            main(words(recipe, "lora", *more))
+            main(words(recipe, contender, *more))
         monkeypatch.setattr(Loop, "_step", take)
         return recipe
 
@@ -176,6 +176,17 @@ def test_a_polite_stop_saves_the_step_at_hand(lesson, undisturbed, capsys, monke
     assert main(words(recipe)) == 0
     assert "goes on after step 18" in capsys.readouterr().out
     same(facts(recipe), undisturbed("lora"))
+
+
+@pytest.mark.parametrize("contender", ["reencoded", "prompt"])
+def test_an_encoder_goes_on_bit_for_bit_too(abandoned, undisturbed, capsys, contender):
+    """All that it has learned is in the checkpoint, not only the prompt it makes."""
+    recipe = abandoned(17, contender=contender)
+    kept = load_file(place(recipe, contender).checkpoints / "step-000015" / "adapter.safetensors")
+    assert any(".mlp." in name for name in kept)
+    assert main(words(recipe, contender)) == 0
+    assert "goes on after step 15" in capsys.readouterr().out
+    same(facts(recipe, contender), undisturbed(contender))
 
 
 def test_dropout_goes_on_bit_for_bit_too(abandoned, tmp_path, tiny):
@@ -423,7 +434,7 @@ def test_bad_input_is_one_line_and_writes_nothing(tmp_path, tiny, capsys, blow):
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        (["--contender", "nobody"], "unknown; the recipe has lora, old, prefix"),
+        (["--contender", "nobody"], "unknown; the recipe has full, lora, old, prefix, prompt, reencoded"),
         (["--contender", "old"], "has no method, so there is nothing to train"),
         (["--seed", "5"], "not among train.seeds (17)"),
         (["--set", "train.tracker=nobody"], "train.tracker: nobody is unknown"),

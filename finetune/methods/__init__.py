@@ -13,9 +13,10 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from finetune.files import digest_of, file_digest
-from finetune.methods import full, lora, ptuning_v2
+from finetune.methods import full, lora, prefix, ptuning_v1, ptuning_v2
 from finetune.methods.full import Full
 from finetune.methods.lora import LoRA
+from finetune.methods.ptuning_v1 import PTuningV1
 from finetune.methods.ptuning_v2 import PTuningV2
 from finetune.mistakes import BadInput
 
@@ -24,6 +25,7 @@ __all__ = [
     "AnyMethod",
     "Full",
     "LoRA",
+    "PTuningV1",
     "PTuningV2",
     "adapter_digest",
     "adapter_norm",
@@ -33,10 +35,11 @@ __all__ = [
     "shared_rates",
 ]
 
-METHODS = (LoRA, PTuningV2, Full)
-AnyMethod = Annotated[LoRA | PTuningV2 | Full, Field(discriminator="kind")]
+METHODS = (LoRA, PTuningV2, PTuningV1, Full)
+AnyMethod = Annotated[LoRA | PTuningV2 | PTuningV1 | Full, Field(discriminator="kind")]
 PEFT_FILES = ("adapter_config.json", "adapter_model.safetensors")
-LOADERS = {"LORA": lora.load, "PREFIX_TUNING": ptuning_v2.load}  # by PEFT's own word for the kind of an adapter
+# By PEFT's own word for the kind of an adapter.
+LOADERS = {"LORA": lora.load, "PREFIX_TUNING": ptuning_v2.load, "P_TUNING": ptuning_v1.load}
 
 
 def load(model: Any, folder: Path, *, trainable: bool = False) -> Any:
@@ -76,7 +79,7 @@ def adapter_parameters(model: Any) -> dict[str, Any]:
 
     Of full tuning all that were trained, of any other method the adapter's own.
     """
-    whole, marks = full.noted(model), (*lora.MARKS, *ptuning_v2.MARKS)
+    whole, marks = full.noted(model), (*lora.MARKS, *prefix.MARKS)
     if whole is not None:
         return {name: tensor for name, tensor in model.named_parameters() if name in whole.names}
     return {name: tensor for name, tensor in model.named_parameters() if any(mark in name for mark in marks)}
@@ -98,7 +101,7 @@ def shared_rates(methods: Mapping[str, AnyMethod]) -> list[str]:
     lines = []
     for rate in dict.fromkeys(method.learning_rate for method in methods.values()):
         sharing = {name: method for name, method in methods.items() if method.learning_rate == rate}
-        own = {method.kind: type(method)().learning_rate for method in sharing.values()}
+        own = {method.kind: _own_rate(method) for method in sharing.values()}
         if len(set(own.values())) > 1:
             lines.append(
                 f"learning rate {rate:g} is shared by {', '.join(sharing)}, whose methods want unlike ones "
@@ -106,6 +109,11 @@ def shared_rates(methods: Mapping[str, AnyMethod]) -> list[str]:
                 f"be the rate; leave method.learning_rate out, or choose one for each"
             )
     return lines
+
+
+def _own_rate(method: AnyMethod) -> float:
+    """The rate a method has where none is given."""
+    return type(method)(**method.model_dump(exclude={"learning_rate"})).learning_rate
 
 
 def restore(model: Any, tensors: Mapping[str, Any]) -> None:

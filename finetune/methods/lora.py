@@ -155,5 +155,5 @@ def refuse_second(model: Any) -> None:
     if getattr(model, "tuned_whole", None) is not None:
         raise BadInput("the model already carries tuned weights of its own; load the base anew")
     for name, _ in model.named_parameters():
-        if ".lora_" in name or ".prefix_" in name or "prompt_encoder." in name:
+        if ".lora_" in name or "prompt_encoder." in name:
             raise BadInput(f"the model already carries an adapter ({name}); load the base anew")

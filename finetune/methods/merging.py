@@ -12,8 +12,10 @@ from finetune.mistakes import BadInput
 def unmergeable(model: Any) -> str:
     """Why the adapter that stands on `model` cannot be merged into it; empty where it can be."""
     names = [name for name, _ in model.named_parameters()]
-    if any(".prefix_" in name or "prompt_encoder." in name for name in names):
-        return "a prefix is keys and values beside the tokens, which no weight can hold; serve it with its adapter"
+    if any("prompt_encoder." in name for name in names):
+        return (
+            "a trained prompt is keys and values beside the tokens, which no weight can hold; serve it with its adapter"
+        )
     if not any(".lora_" in name for name in names):
         return "there is no low-rank adapter on the model; its weights are whole as they are"
     if getattr(model.get_base_model(), "is_quantized", False):

@@ -1,22 +1,22 @@
 """P-Tuning v2 (Liu et al. 2021, arXiv 2110.07602): a trained key/value prefix inside every attention layer.
 
-The prefix lives in the layer as two parameters, `prefix_key` and `prefix_value`, each [kv_heads, n, head_dim], which a
-registered attention function joins to the layer's keys and values. PEFT feeds it as a cache instead, and so cannot
-checkpoint gradients and leaks between packed rows; here both work, and `generate` and any cache see no prefix at all.
-Tokens stand at positions n, n+1, ...: the prefix holds 0..n-1, its keys already rotated, as they lie in a cache.
-With reentrant gradient checkpointing call `model.enable_input_require_grads()`, as for any frozen base.
+The prefix is two parameters a layer, its keys and its values, each [kv_heads, n, head_dim]. With `reencoder` the
+paper's prefix encoder stands in their place: an embedding [n, hidden], a linear layer, tanh, and a linear layer to all
+keys and values. Its output is added to a fixed start (the text's keys and values, or the random draw), and its last
+layer starts at zero, so that `init` means the same with it and without. What is kept of it is the prefix it ends at.
+With reentrant gradient checkpointing call `model.enable_input_require_grads()`, as for any frozen base; `reencoder`
+needs the other kind, which is what `train.checkpointing` uses.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from finetune.methods import prefix
 from finetune.methods.lora import refuse_second
 from finetune.mistakes import BadInput
-
-MARKS = (".prefix_key", ".prefix_value")  # in the name of a parameter: it is the adapter's
-PROVEN = ("llama", "qwen2", "qwen3")  # softmax attention in every layer, through transformers' attention interface
 
 INIT_TEXT = (
     "下面是金融问题，请准确作答。Answer these questions about finance exactly, in the form that is asked for. "
@@ -39,37 +39,43 @@ class PTuningV2(BaseModel):
     init_text: str = Field(
         INIT_TEXT, min_length=1, description="The text of init: text, repeated or cut to virtual_tokens tokens"
     )
+    reencoder: int | None = Field(
+        None, ge=1, description="Width of the MLP that makes the prefix while training (512 in the paper); none: direct"
+    )
     learning_rate: float = Field(
-        5e-3, gt=0, description="100 times full tuning's or more, up to 3e-2; lower hardly moves, higher is unsteady"
+        default_factory=lambda known: 5e-3 if known.get("reencoder") is None else 1e-3,
+        gt=0,
+        description="5e-3, up to 3e-2: 100 times full tuning's and more; 1e-3 with a re-encoder, which multiplies it",
     )
 
     def check(self, config: Any) -> None:
         """BadInput says why a prefix cannot live in this architecture (transformers configuration)."""
-        _refuse_architecture(config)
-        if self.virtual_tokens >= config.max_position_embeddings:
-            raise BadInput(
-                f"virtual_tokens: {self.virtual_tokens} leaves no position for a text;"
-                f" {config.model_type} here has {config.max_position_embeddings}"
-            )
+        prefix.check(self.kind, self.virtual_tokens, config)
 
     def attach(self, model: Any, *, tokenizer: Any, seed: int) -> Any:
-        """The same `model`, frozen, with a trainable fp32 prefix in each layer; `seed` matters for init: random only.
+        """The same `model`, frozen, with a trainable fp32 prefix in each layer; `seed` matters for what is drawn.
 
         `tokenizer` is a tokenizers.Tokenizer. BadInput on an architecture refused, or a model with an adapter.
         """
         refuse_second(model)
         self.check(model.config)
         start = self._text_start(model, tokenizer) if self.init == "text" else self._random_start(model, seed)
-        return _install(model, start, trainable=True)
+        if self.reencoder is None:
+            prompt, unfold = _direct(start)
+        else:
+            prompt, unfold = _reencoded(start, model.config.hidden_size, self.reencoder, seed)
+        return prefix.install(model, prompt, unfold, self.virtual_tokens, trainable=True)
 
     def save(self, model: Any, folder: Path, *, base: str) -> None:
         """Write PEFT's two files into `folder`, as its prefix tuning would; the same prefix gives the same bytes."""
+        import torch
         from peft import PrefixTuningConfig
-        from safetensors.torch import save_file
 
-        prefix = _read_out(model)
-        depth, heads, length, width = prefix.shape
-        PrefixTuningConfig(
+        prompt = model.base_model.prompt_encoder
+        with torch.no_grad():
+            parts = _encode(prompt) if hasattr(prompt, "start") else list(prompt)
+        depth, (heads, length, width) = len(parts), parts[0].shape
+        config = PrefixTuningConfig(
             task_type="CAUSAL_LM",
             num_virtual_tokens=length,
             token_dim=heads * width,
@@ -78,9 +84,8 @@ class PTuningV2(BaseModel):
             num_layers=depth // 2,
             inference_mode=True,
             base_model_name_or_path=base,
-        ).save_pretrained(str(folder))
-        flat = prefix.permute(2, 0, 1, 3).reshape(length, -1).contiguous()
-        save_file({"prompt_embeddings": flat}, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+        )
+        prefix.write(folder, config, torch.stack(list(parts)).permute(2, 0, 1, 3).reshape(length, -1))
 
     def _text_start(self, model: Any, tokenizer: Any) -> Any:
         """Keys (rotated, at positions 0..n-1) and values of the text, as cached: [2 layers, kv_heads, n, head_dim]."""
@@ -100,126 +105,59 @@ class PTuningV2(BaseModel):
         """Normal draws of the model's own initial deviation: [2 layers, kv_heads, n, head_dim]."""
         import torch
 
-        depth, heads, width = _shape(model)
-        shape = (depth, heads, self.virtual_tokens, width)
-        return torch.randn(shape, generator=torch.Generator().manual_seed(seed)) * model.config.initializer_range
+        depth, heads, width = prefix.shape(model.config)
+        draws = torch.randn((depth, heads, self.virtual_tokens, width), generator=torch.Generator().manual_seed(seed))
+        return draws * model.config.initializer_range
 
 
 def load(model: Any, folder: Path, *, trainable: bool = False) -> Any:
     """The same `model` with the prefix of `folder`, in fp32. BadInput names what does not fit.
 
     PEFT saves the prefix as it ends up, also one trained through a projection: [n, layers * 2 * kv_heads * head_dim].
+    So it does here: training goes on from the prefix itself, without the re-encoder it may have come from.
     """
-    from safetensors.torch import load_file
-
     refuse_second(model)
-    _refuse_architecture(model.config)
-    tensors = load_file(folder / "adapter_model.safetensors")
-    if set(tensors) != {"prompt_embeddings"}:
-        raise BadInput(f"{folder}: holds {', '.join(sorted(tensors))}; a prefix is prompt_embeddings alone")
-    flat = tensors["prompt_embeddings"]
-    depth, heads, width = _shape(model)
+    prefix.refuse_architecture("ptuning_v2", model.config)
+    flat = prefix.prompt_embeddings(folder, "prefix")
+    depth, heads, width = prefix.shape(model.config)
     if flat.ndim != 2 or flat.shape[0] == 0 or flat.shape[1] != depth * heads * width:
         raise BadInput(
             f"{folder}: prompt_embeddings has shape {list(flat.shape)}, but this model needs"
             f" [n, {depth * heads * width}]: keys and values of {depth // 2} layers x {heads} heads x {width}"
         )
-    prefix = flat.view(-1, depth, heads, width).permute(1, 2, 0, 3)
-    return _install(model, prefix, trainable=trainable).train(trainable)
+    prompt, unfold = _direct(flat.view(-1, depth, heads, width).permute(1, 2, 0, 3))
+    return prefix.install(model, prompt, unfold, len(flat), trainable=trainable).train(trainable)
 
 
-def _refuse_architecture(config: Any) -> None:
-    for layer, kind in enumerate(getattr(config, "layer_types", None) or ()):
-        if kind != "full_attention":
-            raise BadInput(
-                f"ptuning_v2: layer {layer} of {config.model_type} is {kind}; a prefix needs softmax attention over all"
-                " positions in every layer; use lora"
-            )
-    if config.model_type not in PROVEN:
-        raise BadInput(
-            f"ptuning_v2: {config.model_type} is not among the architectures where the prefix is proven to reach every"
-            f" attention layer ({', '.join(PROVEN)}); use lora"
-        )
+def _direct(start: Any) -> tuple[Any, prefix.Unfold]:
+    """A parameter for each layer's keys and each layer's values, from [2 layers, kv_heads, n, head_dim]."""
+    from torch import nn
+
+    parts = nn.ParameterList([nn.Parameter(part.detach().float().clone().contiguous()) for part in start])
+    return parts, lambda decoder: list(decoder.prompt_encoder)
 
 
-def _shape(model: Any) -> tuple[int, int, int]:
-    """(2 * layers, kv_heads, head_dim) of a model's keys and values."""
-    config = model.config
-    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    return 2 * config.num_hidden_layers, config.num_key_value_heads, width
+def _reencoded(start: Any, hidden: int, inner: int, seed: int) -> tuple[Any, prefix.Unfold]:
+    """The prefix encoder (hidden, inner, keys and values), drawn by `seed`, over a [2 layers, kv_heads, n, width]."""
+    from torch import nn
+
+    depth, heads, length, width = start.shape
+    with prefix.drawn(seed):
+        embedding, last = nn.Embedding(length, hidden), nn.Linear(inner, depth * heads * width)
+        mlp = nn.Sequential(nn.Linear(hidden, inner), nn.Tanh(), last)
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)
+    prompt = nn.ModuleDict({"embedding": embedding, "mlp": mlp})
+    prompt.register_buffer("start", start.detach().clone())
+    return prompt, lambda decoder: _encode(decoder.prompt_encoder)
 
 
-def _install(model: Any, prefix: Any, *, trainable: bool) -> Any:
-    """Freeze the model, give each layer its [kv_heads, n, head_dim] pair, and route attention through the join."""
+def _encode(prompt: Any) -> Sequence[Any]:
+    """start + MLP(embedding), in fp32 whatever surrounds it, as it will be saved."""
     import torch
 
-    model.requires_grad_(False)
-    for index, layer in enumerate(model.base_model.layers):
-        attention = layer.self_attn
-        for name, part in (("prefix_key", prefix[2 * index]), ("prefix_value", prefix[2 * index + 1])):
-            own = part.detach().to(attention.k_proj.weight.device, torch.float32, copy=True).contiguous()
-            attention.register_parameter(name, torch.nn.Parameter(own, requires_grad=trainable))
-    model.set_attn_implementation(_register(prefix.shape[2]))
-    model.base_model.register_forward_pre_hook(_shift_positions, with_kwargs=True)
-    return model
-
-
-def _read_out(model: Any) -> Any:
-    """The whole prefix on the CPU: [2 * layers, kv_heads, n, head_dim], a layer's keys before its values."""
-    import torch
-
-    layers = [layer.self_attn for layer in model.base_model.layers]
-    parts = [part for layer in layers for part in (layer.prefix_key, layer.prefix_value)]
-    return torch.stack([part.detach().cpu() for part in parts])
-
-
-def _register(length: int) -> str:
-    """Name of the attention that joins a prefix of `length`, known to transformers from now on.
-
-    The mask is made once a forward, in the dtype of attention, with the prefix's columns open to every query (so no
-    row of it is empty); transformers' shortcut of no mask at all would shut them, or leave causality to a wrong corner.
-    """
-    import torch
-    from torch.nn.functional import pad
-    from transformers import AttentionInterface, AttentionMaskInterface
-    from transformers.integrations.sdpa_attention import sdpa_attention_forward
-    from transformers.masking_utils import eager_mask
-
-    def mask(*args: Any, **kwargs: Any) -> Any:
-        return pad(eager_mask(*args, **kwargs), (length, 0))
-
-    def attend(layer: Any, query: Any, key: Any, value: Any, attention_mask: Any, **kwargs: Any) -> Any:
-        """query [batch, heads, L, width]; key and value [batch, kv_heads, S, width]; mask [batch or 1, 1, L, n + S]."""
-        rows = (len(key), -1, -1, -1)
-        key = torch.cat([layer.prefix_key.to(key.dtype).expand(rows), key], dim=2)
-        value = torch.cat([layer.prefix_value.to(value.dtype).expand(rows), value], dim=2)
-        if attention_mask.shape[-1] < key.shape[2]:  # a caller's own 4-D mask, which knows of no prefix
-            attention_mask = pad(attention_mask, (length, 0), value=attention_mask.dtype == torch.bool)
-        return sdpa_attention_forward(layer, query, key, value, attention_mask, **kwargs)
-
-    name = f"prefix_{length}"
-    AttentionInterface.register(name, attend)
-    AttentionMaskInterface.register(name, mask)
-    return name
-
-
-def _shift_positions(decoder: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-    """Before the decoder runs: positions as given, else from the attention mask, else from the cache; plus n.
-
-    Without the mask's own positions a left-padded row stands too far from the prefix (by 0.05 to 0.48 in the logits).
-    RuntimeError when another attention was set since: the prefix would be dropped without a word.
-    """
-    import torch
-
-    length = decoder.layers[0].self_attn.prefix_key.shape[1]
-    if decoder.config._attn_implementation != f"prefix_{length}":
-        raise RuntimeError(f"attention is now {decoder.config._attn_implementation}, which drops the trained prefix")
-    positions, seen = kwargs.get("position_ids"), kwargs.get("attention_mask")
-    tokens = kwargs["input_ids"] if kwargs.get("input_ids") is not None else kwargs["inputs_embeds"]
-    if positions is None and torch.is_tensor(seen) and seen.ndim == 2:
-        positions = (seen.long().cumsum(1) - 1).clamp(min=0)[:, -tokens.shape[1] :]
-    elif positions is None:
-        cache = kwargs.get("past_key_values")
-        start = 0 if cache is None else cache.get_seq_length()
-        positions = torch.arange(tokens.shape[1], device=tokens.device)[None] + start
-    return args, {**kwargs, "position_ids": positions + length}
+    depth, heads, length, width = prompt.start.shape
+    with torch.autocast(prompt.start.device.type, enabled=False):
+        moved = prompt["mlp"](prompt["embedding"].weight).view(length, depth, heads, width)
+        parts: Sequence[Any] = (prompt.start + moved.permute(1, 2, 0, 3)).unbind()
+    return parts

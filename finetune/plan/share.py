@@ -34,7 +34,7 @@ def share(shape: Shape, method: Any, optimizer: str = "adamw", *, mixed: bool = 
         # A float32 weight and gradient; under autocast a bf16 copy of each weight too.
         return Share(count, count * (8 + moments + (2 if mixed else 0)), "adapters", shape.layers, 4)
     if method.kind == "ptuning_v2":
-        count = shape.cache_width * method.virtual_tokens
+        count = prefix_parameters(shape, method)
         return Share(count, count * (8 + moments), "frozen", shape.layers, 4)
     if method.kind == "ptuning_v1":
         count = encoder_parameters(shape.hidden, method)
@@ -68,6 +68,14 @@ def lora_parameters(shape: Shape, rank: int, targets: Any = "all-linear", *, dor
 
 def _pair(size: tuple[int, int], rank: int, dora: bool) -> int:
     return rank * sum(size) + (size[1] if dora else 0)
+
+
+def prefix_parameters(shape: Shape, method: Any) -> int:
+    """P-Tuning v2's keys and values, or the embedding and MLP that make them (Liu et al. 2021, arXiv 2110.07602)."""
+    prefix, inner = shape.cache_width * method.virtual_tokens, getattr(method, "reencoder", None)
+    if inner is None:
+        return prefix
+    return method.virtual_tokens * shape.hidden + (shape.hidden + 1) * inner + (inner + 1) * shape.cache_width
 
 
 def encoder_parameters(hidden: int, method: Any) -> int:
