@@ -157,6 +157,20 @@ class RunManifest(BaseModel):
         write_whole(path, self.model_dump_json(indent=1) + "\n")
 
 
+class Probed(BaseModel):
+    """One real step at a contender's heaviest batch: `finetune.train --probe`."""
+
+    model_config = FROZEN
+    contender: str
+    device: str
+    devices: int
+    tokens: int  # of the step, padding included, all devices together
+    seconds: float  # of the step
+    run_tokens: int  # of the whole run, padding apart
+    peak_memory_bytes: int
+    predicted_peak_bytes: int
+
+
 @dataclass(frozen=True)
 class SeedDir:
     """The folder of one contender and seed."""
@@ -226,6 +240,10 @@ class RunDir:
     @property
     def report(self) -> Path:
         return self.folder / "report.html"
+
+    def probe(self, contender: str) -> Path:
+        """What one step of this contender took."""
+        return self.folder / contender / "probe.json"
 
     def phases(self, contender: str) -> Path:
         """What each process of a training is at, while several of them run."""

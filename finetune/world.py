@@ -141,14 +141,27 @@ class World:
             return torch.bfloat16 if asked == "bfloat16" else torch.float32
         return torch.bfloat16 if self.device.type != "cpu" and is_bf16_available() else torch.float32
 
+    def begin_peak(self) -> int:
+        """Forget the peak so far; bytes that stand now. A processor's peak is forgotten on Linux only."""
+        if self.device.type != "cpu":
+            torch.accelerator.reset_peak_memory_stats()
+            return int(torch.accelerator.memory_allocated())
+        try:
+            Path("/proc/self/clear_refs").write_text("5", "ascii")
+            return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGESIZE")
+        except OSError:
+            return self._resident_peak()
+
+    @staticmethod
+    def _resident_peak() -> int:
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
     def peak_memory(self) -> int:
         """Bytes at the peak, of the process that had most."""
-        if self.device.type == "cpu":
-            import resource
-
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        else:
-            peak = torch.accelerator.max_memory_allocated()
+        accelerated = self.device.type != "cpu"
+        peak = torch.accelerator.max_memory_allocated() if accelerated else self._resident_peak()
         found = self.accelerator.gather(torch.tensor([peak], device=self.device))
         return int(found.max())
 

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 import yaml
 from small_exam import write_exam
-from small_lesson import rows, write_card
+from small_lesson import facts, place, rows, words, write_card, write_lesson
 from small_study import tuneworth
 
 from eval.benchmark import Benchmark
 from eval.forecast import seconds
 from eval.forecast.load import read_load
+from eval.forecast.measured import measured, probed
 from finetune.card import DataCard, ask
 from finetune.plan import find, guess_tokens
 from finetune.recipe import Recipe, read_yaml
+from finetune.run import RunDir
+from finetune.train.__main__ import main
 
 ROOT = Path(__file__).parent.parent
 MODELS = ROOT / "recipes" / "models"
@@ -121,6 +125,42 @@ def test_more_samples_and_seeds_cost_more(study):
     assert thrice[0] == pytest.approx(3 * one[0])
     assert thrice[1] == pytest.approx(3 * one[1])
     assert one[2] > one[1]
+
+
+@pytest.fixture
+def lesson(tmp_path, tiny):
+    return write_lesson(tmp_path, tiny("qwen2"), max_steps=2, prove="here")
+
+
+@pytest.mark.parametrize("contender", ["lora", "prefix"])
+def test_predicted_stands_beside_measured_in_the_manifest(lesson, contender):
+    assert main(words(lesson, contender)) == 0
+    found = facts(lesson, contender)
+    assert 0.75 * found.peak_memory_bytes < found.predicted_peak_bytes < 1.5 * found.peak_memory_bytes
+
+
+def test_a_probe_measures_a_step_and_trains_nothing(lesson, capfd):
+    assert main(words(lesson, "lora", "--probe")) == 0
+    found = json.loads(capfd.readouterr().out.splitlines()[-1])
+    assert found["seconds"] > 0
+    assert 0 < found["tokens"] <= found["run_tokens"]
+    assert 0.75 < found["predicted_peak_bytes"] / found["peak_memory_bytes"] < 1.5
+    assert not place(lesson).folder.exists()
+    run = RunDir(lesson.parent / "runs" / "lesson")
+    assert json.loads(run.probe("lora").read_text("utf-8")) == found
+    said = probed(Recipe.read(lesson), lesson.parent / "runs")
+    assert "one step measured on 1 x cpu" in str(said.renderables[0])
+
+
+def test_the_error_of_earlier_runs_is_shown_by_method(lesson):
+    runs = lesson.parent / "runs"
+    assert measured(runs) is None
+    assert main(words(lesson)) == 0
+    kept = {"recipe": Recipe.read(lesson).model_dump(mode="json")}
+    (runs / "lesson" / "recipe.json").write_text(json.dumps(kept), "utf-8")
+    table = measured(runs)
+    assert [list(column.cells) for column in table.columns][:2] == [["lora on cpu"], ["1"]]
+    assert list(table.columns[2].cells)[0].endswith("%")
 
 
 @pytest.mark.data

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from eval.benchmark import Benchmark
 from eval.forecast.load import Load, conversations, read_load
-from eval.forecast.measured import measured
+from eval.forecast.measured import measured, probed
 from eval.money import device_price
 from finetune import plan
 from finetune.mistakes import BadInput
@@ -45,8 +45,9 @@ def show(recipe: Recipe, benchmark: Benchmark, wish: Wish | None, out: Path) -> 
     else:
         yield from _cost(recipe, loads, wish)
         yield from _advice(recipe, loads, fits, wish)
-    if seen := measured(out):
-        yield seen
+    for seen in (probed(recipe, out), measured(out)):
+        if seen is not None:
+            yield seen
 
 
 def _fit(recipe: Recipe, load: Load, wish: Wish | None) -> Fit:

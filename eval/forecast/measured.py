@@ -1,11 +1,33 @@
-"""How well memory was planned: predicted against measured peaks of the runs at hand."""
+"""How well memory was planned: predicted against measured peaks of the runs at hand, and what probes measured."""
 
 import json
 from pathlib import Path
 
+from rich.console import Group, RenderableType
 from rich.table import Table
+from rich.text import Text
 
-from finetune.run import RunManifest
+from finetune.recipe import Recipe
+from finetune.run import Probed, RunDir, RunManifest
+
+
+def probed(recipe: Recipe, out: Path) -> RenderableType | None:
+    """What `python -m finetune.train ... --probe` measured of this recipe's contenders; None where nothing did."""
+    found = []
+    for name in recipe.contenders:
+        path = RunDir(out / recipe.name).probe(name)
+        if path.is_file():
+            one = Probed.model_validate_json(path.read_text("utf-8"))
+            hours = one.run_tokens / one.tokens * one.seconds / 3600
+            off = one.predicted_peak_bytes / one.peak_memory_bytes - 1
+            found.append(
+                Text(
+                    f"{name}, one step measured on {one.devices} x {one.device}: {one.seconds:.2f} s for {one.tokens} "
+                    f"tokens, so {hours:.2f} hours a seed; peak {one.peak_memory_bytes / 2**30:.1f} GiB, "
+                    f"planned {off:+.0%} of it"
+                )
+            )
+    return Group(*found) if found else None
 
 
 def measured(out: Path) -> Table | None:

@@ -2,6 +2,7 @@
 
     python -m finetune.train RECIPE --contender NAME [--seed N] [--out DIR] [--set key=value ...] [--data-root DIR]
 
+With `--probe` one step at the heaviest batch is measured, printed as JSON, and nothing is trained.
 Works under `accelerate launch` and `torchrun` too; a second start goes on where a killed one was. Exit status: 0 done,
 1 a fault of ours, 2 bad input (one line, and what was done is kept), 75 paused and saved outside of train.window,
 128 + n stopped and saved at signal n. Launchers of several processes give 1 for each of the last two.
@@ -31,7 +32,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if asked.data_root:
         os.environ["TUNEWORTH_DATA"] = str(asked.data_root)
     try:
-        return train(Recipe.read(asked.recipe, tuple(asked.set)), asked.contender, asked.seed, asked.out)
+        recipe = Recipe.read(asked.recipe, tuple(asked.set))
+        if asked.probe:
+            return measure(recipe, asked.contender, asked.out)
+        return train(recipe, asked.contender, asked.seed, asked.out)
     except BadInput as fault:
         return _complain(str(fault), 2)
     except Exception as fault:
@@ -50,12 +54,22 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, default=Path("runs"), help="folder of the runs")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a key of the recipe")
     parser.add_argument("--data-root", type=Path, help="where cards look for their files (or TUNEWORTH_DATA)")
+    parser.add_argument("--probe", action="store_true", help="measure one step at the heaviest batch, train nothing")
     return parser
 
 
 def _complain(text: str, status: int) -> int:
     print(f"tuneworth: {text}" if RANK == "0" else f"tuneworth (process {RANK}): {text}", file=sys.stderr, flush=True)
     return status
+
+
+def measure(recipe: Recipe, name: str, out: Path) -> int:
+    """Take one step at the heaviest batch, print its memory and time as JSON, and train nothing."""
+    _refuse_unknown(recipe, name, None)
+    from finetune.train.probe import probe
+
+    probe(recipe, name, RunDir(out / recipe.name))
+    return 0
 
 
 def train(recipe: Recipe, name: str, seed: int | None, out: Path) -> int:

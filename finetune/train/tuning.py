@@ -24,6 +24,7 @@ from finetune.train.journal import Journal
 from finetune.train.loop import Loop, Work
 from finetune.train.packing import plan
 from finetune.train.pause import by_window, closed
+from finetune.train.peak import predicted
 from finetune.train.proofs import Beginning, begin, plain_loss
 from finetune.train.savepoint import KEPT, Clock, Progress, Savepoints
 from finetune.train.watch import Watch
@@ -39,7 +40,7 @@ def tune(recipe: Recipe, name: str, pending: Sequence[tuple[int, str]], run: Run
     BadInput; Stopped: a signal came or train.window closed, all is saved; RuntimeError: the saved adapter is not the
     trained one.
     """
-    _hush()
+    quiet()
     rank, size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     with Watch(run.phases(name), rank, size, recipe.train.hang_minutes) as watch:
         watch.note("joining the others")
@@ -57,7 +58,7 @@ def _refuse_hours(window: Window | None, world: World) -> None:
         raise by_window(window)
 
 
-def _hush() -> None:
+def quiet() -> None:
     """Libraries' bars and notes would hide the line that matters; what they would warn of is refused here instead."""
     from transformers.utils import logging as notes
 
@@ -87,7 +88,7 @@ class Tuning:
         self._refuse_split()
         self.watch.note("reading rows")
         journal = Journal(f"train {self.name} seed {self.seed}", self.world.accelerator)
-        origin = self._origin()
+        origin = self.origin()
         examples = prepare(self.recipe, self.contender.prompt, origin.chat)
         _refuse_misfits(origin, examples, sharded=self.world.sharded)
         self._set_aside(journal)
@@ -95,23 +96,24 @@ class Tuning:
         savepoints = Savepoints(self.place.checkpoints, self.fingerprint, self.world.size)
         point = savepoints.latest(journal.say)
         _refuse_split_views(self.world.everywhere(point.progress.step if point else 0), self.place.checkpoints)
-        work = self._work(examples, origin.chat)
+        work = self.work(examples, origin.chat)
         self.watch.note("loading the checkpoint")
-        model, plain = self._attached(origin, work)
+        model, plain = self.attached(origin, work)
         self._refuse_full_disk(model)
         beginning = begin(model, plain, work, self.world, origin.dtype)
         for line in shared_rates(self.recipe.methods):
             journal.say(line)
         journal.say(_summary(work, examples, model, origin, self.world))
         journal.track(self.recipe.name, self._settings(), str(self.place.folder / "logs"))
+        standing = self.world.begin_peak()
         progress = Loop(model, work, self.world, savepoints, journal, clock, self.watch).run(point)
-        peak = self.world.peak_memory()
+        peaks = self.world.peak_memory(), predicted(self.contender, origin.folder, work, self.world, standing)
         sizes = parameter_count(adapter_parameters(model).values()), parameter_count(model.parameters())
         self.watch.note("saving the adapter and reading it back")
         fresh = self.recipe.train.prove == "fresh"
         proof = keep(model, origin, self.place.adapter, self.world, examples.train[0].ids.tolist(), fresh=fresh)
         if proof is not None:
-            facts = _facts(progress, examples, (beginning, proof), sizes, peak, origin.chat.digest)
+            facts = _facts(progress, examples, (beginning, proof), sizes, peaks, origin.chat.digest)
             self._manifest(clock, facts).write(self.place.train_manifest)
             savepoints.drop()
         journal.end(progress)
@@ -137,7 +139,7 @@ class Tuning:
                 f"weights need {needed / 1e9:.1f}; make room, give another --out, or set method.last_layers"
             )
 
-    def _origin(self) -> Origin:
+    def origin(self) -> Origin:
         spec = self.contender.model
         folder = spec.folder()
         chat = Chat.open(folder, spec.family, spec.think)
@@ -153,14 +155,14 @@ class Tuning:
             journal.say(f"the recipe has changed since: the earlier adapter is kept in {shelf}")
         self.world.accelerator.wait_for_everyone()
 
-    def _work(self, examples: Examples, chat: Chat) -> Work:
+    def work(self, examples: Examples, chat: Chat) -> Work:
         assert self.contender.method is not None, "only a contender with a method is trained"
         rate, knobs = self.contender.method.learning_rate, self.recipe.train
         steps, ends = plan([len(example) for example in examples.train], knobs, self.seed)
         masters = getattr(self.contender.method, "master", "float32") == "float32"
         return Work(steps, ends, examples.train, examples.dev, knobs, rate, self.seed, chat.pad, masters)
 
-    def _attached(self, origin: Origin, work: Work) -> tuple[Any, float | None]:
+    def attached(self, origin: Origin, work: Work) -> tuple[Any, float | None]:
         """The frozen base with a fresh adapter, on the device; and the bare base's first loss, if that must be its."""
         method = self.contender.method
         assert method is not None, "only a contender with a method is trained"
@@ -260,7 +262,7 @@ def _facts(
     examples: Examples,
     proofs: tuple[Beginning, Proof],
     sizes: tuple[int, int],
-    peak: int,
+    peaks: tuple[int, int],
     chat_digest: str,
 ) -> TrainFacts:
     beginning, proof = proofs
@@ -282,7 +284,8 @@ def _facts(
         raw_tokens=progress.raw_tokens,
         useful_tokens_per_second=progress.useful_tokens / seconds,
         raw_tokens_per_second=progress.raw_tokens / seconds,
-        peak_memory_bytes=peak,
+        peak_memory_bytes=peaks[0],
+        predicted_peak_bytes=peaks[1],
         trainable_parameters=sizes[0],
         parameters=sizes[1],
         adapter_digest=proof.digest,

@@ -1,0 +1,60 @@
+"""One real step at the heaviest batch, measured: what the plan only assumes. Nothing is trained or kept."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from finetune.data import prepare
+from finetune.files import write_whole
+from finetune.recipe import Recipe
+from finetune.run import Probed, RunDir
+from finetune.train.journal import Journal
+from finetune.train.loop import Loop
+from finetune.train.peak import heaviest, predicted
+from finetune.train.savepoint import Clock, Savepoints
+from finetune.train.tuning import Tuning, quiet
+from finetune.train.watch import Watch
+from finetune.world import World
+
+
+def probe(recipe: Recipe, name: str, run: RunDir) -> None:
+    """Two steps at the heaviest batch, the second one timed; prints what was measured, and keeps it for `check`."""
+    quiet()
+    world = World.open(recipe.train.launch, None, run.folder)
+    seed = recipe.seeds(name)[0]
+    with tempfile.TemporaryDirectory() as scratch, Watch(Path(scratch), 0, 1, recipe.train.hang_minutes) as watch:
+        task = Tuning(recipe, name, seed, "probe", RunDir(Path(scratch)).seed(name, seed), world, watch)
+        found = _measured(task)
+    if world.main:
+        write_whole(run.probe(name), found.model_dump_json(indent=1) + "\n")
+        print(json.dumps(found.model_dump()), flush=True)
+
+
+def _measured(task: Tuning) -> Probed:
+    world, origin = task.world, task.origin()
+    examples = prepare(task.recipe, task.contender.prompt, origin.chat)
+    whole = task.work(examples, origin.chat)
+    work = replace(whole, steps=(heaviest(whole),) * 2)
+    model, _ = task.attached(origin, work)
+    standing = world.begin_peak()
+    clock = Clock(task.place.checkpoints / "clock.json", time.monotonic())
+    points = Savepoints(task.place.checkpoints, task.fingerprint, world.size)
+    loop = Loop(model, work, world, points, Journal("probe", world.accelerator), clock, task.watch)
+    loop._step()
+    first = loop.progress.seconds
+    loop._step()
+    progress = loop.progress
+    return Probed(
+        contender=task.name,
+        device=world.device_name(),
+        devices=world.size,
+        tokens=progress.raw_tokens // 2,
+        seconds=progress.seconds - first,
+        run_tokens=sum(len(whole.train[index]) for step in whole.steps for index in step),
+        peak_memory_bytes=world.peak_memory(),
+        predicted_peak_bytes=predicted(task.contender, origin.folder, work, world, standing),
+    )
