@@ -134,12 +134,13 @@ class World:
             parameter.data.copy_(broadcast(parameter.data))
 
     def dtype(self, asked: str) -> torch.dtype:
-        """Of the frozen base, or of its sums where it stands in 4 bits: as asked, or bfloat16 where an accelerator has
-        it and float32 elsewhere.
+        """Of the frozen base, or of its sums where it stands in 4 bits: as asked, or bfloat16 where the device
+        computes in it and float32 elsewhere (4 bits are unpacked to float32 on any processor, which is faster there).
         """
         if asked not in ("auto", "nf4"):
             return torch.bfloat16 if asked == "bfloat16" else torch.float32
-        return torch.bfloat16 if self.device.type != "cpu" and is_bf16_available() else torch.float32
+        able = is_bf16_available() if self.device.type != "cpu" else asked == "auto" and _bf16_processor()
+        return torch.bfloat16 if able else torch.float32
 
     def begin_peak(self) -> int:
         """Forget the peak so far; bytes that stand now. A processor's peak is forgotten on Linux only."""
@@ -183,6 +184,12 @@ def _instead(kind: str, file: dict[str, Any]) -> str:
         "fsdp.yaml, which splits the frozen weights" if stage == 3 else "ddp.yaml; an adapter leaves nothing to split"
     )
     return f"instead of ZeRO-{stage} use recipes/launch/{same}"
+
+
+def _bf16_processor() -> bool:
+    """Whether this processor multiplies bfloat16 itself; others emulate it, slower than float32."""
+    found = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
 
 
 def _count(path: str, file: dict[str, Any], key: str) -> int:

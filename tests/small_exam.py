@@ -91,9 +91,10 @@ def write_recipe(path: Path, exam: Path, old: dict, newer: dict, adapter: Path |
 
 
 def model(folder: Path | str, family: str, **keys) -> dict:
-    """A model as a recipe names it; greedy unless `decoding` says otherwise."""
+    """A model as a recipe names it, the same on every processor; greedy unless `decoding` says otherwise."""
     think = "drop" if family == "plain" else "empty"
-    return {"id": str(folder), "family": family, "think": think, "decoding": {"max_new_tokens": 8}} | keys
+    asked = {"id": str(folder), "family": family, "think": think, "decoding": {"max_new_tokens": 8}}
+    return asked | {"dtype": "float32"} | keys
 
 
 def write_adapter(

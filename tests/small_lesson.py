@@ -40,7 +40,7 @@ def rows(count: int) -> list[dict[str, str]]:
 def write_lesson(folder: Path, checkpoint: Path, lesson: list[dict[str, str]] | None = None, **train: Any) -> Path:
     """Rows, card and `lesson.yaml` in `folder`; `train` are keys of the recipe's train section. Gives its path."""
     write_card(folder / "rows.md", lesson or rows(48))
-    model = {"id": str(checkpoint), "family": "r1_distill_qwen", "think": "drop"}
+    model = {"id": str(checkpoint), "family": "r1_distill_qwen", "think": "drop", "dtype": "float32"}
     tuned = {name: {"model": model, "method": knobs} for name, knobs in METHODS.items()}
     recipe = {
         "question": "Does training work?",
