@@ -47,8 +47,8 @@ class ModelSpec(BaseModel):
     decoding: Decoding = Field(default_factory=Decoding, description="Documented decoding of generated answers")
     dtype: Literal["auto", "float32", "bfloat16", "nf4"] = Field(
         "auto",
-        description="Of the frozen weights. auto: bfloat16 where the device computes in it (half the memory, about twice "
-        "the speed, logits rounded to 3 digits), else float32; nf4: 4 bits, a quarter of the memory, a little worse",
+        description="Of the frozen weights. auto: bfloat16 where the device computes in it (half the memory, about "
+        "twice the speed, logits rounded to 3 digits), else float32; nf4: 4 bits, a quarter of the memory, some worse",
     )
     licence: str = Field("", description="Of the weights and of the base below them; shown in the report")
     released: str = Field("", description="Date of release; shown in the report")

@@ -135,11 +135,11 @@ class World:
 
     def dtype(self, asked: str) -> torch.dtype:
         """Of the frozen base, or of its sums where it stands in 4 bits: as asked, or bfloat16 where the device
-        computes in it and float32 elsewhere (4 bits are unpacked to float32 on any processor, which is faster there).
+        computes in it and float32 elsewhere.
         """
         if asked not in ("auto", "nf4"):
             return torch.bfloat16 if asked == "bfloat16" else torch.float32
-        able = is_bf16_available() if self.device.type != "cpu" else asked == "auto" and _bf16_processor()
+        able = is_bf16_available() if self.device.type != "cpu" else _bf16_processor()
         return torch.bfloat16 if able else torch.float32
 
     def begin_peak(self) -> int:
@@ -188,7 +188,7 @@ def _instead(kind: str, file: dict[str, Any]) -> str:
 
 def _bf16_processor() -> bool:
     """Whether this processor multiplies bfloat16 itself; others emulate it, slower than float32."""
-    found = getattr(torch.cpu, "get_capabilities", dict)()
+    found: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
 
 

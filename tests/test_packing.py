@@ -10,12 +10,14 @@ from hypothesis import strategies as st
 from torch.nn import functional
 from transformers import AutoModelForCausalLM
 
+from finetune import segments
 from finetune.data import Example
 from finetune.methods import LoRA, PTuningV1, PTuningV2, adapter_parameters
 from finetune.recipe import Train
 from finetune.train import loop
 from finetune.train.loop import sheet_loss
-from finetune.train.packing import plan, sheet, sheets
+from finetune.train.packing import packed, plan, sheets
+from finetune.world import causal
 
 torch.set_num_threads(1)
 KINDS = {
@@ -104,21 +106,48 @@ def test_packing_padding_and_accumulation_change_no_gradient(tuned, arch, kind):
             own_loss, own = gradients(model, sheets(examples, tokens, packing=packing, pad=1))
             assert own_loss == pytest.approx(loss, rel=1e-6)
             assert apart(own, gradient) < 2e-6
+        segments.adopt(causal(model))
 
 
 @every_kind
-def test_a_row_hides_its_examples_from_each_other(tuned, kind):
+@pytest.mark.parametrize("attention", ["segments", "sdpa"])  # the second: by positions alone, as transformers does
+def test_a_row_hides_its_examples_from_each_other(tuned, kind, attention):
     model = tuned("qwen2", kind).eval()
+    if attention == "segments":
+        segments.adopt(causal(model))
+        assert model.config._attn_implementation == ("segments" if kind == "lora" else "prefix_5")
     first, other, second = example(1, 20), example(2, 20), example(3, 30)
 
-    def logits(row):
-        one = sheet([row], 1)
-        ids, positions = torch.from_numpy(one.ids), torch.from_numpy(one.positions)
+    def hidden(*row):
         with torch.no_grad():
-            return model(input_ids=ids, position_ids=positions, use_cache=False).logits[0]
+            return loop.states(model, packed(row), torch.device("cpu"))[0]
 
-    assert torch.equal(logits([first, second])[20:], logits([other, second])[20:])
-    torch.testing.assert_close(logits([first, second])[20:], logits([second]), atol=2e-6, rtol=1e-5)
+    assert torch.equal(hidden(first, second)[20:], hidden(other, second)[20:])
+    torch.testing.assert_close(hidden(first, second)[20:], hidden(second), atol=2e-6, rtol=1e-5)
+
+
+@settings(deadline=None, max_examples=60)
+@given(LENGTHS)
+def test_segments_gather_every_token_once_and_pad_little(lengths):
+    found, seen = segments.Segments.of(lengths, "cpu"), []
+    for places, real, (count, width) in found.batches:
+        assert len(places) == count * width <= segments.WASTE * len(real)
+        seen += places[real].tolist()
+    assert seen == list(range(sum(lengths)))
+
+
+def test_padded_rows_are_masked_under_segments_too(tuned):
+    """Whoever gives a mask to a model in training gets what sdpa gives."""
+    model = tuned("qwen3", "lora").eval()
+    ids, mask = torch.arange(20, 36).view(2, 8), torch.ones(2, 8, dtype=torch.long)
+    mask[0, :3] = 0
+    with torch.no_grad():
+        before = model(input_ids=ids, attention_mask=mask).logits
+        segments.adopt(causal(model))
+        after = model(input_ids=ids, attention_mask=mask).logits
+        wrong = model(input_ids=ids).logits
+    torch.testing.assert_close(after[mask == 1], before[mask == 1], atol=2e-6, rtol=1e-5)
+    assert (wrong[0] - before[0]).abs().max() > 1e-3
 
 
 @every_kind
@@ -148,13 +177,10 @@ def test_sheets_hold_every_example_once_and_whole(lengths, tokens, packing):
     assert sum(each.useful for each in found) == sum(lengths)
     assert sum(each.targets for each in found) == sum(int(each.mask.sum()) for each in examples)
     for each in found:
-        rows, length = each.ids.shape
-        assert rows == 1 or rows * length <= max(tokens, 128 * rows)
-        if not packing:
-            assert rows == len(each.names)
-        starts = int((each.positions == 0).sum())
-        assert starts == len(each.names)
-    assert max(each.ids.shape[1] for each in found) <= max(128, *lengths)
+        assert len(each.names) == 1 or each.raw <= tokens
+        assert int((each.positions == 0).sum()) == len(each.names)
+        assert len(each.ids) == (1 if packing else len(each.names))
+        assert each.raw == each.useful or not packing
 
 
 @settings(deadline=None, max_examples=60)

@@ -45,7 +45,7 @@ def pair(tmp_path, tiny):
 
 def same_adapter(one, two):
     """What several processes saved is whole: no tensor is missing, empty or zero, and all agree with one process's."""
-    told, found = (load_file(folder / "adapter_model.safetensors") for folder in (one, two))
+    told, found = (load_file(next(folder.glob("*.safetensors"))) for folder in (one, two))
     assert {name: tensor.shape for name, tensor in found.items()} == {name: t.shape for name, t in told.items()}
     for name, tensor in told.items():
         assert tensor.numel() > 0
@@ -58,7 +58,7 @@ def alike(one, two):
     assert len(one.losses) > 4
     for name in ("losses", "dev_losses"):
         told, found = (dict(getattr(each, name)) for each in (one, two))
-        assert found == pytest.approx(told, abs=1e-6)
+        assert found == pytest.approx(told, rel=3e-6)  # float32 sums in another order; measured 8e-7
     assert (one.useful_tokens, one.target_tokens) == (two.useful_tokens, two.target_tokens)
     assert two.reload_difference == 0
     assert two.adapter_norm == pytest.approx(one.adapter_norm, rel=1e-4)

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from finetune import segments
 from finetune.mistakes import BadInput
 
 MARKS = (".prompt_encoder.",)  # in the name of a parameter: it is the adapter's
@@ -109,12 +110,22 @@ def _register(length: int) -> str:
         """query [batch, heads, L, width]; key and value [batch, kv_heads, S, width]; mask [batch or 1, 1, L, n + S]."""
         if not prefix:  # the virtual tokens themselves, see `run`
             return sdpa_attention_forward(layer, query, key, value, attention_mask[..., length:], **kwargs)
-        rows, place = (len(key), -1, -1, -1), 2 * layer.layer_idx
-        key = torch.cat([prefix[place].to(key.dtype).expand(rows), key], dim=2)
-        value = torch.cat([prefix[place + 1].to(value.dtype).expand(rows), value], dim=2)
-        if attention_mask.shape[-1] < key.shape[2]:  # a caller's own 4-D mask, which knows of no prefix
-            attention_mask = pad(attention_mask, (length, 0), value=attention_mask.dtype == torch.bool)
-        return sdpa_attention_forward(layer, query, key, value, attention_mask, **kwargs)
+        place, packed = 2 * layer.layer_idx, kwargs.pop("segments", None)
+
+        def joined(query: Any, key: Any, value: Any, seen: Any) -> Any:
+            rows = (len(key), -1, -1, -1)
+            key = torch.cat([prefix[place].to(key.dtype).expand(rows), key], dim=2)
+            value = torch.cat([prefix[place + 1].to(value.dtype).expand(rows), value], dim=2)
+            if seen is None:  # a batch of texts alone
+                seen = torch.ones(query.shape[2], key.shape[2], dtype=torch.bool, device=key.device).tril(length)
+                seen = seen[None, None]
+            elif seen.shape[-1] < key.shape[2]:  # a caller's own 4-D mask, which knows of no prefix
+                seen = pad(seen, (length, 0), value=seen.dtype == torch.bool)
+            return sdpa_attention_forward(layer, query, key, value, seen, **kwargs)
+
+        if packed is None:
+            return joined(query, key, value, attention_mask)
+        return segments.each(packed, (query, key, value), partial(joined, seen=None))
 
     name = f"prefix_{length}"
     AttentionInterface.register(name, attend)
@@ -131,7 +142,10 @@ def _join(
     """
     if decoder.config._attn_implementation != f"prefix_{length}":
         raise RuntimeError(f"attention is now {decoder.config._attn_implementation}, which drops the trained prefix")
-    return args, {**kwargs, "position_ids": _positions(kwargs) + length, "prefix": tuple(_made(decoder, unfold))}
+    made = {"position_ids": _positions(kwargs) + length, "prefix": tuple(_made(decoder, unfold))}
+    if "segments" in kwargs:  # a mask of four dimensions is passed on as it is: none of the row's square is made
+        made["attention_mask"] = made["position_ids"].new_zeros(1, 1, 1, 1)
+    return args, {**kwargs, **made}
 
 
 def _positions(kwargs: dict[str, Any]) -> Any:

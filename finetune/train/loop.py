@@ -23,6 +23,7 @@ from finetune.files import digest_of
 from finetune.methods import adapter_parameters, restore
 from finetune.mistakes import BadInput
 from finetune.recipe import Train
+from finetune.segments import Segments
 from finetune.train import optimizer
 from finetune.train.journal import Journal
 from finetune.train.masters import Masters
@@ -281,9 +282,9 @@ def states(model: Any, sheet: Sheet, device: torch.device) -> torch.Tensor:
     inner = causal(model)
     ids, positions = (torch.from_numpy(part).to(device) for part in (sheet.ids, sheet.positions))
     with _autocast(inner.get_output_embeddings(), device):
-        hidden: torch.Tensor = inner.get_decoder()(
-            input_ids=ids, position_ids=positions, use_cache=False
-        ).last_hidden_state
+        parts = {"segments": Segments.of(sheet.lengths, device)} if sheet.lengths else {}
+        found = inner.get_decoder()(input_ids=ids, position_ids=positions, use_cache=False, **parts)
+    hidden: torch.Tensor = found.last_hidden_state
     return hidden
 
 

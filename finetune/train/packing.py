@@ -1,14 +1,14 @@
 """Examples -> optimizer steps -> sheets, each one forward pass.
 
 Steps are planned for all devices together, before anyone knows how many there are: the machine changes the time, not
-the experiment. Examples packed into one row are isolated by position ids that restart at 0, without attention mask or
-cache (with either they would see each other, and nothing would say so). Rows of a sheet are padded on the right, which
+the experiment. Packed examples stand one after another in a single row, without padding: position ids restart at 0 and
+`segments` keeps attention within each. There must be no attention mask or cache: with either, transformers' own
+attentions would let them see each other, and nothing would say so. Unpacked, each has a row, padded on the right, which
 causal attention never sees.
 """
 
 from __future__ import annotations
 
-import bisect
 import math
 import random
 from collections.abc import Iterable, Sequence
@@ -20,8 +20,6 @@ import numpy as np
 from finetune.data import Example
 from finetune.recipe import Train
 
-NARROW = 128  # tokens: a row so short costs nothing in attention, so several short examples share it
-
 
 @dataclass(frozen=True)
 class Sheet:
@@ -30,10 +28,9 @@ class Sheet:
     names: tuple[str, ...]  # of the examples in it
     ids: np.ndarray  # [rows, length]
     positions: np.ndarray  # [rows, length], from 0 for each example
-    keep: (
-        np.ndarray
-    )  # [targets]: places in the flattened ids whose next token is a target; only there are logits needed
+    keep: np.ndarray  # [targets]: places in the flattened ids whose next token is a target: there logits are needed
     labels: np.ndarray  # [targets]: that next token
+    lengths: tuple[int, ...]  # of the examples packed into the only row; empty: each has a row of its own
     useful: int  # tokens that are no padding
 
     @property
@@ -71,43 +68,43 @@ def _even(order: list[int], lengths: Sequence[int], tokens: int) -> list[tuple[i
 
 
 def sheets(examples: Iterable[Example], tokens: int, *, packing: bool, pad: int) -> list[Sheet]:
-    """Sheets of about `tokens` each, longest examples first, so that neighbours in a sheet are near in length.
-
-    A row is never longer than the longest example left (or NARROW): it would pay the square of its length in attention.
-    """
+    """Sheets of about `tokens` each, longest examples first: neighbours are near in length, and little is padded."""
     left = sorted(examples, key=len)
     found = []
     while left:
-        width = max(len(left[-1]), NARROW) if packing else len(left[-1])
-        rows: list[list[Example]] = []
-        while left and len(rows) < max(1, tokens // width):
-            rows.append(_row(left, width) if packing else [left.pop()])
-        found.append(sheet(rows, pad))
+        group = [left.pop()]
+        while left and size_of([*group, left[-1]], packing=packing) <= tokens:
+            group.append(left.pop())
+        found.append(packed(group) if packing else padded(group, pad))
     return found
 
 
-def _row(left: list[Example], width: int) -> list[Example]:
-    """Take examples out of `left` (ascending by length) into one row: each the longest that still fits."""
-    row: list[Example] = []
-    while place := bisect.bisect_right(left, width, key=len):
-        row.append(left.pop(place - 1))
-        width -= len(row[-1])
-    return row
+def size_of(group: Sequence[Example], *, packing: bool) -> int:
+    """Tokens of a sheet of these examples, padding included."""
+    return sum(map(len, group)) if packing else len(group) * max(map(len, group))
 
 
-def sheet(rows: Sequence[Sequence[Example]], pad: int) -> Sheet:
-    """Rows of one or more examples as arrays. Padding goes by length, for the pad id may be the end token."""
-    shape = len(rows), max(sum(map(len, row)) for row in rows)
+def packed(group: Sequence[Example]) -> Sheet:
+    """One row of examples, one after another."""
+    lengths = tuple(map(len, group))
+    positions = np.concatenate([np.arange(length) for length in lengths])[None]
+    ids = np.concatenate([example.ids for example in group]).astype(np.int64)[None]
+    mask = np.concatenate([example.mask for example in group])[None]
+    return _sheet(group, ids, positions, mask, lengths)
+
+
+def padded(group: Sequence[Example], pad: int) -> Sheet:
+    """A row for each example. Padding goes by length, for the pad id may be the end token."""
+    shape = len(group), max(map(len, group))
     ids, mask = np.full(shape, pad, np.int64), np.zeros(shape, bool)
-    positions = np.zeros(shape, np.int64)
-    for index, row in enumerate(rows):
-        at = 0
-        for example in row:
-            span = slice(at, at + len(example))
-            ids[index, span], mask[index, span] = example.ids, example.mask
-            positions[index, at:] = np.arange(shape[1] - at)  # padding goes on counting: it is of the last example
-            at += len(example)
-    targets = np.flatnonzero(mask)
-    members = [example for row in rows for example in row]
-    names, useful = tuple(each.name for each in members), sum(map(len, members))
-    return Sheet(names, ids, positions, targets - 1, ids.ravel()[targets], useful)
+    for row, example in enumerate(group):
+        ids[row, : len(example)], mask[row, : len(example)] = example.ids, example.mask
+    positions = np.broadcast_to(np.arange(shape[1]), shape).copy()  # padding goes on counting: it is of its row
+    return _sheet(group, ids, positions, mask, ())
+
+
+def _sheet(
+    group: Sequence[Example], ids: np.ndarray, positions: np.ndarray, mask: np.ndarray, lengths: tuple[int, ...]
+) -> Sheet:
+    targets, names = np.flatnonzero(mask), tuple(example.name for example in group)
+    return Sheet(names, ids, positions, targets - 1, ids.ravel()[targets], lengths, sum(map(len, group)))

@@ -15,7 +15,7 @@ import torch
 from finetune.data import Example
 from finetune.mistakes import BadInput
 from finetune.train.loop import Work, sheet_loss, states
-from finetune.train.packing import sheet
+from finetune.train.packing import packed
 from finetune.world import World
 
 LEAK = {torch.float32: 1e-5, torch.bfloat16: 1e-2}  # of the largest state; measured 0, and 0.04 to 3 where rows leak
@@ -61,7 +61,7 @@ def packing_leak(model: Any, work: Work, world: World) -> float:
     for example in (first, other):
         torch.manual_seed(work.seed)
         with torch.no_grad():
-            found.append(states(model, sheet([[example, second]], work.pad), world.device)[0, len(first) :].float())
+            found.append(states(model, packed([example, second]), world.device)[0, len(first) :].float())
     return float((found[0] - found[1]).abs().max() / found[0].abs().max())
 
 

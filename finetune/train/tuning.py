@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from finetune import segments
 from finetune.chat import Chat
 from finetune.data import Examples, prepare
 from finetune.methods import Full, LoRA, adapter_parameters, shared_rates
@@ -171,6 +172,7 @@ class Tuning:
             plain = plain_loss(base.to(self.world.device), work, self.world)
         model = method.attach(base, tokenizer=origin.chat.tokenizer, seed=self.seed)
         self.world.place(model, list(adapter_parameters(model).values()))
+        segments.adopt(causal(model))
         if self.recipe.train.checkpointing:
             inner = causal(model)  # transformers 5.2x changed the name
             enable = getattr(inner, "activation_checkpointing_enable", None) or inner.gradient_checkpointing_enable
