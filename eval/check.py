@@ -14,6 +14,7 @@ from rich.text import Text
 
 from eval import forecast, pledge
 from eval.benchmark import Benchmark
+from eval.forecast.load import conversations
 from finetune.chat import Chat
 from finetune.methods import shared_rates
 from finetune.recipe import Contender, Recipe
@@ -45,9 +46,20 @@ def show(recipe: Recipe, console: Console, wish: forecast.Wish | None = None, ou
 def contenders(recipe: Recipe) -> Table:
     table = Table("contender", "model", "tuning", "prompt", "role", title="Contenders", title_justify="left")
     for name, c in recipe.contenders.items():
-        tuning = f"{c.method.kind}, rate {c.method.learning_rate:g}" if c.method else "adapter" if c.adapter else "none"
-        table.add_row(name, c.model.id, tuning, "frame" if c.prompt else "plain", ", ".join(roles(recipe, name)))
+        table.add_row(name, c.model.id, tuning(c), "frame" if c.prompt else "plain", ", ".join(roles(recipe, name)))
     return table
+
+
+def tuning(contender: Contender) -> str:
+    """How a contender is tuned: method and rate, from whom it starts, on what share of the rows, on data of its own."""
+    method = contender.method
+    if method is None:
+        return "adapter" if contender.adapter else "none"
+    said = [method.kind, f"rate {method.learning_rate:g}"]
+    said += [f"from {contender.start}"] if contender.start else []
+    said += [f"{contender.data_share:.3g} of the rows"] if contender.data_share != 1 else []
+    said += [f"on {', '.join(f'{use.card.name}#{use.split}' for use in contender.data)}"] if contender.data else []
+    return ", ".join(said)
 
 
 def roles(recipe: Recipe, name: str) -> list[str]:
@@ -64,7 +76,7 @@ def example(recipe: Recipe, name: str) -> RenderableType:
         chat = Chat.open(contender.model.folder(), contender.model.family, contender.model.think)
     except ValueError as fault:
         return Text(f"{name}: no example yet: {fault}", style="yellow")
-    rendered = [chat.example(turns) for turns in conversations(recipe, contender)]
+    rendered = [chat.example(turns) for turns in framed(recipe, name)]
     lengths = sorted(len(one.ids) for one in rendered)
     cut = sum(length > recipe.train.max_length for length in lengths)
     words = Text(f"{name}: one training row, what is trained in ", style="bold").append("⟦brackets⟧", style="green")
@@ -79,10 +91,11 @@ def example(recipe: Recipe, name: str) -> RenderableType:
     return Group(words, body, Text(facts + "\n", style="yellow" if cut else ""))
 
 
-def conversations(recipe: Recipe, contender: Contender) -> Iterator[list[dict[str, str]]]:
+def framed(recipe: Recipe, name: str) -> Iterator[list[dict[str, str]]]:
     """Training conversations of a contender, its prompt frame around the last question."""
-    for turns in forecast.conversations(recipe):
-        yield contender.prompt.wrap_last(turns) if contender.prompt else turns
+    frame = recipe.contenders[name].prompt
+    for turns in conversations(recipe, name):
+        yield frame.wrap_last(turns) if frame else turns
 
 
 def exam(benchmark: Benchmark) -> Table:

@@ -51,7 +51,7 @@ class Course:
             Chat.open(contender.model.folder(), contender.model.family, contender.model.think)
         for use in recipe.train.exclude:
             use.card.rows(data_root(), use.split)
-        for use in recipe.data:
+        for use in recipe.data_used:
             for row in use.card.rows(data_root(), use.split):
                 row.conversation()
 
@@ -93,9 +93,11 @@ class Course:
         return [only] if only else list(self.recipe.contenders)
 
     def _tuned(self, only: str | None) -> list[str]:
+        """One contender, or all that are tuned here; whoever they start from comes before them."""
         if only and only in self.recipe.contenders and self.recipe.contenders[only].method is None:
             raise BadInput(f"--contender {only}: has no method, so there is nothing to train")
-        return [name for name in self._named(only) if self.recipe.contenders[name].method]
+        tuned = [name for name in self._named(only) if self.recipe.contenders[name].method]
+        return list(dict.fromkeys(before for name in tuned for before in self.recipe.lineage(name)))
 
     def _stage(self, stage: Stage, contender: str, seed: int, launch: str | None) -> None:
         note = self.folder.paused(contender)

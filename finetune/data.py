@@ -19,6 +19,7 @@ from finetune.chat import Chat
 from finetune.frame import PromptFrame
 from finetune.mistakes import BadInput
 from finetune.recipe import DataUse, Recipe, Train, data_root
+from finetune.recipe.shares import within
 
 
 @dataclass(frozen=True)
@@ -49,29 +50,34 @@ class Examples:
         return max(map(len, (*self.train, *self.dev)))
 
 
-def prepare(recipe: Recipe, frame: PromptFrame | None, chat: Chat) -> Examples:
-    """Read, render, cut and split. BadInput: a bad row, too many cut answers, or nothing left to train on."""
-    root, knobs = data_root(), recipe.train
+def prepare(recipe: Recipe, name: str, chat: Chat) -> Examples:
+    """What a contender learns from: read, rendered, cut and split. The dev rows are the same whatever its data_share.
+
+    BadInput: a bad row, too many cut answers, or nothing left to train on.
+    """
+    root, knobs, contender = data_root(), recipe.train, recipe.contenders[name]
     barred = {normalise(row.asked) for _, row in _rows(knobs.exclude, root)} - {""}
     rendered, lengths, excluded = [], [], 0
-    for name, row in _rows(recipe.data, root):
+    for row_name, row in _rows(recipe.data_of(name), root):
         if normalise(row.asked) in barred:
             excluded += 1
             continue
-        example = render(name, row, frame, chat)
+        example = render(row_name, row, contender.prompt, chat)
         lengths.append(len(example))
         rendered.append(cut(example, knobs.max_length, chat))
     truncated = sum(length > knobs.max_length for length in lengths)
     _refuse_cuts(truncated, lengths, knobs)
     kept = [example for example in rendered if example is not None]
     dev = tuple(example for example in kept if in_dev(example, knobs.dev))
-    train = tuple(example for example in kept if not in_dev(example, knobs.dev))
+    taught = [example for example in kept if not in_dev(example, knobs.dev)]
+    train = tuple(example for example in taught if within(example.question, contender.data_share))
     if not train:
         raise BadInput(
             f"data: no row is left to train on ({excluded} excluded by train.exclude, {len(dev)} of {len(kept)} in "
-            f"train.dev {knobs.dev:g}); add rows, or lower train.dev"
+            f"train.dev {knobs.dev:g}, of {len(taught)} none in data_share {contender.data_share:g}); add rows, or "
+            f"{'raise data_share' if taught else 'lower train.dev'}"
         )
-    editions = {use.card.name: use.card.locate(root).edition for use in recipe.data}
+    editions = {use.card.name: use.card.locate(root).edition for use in recipe.data_of(name)}
     return Examples(train, dev, excluded, truncated, editions)
 
 

@@ -24,9 +24,9 @@ def chat(tiny):
 def examples(tmp_path, tiny, chat):
     """examples(rows, changes...) -> what a recipe on those rows trains on."""
 
-    def make(lesson, *changes, frame=None, **train):
+    def make(lesson, *changes, **train):
         recipe = write_lesson(tmp_path, tiny("qwen2"), lesson, **{"dev": 0, **train})
-        return prepare(Recipe.read(recipe, changes), frame, chat)
+        return prepare(Recipe.read(recipe, changes), "lora", chat)
 
     return make
 
@@ -56,7 +56,7 @@ def test_every_shape_of_a_card_is_learnt_alike(tmp_path, tiny, chat):
         recipe = write_lesson(tmp_path / shape, tiny("qwen2"), [row], dev=0)
         columns = {"messages": "conversations"} if shape == "sharegpt" else {}
         write_card(tmp_path / shape / "rows.md", [row], shape=shape, columns=columns)
-        (one,) = prepare(Recipe.read(recipe), None, chat).train
+        (one,) = prepare(Recipe.read(recipe), "lora", chat).train
         found.append((one.ids.tolist(), one.mask.tolist()))
     assert all(each == found[0] for each in found)
     assert sum(found[0][1]) == len(chat.encode(assistant)) + 1
@@ -66,7 +66,7 @@ def test_a_choice_is_asked_as_in_the_exam(tmp_path, tiny, chat):
     row = {"question": "利好还是利空？", "A": "利好", "B": "利空", "answer": "B"}
     recipe = write_lesson(tmp_path, tiny("qwen2"), [row], dev=0)
     write_card(tmp_path / "rows.md", [row], shape="choice", columns={"options": ["A", "B"]})
-    (one,) = prepare(Recipe.read(recipe), None, chat).train
+    (one,) = prepare(Recipe.read(recipe), "lora", chat).train
     assert targets(one, chat) == "B" + chat.decode([chat.eos])
     assert "A. 利好\nB. 利空\n只回答选项字母。" in chat.decode(one.ids.tolist())
 
@@ -79,7 +79,8 @@ def test_the_frame_surrounds_the_last_question_only(tmp_path, tiny, chat):
     recipe = write_lesson(tmp_path, tiny("qwen2"), [row], dev=0)
     write_card(tmp_path / "rows.md", [row], shape="messages")
     frame = PromptFrame(lang="en", role="An analyst")
-    (one,) = prepare(Recipe.read(recipe), frame, chat).train
+    framed = "contenders.lora.prompt={lang: en, role: An analyst}"
+    (one,) = prepare(Recipe.read(recipe, (framed,)), "lora", chat).train
     text = chat.decode(one.ids.tolist())
     assert text.count("Role: An analyst") == 1
     assert text.index("first?") < text.index("Role: An analyst") < text.index("second?")
@@ -120,7 +121,7 @@ def test_a_long_conversation_keeps_its_whole_answers(tmp_path, tiny, chat):
     row = {"messages": [{"role": role, "content": text} for role, text in turns]}
     recipe = write_lesson(tmp_path, tiny("qwen2"), [row], dev=0, max_length=64, max_truncated=1)
     write_card(tmp_path / "rows.md", [row], shape="messages")
-    found = prepare(Recipe.read(recipe), None, chat)
+    found = prepare(Recipe.read(recipe), "lora", chat)
     (one,) = found.train
     assert found.truncated == 1
     assert one.mask[-1]
@@ -131,7 +132,7 @@ def test_a_row_without_thought_is_refused_by_name_under_keep(tmp_path, tiny):
     recipe = write_lesson(tmp_path, tiny("qwen2"), rows(3), dev=0)
     chat = Chat.open(tiny("qwen2"), "r1_distill_qwen", "keep")
     with pytest.raises(BadInput, match="rows#train:0: .*no thought"):
-        prepare(Recipe.read(recipe), None, chat)
+        prepare(Recipe.read(recipe), "lora", chat)
 
 
 @pytest.mark.parametrize(
@@ -147,7 +148,7 @@ def test_a_renderer_that_would_teach_nothing_or_no_end_is_refused(tmp_path, tiny
 
     monkeypatch.setattr(Chat, "example", short)
     with pytest.raises(BadInput, match=f"rows#train:0: {reason}"):
-        prepare(Recipe.read(recipe), None, chat)
+        prepare(Recipe.read(recipe), "lora", chat)
 
 
 def test_dev_rows_are_stable_and_share_no_question_with_train(examples):
@@ -173,4 +174,4 @@ def test_a_broken_line_names_its_place(tmp_path, tiny, chat):
     with (tmp_path / "rows.jsonl").open("a") as out:
         out.write(json.dumps({"prompt": "half"})[:-3] + "\n")
     with pytest.raises(BadInput, match=r"rows.jsonl:4: not JSON"):
-        prepare(Recipe.read(recipe), None, chat)
+        prepare(Recipe.read(recipe), "lora", chat)

@@ -83,7 +83,7 @@ def test_no_training_question_stands_in_the_exam(place, monkeypatch, shared_data
     monkeypatch.setenv("TUNEWORTH_MODELS", str(folder / "models"))
     recipe = Recipe.read(RECIPE)
     model = recipe.contenders["lora"].model
-    learnt = prepare(recipe, None, Chat.open(model.folder(), model.family, model.think))
+    learnt = prepare(recipe, "lora", Chat.open(model.folder(), model.family, model.think))
     run = RunDir(folder / "runs/fineval_smoke")
     exam = {squashed(row.question) for row in items.read(run.seed("old", 0).items)}
     questions = [squashed(example.question) for example in (*learnt.train, *learnt.dev)]

@@ -260,13 +260,13 @@ def test_a_split_base_is_refused(tmp_path, tiny, monkeypatch, capsys):
     monkeypatch.setattr(World, "open", lambda *asked: World(whole(*asked).accelerator, sharded=True))
     assert main(words(write_lesson(tmp_path, tiny("qwen2")), "full")) == 2
     said = capsys.readouterr().err
-    assert "splits the frozen weights of the base alone, and method full trains them; use recipes/launch/ddp" in said
+    assert "FSDP splits the frozen base alone, and method full trains it; use a DDP file (recipes/launch/ddp" in said
 
 
 def test_a_disk_too_small_is_known_before_the_first_step(tmp_path, tiny, monkeypatch, capsys):
     recipe = write_lesson(tmp_path, tiny("qwen2"))
     few = shutil.disk_usage(tmp_path)._replace(free=1_000_000)
-    monkeypatch.setattr("finetune.train.tuning.shutil.disk_usage", lambda _: few)
+    monkeypatch.setattr("finetune.train.misfits.shutil.disk_usage", lambda _: few)
     assert main(words(recipe, "full")) == 2
     assert "0.0 GB are free, but the checkpoints of 127,552 trained weights need 0.0" in capsys.readouterr().err
     assert not RunDir(tmp_path / "runs" / Recipe.read(recipe).name).seed("full", 17).checkpoints.exists()

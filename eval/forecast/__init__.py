@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from eval.benchmark import Benchmark
-from eval.forecast.load import Load, conversations, read_load
+from eval.forecast.load import Load, read_load
 from eval.forecast.measured import measured, probed
 from eval.money import device_price
 from finetune import plan
@@ -31,10 +31,10 @@ class Wish:
 
 def show(recipe: Recipe, benchmark: Benchmark, wish: Wish | None, out: Path) -> Iterator[RenderableType]:
     """Tables and advice, one after another. What has no plan says why in one line."""
-    loads, texts = [], tuple(conversations(recipe))
+    loads = []
     for name in recipe.contenders:
         try:
-            loads.append(read_load(recipe, benchmark, name, texts, out))
+            loads.append(read_load(recipe, benchmark, name, out))
         except BadInput as fault:
             yield Text(f"{name}: no plan of its cost: {fault}", style="yellow")
     fits = {load.name: _fit(recipe, load, wish) for load in loads if load.contender.method}

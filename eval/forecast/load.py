@@ -10,10 +10,12 @@ from pathlib import Path
 from eval.benchmark import Benchmark
 from finetune import plan
 from finetune.card import ask
+from finetune.card.likeness import normalise
 from finetune.chat import Chat
 from finetune.mistakes import BadInput
 from finetune.plan import Base, Shape, Sitting
 from finetune.recipe import Contender, Recipe, data_root
+from finetune.recipe.shares import within
 from finetune.run import RunDir
 
 SAMPLE = 100  # rows whose tokens are counted, to set the guess of all right
@@ -43,23 +45,22 @@ class Load:
         return "float32" if self.contender.model.dtype == "float32" else "bfloat16"
 
 
-def conversations(recipe: Recipe) -> Iterator[list[dict[str, str]]]:
-    """Training conversations as the cards give them. BadInput where there are none, but a contender needs them."""
-    found = False
-    for use in recipe.data:
+def conversations(recipe: Recipe, name: str) -> Iterator[list[dict[str, str]]]:
+    """Training conversations of a contender as its cards give them. BadInput where there are none."""
+    found, share = False, recipe.contenders[name].data_share
+    for use in recipe.data_of(name):
         for row in use.card.rows(data_root(), use.split):
-            found = True
-            yield [{"role": turn.role, "content": turn.content} for turn in row.conversation()]
-    if not found and any(contender.method for contender in recipe.contenders.values()):
-        raise BadInput(f"data: the cards of {recipe.name} hold no training row")
+            if within(normalise(row.asked), share):
+                found = True
+                yield [{"role": turn.role, "content": turn.content} for turn in row.conversation()]
+    if not found:
+        raise BadInput(f"data: the cards of {name} hold no training row{'' if share == 1 else ' in its data_share'}")
 
 
-def read_load(
-    recipe: Recipe, benchmark: Benchmark, name: str, texts: Sequence[list[dict[str, str]]], out: Path
-) -> Load:
+def read_load(recipe: Recipe, benchmark: Benchmark, name: str, out: Path) -> Load:
     contender = recipe.contenders[name]
-    frame = contender.prompt
-    rows = [frame.wrap_last(turns) if frame else turns for turns in texts] if contender.method else []
+    frame, texts = contender.prompt, conversations(recipe, name) if contender.method else ()
+    rows = [frame.wrap_last(turns) if frame else turns for turns in texts]
     guessed = [FRAME + sum(plan.guess_tokens(turn["content"]) for turn in turns) for turns in rows]
     answers = [plan.guess_tokens(turns[-1]["content"]) for turns in rows]
     right, counted = _correction(contender, rows, guessed)

@@ -239,7 +239,7 @@ def _note(code: NoteCode, headline: bool, words: wording.Words) -> Note:
 def _shared_sources(evidence: Evidence) -> list[str]:
     """Names of exam cards that training uses too, or that come from the same repository."""
     names, sources = set(), set()
-    for use in evidence.recipe.data:
+    for use in evidence.recipe.data_used:
         names.add(use.card.name)
         sources |= {use.card.source.repository} if use.card.source else set()
     exam = {task.card.name: task.card for task in evidence.benchmark.tasks}

@@ -98,12 +98,16 @@ class Evidence:
     def share(self, name: str, *outcomes: str) -> float:
         return self.mean(name, lambda row: float(row.outcome in outcomes))
 
+    def training_seconds(self, name: str) -> float:
+        """Device-seconds of tuning a contender over all its seeds, and of those that it goes on from."""
+        line = self.recipe.lineage(name)
+        return sum(stage.device_seconds for each in line for stage in self.trained.get(each, {}).values())
+
     def effort(self, challenger: str) -> Effort:
         """Device-seconds of tuning it, and of the scores that judging it took: its own and those of the untuned."""
         scored = [name for name in self.judged if name == challenger or not self.recipe.contenders[name].tuned]
         evaluation = sum(stage.device_seconds for name in scored for stage in self.scored[name].values())
-        training = sum(stage.device_seconds for stage in self.trained.get(challenger, {}).values())
-        return Effort(training, evaluation, self.recipe.contenders[challenger].adapter_cost)
+        return Effort(self.training_seconds(challenger), evaluation, self.recipe.contenders[challenger].adapter_cost)
 
     def adapters(self) -> list[AdapterFact]:
         found = []

@@ -45,7 +45,7 @@ class ContenderRow(BaseModel):
     tokens_thinking: float
     tokens_out: float
     cost_per_query: float
-    training_seconds: float  # device-seconds over all seeds
+    training_seconds: float  # device-seconds over all seeds, with those of the contenders it goes on from
     training_cost: float | None  # None: untuned
     scoring_seconds: float
     licence: str
@@ -115,7 +115,7 @@ def contender_rows(evidence: Evidence) -> tuple[ContenderRow, ...]:
 
 def _contender(evidence: Evidence, name: str) -> ContenderRow:
     chosen, sheet, costs = evidence.recipe.contenders[name], evidence.sheets[name], evidence.recipe.costs
-    training = sum(stage.device_seconds for stage in evidence.trained.get(name, {}).values())
+    training = evidence.training_seconds(name)
     seconds = evidence.mean(name, lambda row: row.seconds)
     mean, low, high = _interval(sheet, evidence)
     return ContenderRow(

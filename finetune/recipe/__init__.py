@@ -12,6 +12,8 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 from finetune.files import digest_of
 from finetune.methods import AnyMethod, adapter_digest
 from finetune.mistakes import BadInput, explain
+from finetune.recipe import shares
+from finetune.recipe.lineage import lineage, refuse_misfits
 from finetune.recipe.sections import FROZEN, CardSplit, Contender, Costs, DataUse, DecisionRule, Exam, FolderName, Train
 from finetune.recipe.source import apply_change, data_root, read_yaml
 from finetune.recipe.window import Window
@@ -66,6 +68,11 @@ class Recipe(BaseModel):
         except ValidationError as fault:
             raise BadInput(explain(fault, cls, str(path))) from None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _shares_apart(cls, raw: Any) -> Any:
+        return shares.apart(raw)
+
     @model_validator(mode="after")
     def _names_fit(self) -> "Recipe":
         rule, known = self.rule, list(self.contenders)
@@ -89,7 +96,8 @@ class Recipe(BaseModel):
         _refuse_twice("rule.alternatives and incumbent", (*rule.alternatives, rule.incumbent))
         _refuse_twice("exam.tasks", tuple(Path(task).name for task in self.exam.tasks))
         _refuse_twice("train.seeds", self.train.seeds)
-        if self.data == () and any(c.method for c in self.contenders.values()):
+        refuse_misfits(self.contenders)
+        if self.data == () and any(c.method and not c.data for c in self.contenders.values()):
             raise ValueError("data: empty, but a contender has a method; name a data card to tune on")
         for task in self.exam.weights:
             if task not in {Path(t).name for t in self.exam.tasks}:
@@ -100,6 +108,20 @@ class Recipe(BaseModel):
         """Training seeds of a contender; one not tuned here has the single folder seed-0."""
         return self.train.seeds if self.contenders[contender].method else (0,)
 
+    def data_of(self, contender: str) -> tuple[DataUse, ...]:
+        """What a contender is tuned on."""
+        return self.contenders[contender].data or self.data
+
+    def lineage(self, contender: str) -> tuple[str, ...]:
+        """The contenders that must be trained for this one, in their order; itself the last."""
+        return lineage(self.contenders, contender)
+
+    @property
+    def data_used(self) -> tuple[DataUse, ...]:
+        """Every card and split that a contender is tuned on, once."""
+        uses = [*self.data, *(use for name in self.methods for use in self.data_of(name))]
+        return tuple(use for place, use in enumerate(uses) if use not in uses[:place])
+
     @property
     def methods(self) -> dict[str, AnyMethod]:
         """The methods of the contenders that are tuned here, by contender."""
@@ -109,9 +131,16 @@ class Recipe(BaseModel):
         """What training of this contender depends on: model, method, frame, data, schedule, seed; not the machine."""
         chosen, root = self.contenders[contender], data_root()
         knobs = self.train.model_dump(exclude=UNCHANGING)
-        uses = [[[u.card.digest(root), u.split] for u in group] for group in (self.data, self.train.exclude)]
+        uses = [
+            [[u.card.digest(root), u.split] for u in group] for group in (self.data_of(contender), self.train.exclude)
+        ]
         method = _settled(_dump(chosen.method) or {})
-        return digest_of([TRAIN_CODE, _model_state(chosen), method, _dump(chosen.prompt), uses, _settled(knobs), seed])
+        parts = [TRAIN_CODE, _model_state(chosen), method, _dump(chosen.prompt), uses, _settled(knobs), seed]
+        if chosen.data_share != 1:
+            parts.append({"data_share": chosen.data_share})
+        if chosen.start:
+            parts.append({"start": self.train_fingerprint(chosen.start, seed)})
+        return digest_of(parts)
 
     def score_fingerprint(self, contender: str, seed: int, tasks: dict[str, str]) -> str:
         """What scores depend on: weights, adapter, prompt, sampling and each task's digest; not the machine."""

@@ -72,6 +72,7 @@ def _folder_name(name: str) -> str:
 
 FolderName = Annotated[str, AfterValidator(_folder_name)]
 PATH = {"type": "string", "description": "a path relative to this file"}
+SHARES = {"anyOf": [{"type": "number"}, {"type": "array", "items": {"type": "number"}}]}
 ModelFile = Annotated[ModelSpec, BeforeValidator(_mapping), _PathToo()]
 FrameFile = Annotated[PromptFrame | None, BeforeValidator(_mapping), _PathToo()]
 HerePath = Annotated[str, BeforeValidator(_beside), WithJsonSchema(PATH)]
@@ -94,6 +95,18 @@ class Contender(BaseModel):
     model_config = FROZEN
     model: ModelFile = Field(description="recipes/models/<name>.yaml, or the mapping itself")
     method: AnyMethod | None = Field(None, description="How it is tuned here; without it the contender is untuned")
+    data: tuple[CardSplit, ...] | None = Field(
+        None, min_length=1, description="Data cards to tune this one on, instead of the recipe's `data`"
+    )
+    data_share: Annotated[float, WithJsonSchema(SHARES)] = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="Share of the training rows it sees; [0.1, 0.3, 1]: a contender each, nested: is data short?",
+    )
+    start: str | None = Field(
+        None, description="Contender of the same model and method to go on from, trained before it; its cost counts"
+    )
     prompt: FrameFile = Field(None, description="Seven-part frame; longer queries")
     adapter: HerePath | None = Field(
         None, description="A PEFT folder, or a whole checkpoint, tuned elsewhere, instead of `method`"
@@ -104,6 +117,8 @@ class Contender(BaseModel):
     def _one_tuning(self) -> "Contender":
         if self.method and self.adapter:
             raise ValueError("method and adapter exclude each other: tune here, or bring an adapter")
+        if self.method is None and (self.data or self.start or self.data_share != 1):
+            raise ValueError("data, data_share and start are of a contender that is tuned here; give it a method")
         if (self.adapter is None) != (self.adapter_cost is None):
             raise ValueError("adapter and adapter_cost belong together: an adapter tuned elsewhere has a declared cost")
         if self.four_bit and self.method and self.method.kind == "full":

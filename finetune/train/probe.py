@@ -27,7 +27,7 @@ def probe(recipe: Recipe, name: str, run: RunDir) -> None:
     world = World.open(recipe.train.launch, None, run.folder)
     seed = recipe.seeds(name)[0]
     with tempfile.TemporaryDirectory() as scratch, Watch(Path(scratch), 0, 1, recipe.train.hang_minutes) as watch:
-        task = Tuning(recipe, name, seed, "probe", RunDir(Path(scratch)).seed(name, seed), world, watch)
+        task = Tuning(recipe, name, seed, "probe", RunDir(Path(scratch)), world, watch)
         found = _measured(task)
     if world.main:
         write_whole(run.probe(name), found.model_dump_json(indent=1) + "\n")
@@ -36,7 +36,7 @@ def probe(recipe: Recipe, name: str, run: RunDir) -> None:
 
 def _measured(task: Tuning) -> Probed:
     world, origin = task.world, task.origin()
-    examples = prepare(task.recipe, task.contender.prompt, origin.chat)
+    examples = prepare(task.recipe, task.name, origin.chat)
     whole = task.work(examples, origin.chat)
     work = replace(whole, steps=(heaviest(whole),) * 2)
     model, _ = task.attached(origin, work)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,22 +15,22 @@ import torch
 from finetune import segments
 from finetune.chat import Chat
 from finetune.data import Examples, prepare
-from finetune.methods import Full, LoRA, adapter_parameters, shared_rates
+from finetune.methods import Full, LoRA, adapter_digest, adapter_parameters, load, shared_rates
 from finetune.mistakes import BadInput
 from finetune.recipe import Contender, Recipe, Window
 from finetune.run import Hardware, RunDir, RunManifest, SeedDir, TrainFacts, git_state, host, versions
 from finetune.train.adapter import Origin, Proof, keep
 from finetune.train.journal import Journal
 from finetune.train.loop import Loop, Work
+from finetune.train.misfits import refuse_full_disk, refuse_misfits
 from finetune.train.packing import plan
 from finetune.train.pause import by_window, closed
 from finetune.train.peak import predicted
 from finetune.train.proofs import Beginning, begin, plain_loss
-from finetune.train.savepoint import KEPT, Clock, Progress, Savepoints
+from finetune.train.savepoint import Clock, Progress, Savepoints
 from finetune.train.watch import Watch
-from finetune.world import World, causal, need_bitsandbytes, open_base, parameter_count, said_dtype
+from finetune.world import World, causal, open_base, parameter_count, said_dtype
 
-STATE = 16  # bytes of a trained weight in a checkpoint: itself and Adam's two means in float32, and the best so far
 CURVE = 200  # points of the loss curve in train.json, at most
 
 
@@ -48,7 +47,7 @@ def tune(recipe: Recipe, name: str, pending: Sequence[tuple[int, str]], run: Run
         world = World.open(recipe.train.launch, recipe.train.tracker, run.folder)
         _refuse_hours(recipe.train.window, world)
         for seed, fingerprint in pending:
-            Tuning(recipe, name, seed, fingerprint, run.seed(name, seed), world, watch).run()
+            Tuning(recipe, name, seed, fingerprint, run, world, watch).run()
         world.accelerator.end_training()
 
 
@@ -76,9 +75,13 @@ class Tuning:
     name: str
     seed: int
     fingerprint: str
-    place: SeedDir
+    folder: RunDir
     world: World
     watch: Watch
+
+    @property
+    def place(self) -> SeedDir:
+        return self.folder.seed(self.name, self.seed)
 
     @property
     def contender(self) -> Contender:
@@ -86,12 +89,11 @@ class Tuning:
 
     def run(self) -> None:
         began = time.monotonic()
-        self._refuse_split()
         self.watch.note("reading rows")
         journal = Journal(f"train {self.name} seed {self.seed}", self.world.accelerator)
-        origin = self.origin()
-        examples = prepare(self.recipe, self.contender.prompt, origin.chat)
-        _refuse_misfits(origin, examples, sharded=self.world.sharded)
+        origin, start = self.origin(), self._start()
+        examples = prepare(self.recipe, self.name, origin.chat)
+        refuse_misfits(origin, examples, sharded=self.world.sharded)
         self._set_aside(journal)
         clock = Clock(self.place.checkpoints / "clock.json", began)
         savepoints = Savepoints(self.place.checkpoints, self.fingerprint, self.world.size)
@@ -99,8 +101,8 @@ class Tuning:
         _refuse_split_views(self.world.everywhere(point.progress.step if point else 0), self.place.checkpoints)
         work = self.work(examples, origin.chat)
         self.watch.note("loading the checkpoint")
-        model, plain = self.attached(origin, work)
-        self._refuse_full_disk(model)
+        model, plain = self.attached(origin, work, start)
+        refuse_full_disk(self.contender.method, model, self.place.folder)
         beginning = begin(model, plain, work, self.world, origin.dtype)
         for line in shared_rates(self.recipe.methods):
             journal.say(line)
@@ -119,32 +121,26 @@ class Tuning:
             savepoints.drop()
         journal.end(progress)
 
-    def _refuse_split(self) -> None:
-        if self.world.sharded and isinstance(self.contender.method, Full):
-            raise BadInput(
-                f"train.launch: {self.recipe.train.launch} splits the frozen weights of the base alone, and method "
-                f"full trains them; use recipes/launch/ddp.yaml, or method.kind lora"
-            )
-
-    def _refuse_full_disk(self, model: Any) -> None:
-        """Checkpoints of full tuning are many times the model; a disk too small is known before the first step."""
-        if not isinstance(self.contender.method, Full):
-            return
-        trained = parameter_count(adapter_parameters(model).values())
-        needed = trained * STATE * (KEPT + 1) + sum(p.nbytes for p in model.parameters())
-        self.place.folder.mkdir(parents=True, exist_ok=True)
-        free = shutil.disk_usage(self.place.folder).free
-        if needed > free:
-            raise BadInput(
-                f"{self.place.folder}: {free / 1e9:.1f} GB are free, but the checkpoints of {trained:,} trained "
-                f"weights need {needed / 1e9:.1f}; make room, give another --out, or set method.last_layers"
-            )
-
     def origin(self) -> Origin:
         spec = self.contender.model
         folder = spec.folder()
         chat = Chat.open(folder, spec.family, spec.think)
-        return Origin(self.contender, folder, chat, self.recipe.data, self.world.dtype(spec.dtype))
+        data, dtype = self.recipe.data_of(self.name), self.world.dtype(spec.dtype)
+        return Origin(self.contender, folder, chat, data, dtype)
+
+    def _start(self) -> Path | None:
+        """The adapter to go on from. BadInput: it is not trained, or not the one that its train.json speaks of."""
+        name = self.contender.start
+        if name is None:
+            return None
+        place = self.folder.seed(name, self.seed)
+        done, remedy = place.trained(), f"run `python -m finetune.train` with --contender {name} first"
+        if done is None or done.fingerprint != self.recipe.train_fingerprint(name, self.seed):
+            what = "was trained under another recipe" if done else "is not trained"
+            raise BadInput(f"contenders.{self.name}.start: {name}, seed {self.seed}, {what}; {remedy}")
+        if done.training is None or adapter_digest(place.adapter) != done.training.adapter_digest:
+            raise BadInput(f"{place.adapter}: not the one that train.json speaks of; move its folder away and {remedy}")
+        return place.adapter
 
     def _set_aside(self, journal: Journal) -> None:
         """The adapter of a recipe since changed is kept under another name, with whatever a kill left beside it."""
@@ -163,14 +159,19 @@ class Tuning:
         masters = getattr(self.contender.method, "master", "float32") == "float32"
         return Work(steps, ends, examples.train, examples.dev, knobs, rate, self.seed, chat.pad, masters)
 
-    def attached(self, origin: Origin, work: Work) -> tuple[Any, float | None]:
-        """The frozen base with a fresh adapter, on the device; and the bare base's first loss, if that must be its."""
+    def attached(self, origin: Origin, work: Work, start: Path | None = None) -> tuple[Any, float | None]:
+        """The base with a fresh adapter, or that of folder `start`, on the device; the bare base's first loss, if both
+        must be the same."""
         method = self.contender.method
         assert method is not None, "only a contender with a method is trained"
         base, plain = open_base(origin.folder, origin.dtype, four_bit=self.contender.four_bit), None
-        if isinstance(method, LoRA | Full) and not self.world.sharded:  # a base to be split may fit on no device whole
-            plain = plain_loss(base.to(self.world.device), work, self.world)
-        model = method.attach(base, tokenizer=origin.chat.tokenizer, seed=self.seed)
+        if start:
+            model = load(base, start, trainable=True)
+        else:
+            # A base to be split may fit on no device whole.
+            if isinstance(method, LoRA | Full) and not self.world.sharded:
+                plain = plain_loss(base.to(self.world.device), work, self.world)
+            model = method.attach(base, tokenizer=origin.chat.tokenizer, seed=self.seed)
         self.world.place(model, list(adapter_parameters(model).values()))
         segments.adopt(causal(model))
         if self.recipe.train.checkpointing:
@@ -209,39 +210,6 @@ def _refuse_split_views(steps: list[int], folder: Path) -> None:
         raise BadInput(
             f"{folder}: the processes see different checkpoints there (steps {', '.join(map(str, steps))}); --out must "
             f"be on a disk that all machines share; if it is, wait until they all see the newest, and start again"
-        )
-
-
-def _refuse_misfits(origin: Origin, examples: Examples, *, sharded: bool) -> None:
-    """What the checkpoint's configuration rules out, before its weights are read."""
-    from transformers import AutoConfig
-
-    folder = origin.folder
-    if origin.contender.four_bit:
-        need_bitsandbytes("a base in 4 bits (nf4)")
-    if sharded and origin.contender.four_bit:
-        raise BadInput(
-            "train.launch: FSDP splits the base, which is not built for one in 4 bits (nf4); use a DDP file, or kind: "
-            "lora on a base that is not quantised"
-        )
-    try:
-        config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-    except (OSError, ValueError) as fault:
-        raise BadInput(f"checkpoint {folder}: config.json: {str(fault).partition(chr(10))[0]}") from None
-    if origin.contender.method:
-        origin.contender.method.check(config)
-    known = max(origin.chat.tokenizer.get_vocab(with_added_tokens=True).values()) + 1
-    if (
-        known > config.vocab_size
-    ):  # the rows are never resized: an embedding of noise would be trained, or a head copied
-        raise BadInput(
-            f"checkpoint {folder}: its tokenizer knows {known} tokens, its model has {config.vocab_size} rows; they do "
-            f"not belong together"
-        )
-    if examples.longest > config.max_position_embeddings:
-        raise BadInput(
-            f"train.max_length: a row has {examples.longest} tokens, but the model has "
-            f"{config.max_position_embeddings} positions; lower train.max_length to that"
         )
 
 

@@ -1,0 +1,67 @@
+"""What does not go together, said before the first step: checkpoint, method, rows, machine, disk."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from finetune.data import Examples
+from finetune.methods import AnyMethod, Full, adapter_parameters
+from finetune.mistakes import BadInput
+from finetune.train.adapter import Origin
+from finetune.train.savepoint import KEPT
+from finetune.world import need_bitsandbytes, parameter_count
+
+STATE = 16  # bytes of a trained weight in a checkpoint: itself and Adam's two means in float32, and the best so far
+
+
+def refuse_misfits(origin: Origin, examples: Examples, *, sharded: bool) -> None:
+    """What the checkpoint's configuration rules out, before its weights are read."""
+    from transformers import AutoConfig
+
+    folder = origin.folder
+    if origin.contender.four_bit:
+        need_bitsandbytes("a base in 4 bits (nf4)")
+    if sharded and origin.contender.four_bit:
+        raise BadInput(
+            "train.launch: FSDP splits the base, which is not built for one in 4 bits (nf4); use a DDP file, or kind: "
+            "lora on a base that is not quantised"
+        )
+    if sharded and isinstance(origin.contender.method, Full):
+        raise BadInput(
+            "train.launch: FSDP splits the frozen base alone, and method full trains it; use a DDP file "
+            "(recipes/launch/ddp.yaml), or method.kind lora"
+        )
+    try:
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    except (OSError, ValueError) as fault:
+        raise BadInput(f"checkpoint {folder}: config.json: {str(fault).partition(chr(10))[0]}") from None
+    if origin.contender.method:
+        origin.contender.method.check(config)
+    known = max(origin.chat.tokenizer.get_vocab(with_added_tokens=True).values()) + 1
+    if known > config.vocab_size:  # rows are never resized: an embedding of noise would be trained, or a head copied
+        raise BadInput(
+            f"checkpoint {folder}: its tokenizer knows {known} tokens, its model has {config.vocab_size} rows; they do "
+            f"not belong together"
+        )
+    if examples.longest > config.max_position_embeddings:
+        raise BadInput(
+            f"train.max_length: a row has {examples.longest} tokens, but the model has "
+            f"{config.max_position_embeddings} positions; lower train.max_length to that"
+        )
+
+
+def refuse_full_disk(method: AnyMethod | None, model: Any, folder: Path) -> None:
+    """Checkpoints of full tuning are many times the model; a disk too small is known before the first step."""
+    if not isinstance(method, Full):
+        return
+    trained = parameter_count(adapter_parameters(model).values())
+    needed = trained * STATE * (KEPT + 1) + sum(p.nbytes for p in model.parameters())
+    folder.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise BadInput(
+            f"{folder}: {free / 1e9:.1f} GB are free, but the checkpoints of {trained:,} trained weights need "
+            f"{needed / 1e9:.1f}; make room, give another --out, or set method.last_layers"
+        )
