@@ -130,7 +130,7 @@ def test_qlora_papers_claims(shape, limit):
 def test_parameters_are_those_of_a_real_model(tiny, arch):
     from transformers import AutoModelForCausalLM
 
-    from finetune.methods import LoRA, PTuningV1, PTuningV2, adapter_parameters
+    from finetune.methods import Full, LoRA, PTuningV1, PTuningV2, adapter_parameters
 
     folder = tiny(arch)
     shape = Shape.read(folder)
@@ -143,6 +143,9 @@ def test_parameters_are_those_of_a_real_model(tiny, arch):
         PTuningV2(virtual_tokens=5, init="random", reencoder=12),
         PTuningV1(virtual_tokens=5, encoder_hidden=12),
         PTuningV1(virtual_tokens=5, encoder_hidden=12, encoder="lstm"),
+        LoRA(rank=3, dora=True),
+        Full(),
+        Full(last_layers=1),
     ):
         fresh = AutoModelForCausalLM.from_pretrained(folder)
         tuned = knobs.attach(fresh, tokenizer=None, seed=0)
@@ -194,14 +197,20 @@ def kept_bytes(model, tokens: int, packed: bool, mixed: bool) -> int:
 @pytest.mark.parametrize("packed", [False, True], ids=["alone", "packed"])
 @pytest.mark.parametrize("base", ["float32", "bfloat16"])
 @pytest.mark.parametrize("arch", ["qwen2", "llama", "qwen3"])
-@pytest.mark.parametrize("kind", ["lora", "ptuning_v2", "full"])
+@pytest.mark.parametrize("kind", ["lora", "ptuning_v1", "ptuning_v2", "full"])
 def test_activations_are_those_that_are_kept(arch, base, packed, kind):
     """Two depths of a real model, one forward each: the difference is what a layer keeps."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    from finetune.methods import LoRA, PTuningV2
+    from finetune.methods import Full, LoRA, PTuningV1, PTuningV2
 
+    knobs = {
+        "lora": LoRA(rank=1),
+        "ptuning_v1": PTuningV1(virtual_tokens=1, encoder_hidden=1),
+        "ptuning_v2": PTuningV2(virtual_tokens=1, init="random"),
+        "full": Full(),
+    }
     tokens, dtype = 256, torch.float32 if base == "float32" else torch.bfloat16
     sizes = {"hidden_size": 192, "intermediate_size": 640, "num_attention_heads": 6, "num_key_value_heads": 2}
     kept, shape = [], None
@@ -209,13 +218,9 @@ def test_activations_are_those_that_are_kept(arch, base, packed, kind):
         config = AutoConfig.for_model(arch, **sizes, head_dim=32, vocab_size=64, num_hidden_layers=depth)
         model = AutoModelForCausalLM.from_config(config).to(dtype)
         shape = Shape.of(config.to_dict())
-        if kind == "lora":
-            model = LoRA(rank=1).attach(model, tokenizer=None, seed=0)
-        elif kind == "ptuning_v2":
-            model = PTuningV2(virtual_tokens=1, init="random").attach(model, tokenizer=None, seed=0)
+        model = knobs[kind].attach(model, tokenizer=None, seed=0)
         kept.append(kept_bytes(model, tokens, packed, dtype != torch.float32))
-    state = {"lora": "adapters", "ptuning_v2": "frozen", "full": "weights"}[kind]
-    expected = activation_bytes(shape, state, base=base, mask=tokens if packed else 0)
+    expected = activation_bytes(shape, share(shape, knobs[kind]).kept, base=base, mask=tokens if packed else 0)
     assert (kept[1] - kept[0]) / tokens == pytest.approx(expected, rel=0.03)
 
 
