@@ -176,6 +176,7 @@ def kept_bytes(model, tokens: int, packed: bool, mixed: bool) -> int:
     """What a forward of the decoder leaves for the backward pass, weights apart."""
     import torch
 
+    from finetune.segments import Segments, adopt
     from finetune.world import causal
 
     own, seen = {p.untyped_storage().data_ptr() for p in model.parameters()}, {}
@@ -186,8 +187,12 @@ def kept_bytes(model, tokens: int, packed: bool, mixed: bool) -> int:
             seen[place.data_ptr()] = tensor, place.nbytes()
         return tensor
 
-    positions = torch.arange(tokens) % (tokens // 2 if packed else tokens)
+    lengths = (tokens * 3 // 4, tokens // 4) if packed else (tokens,)
+    positions = torch.cat([torch.arange(length) for length in lengths])
     asked = {"input_ids": torch.ones(1, tokens, dtype=torch.long), "position_ids": positions[None], "use_cache": False}
+    if packed:
+        adopt(causal(model))
+        asked["segments"] = Segments.of(lengths, positions.device)
     mixing = torch.autocast("cpu", dtype=torch.bfloat16, enabled=mixed)
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor), mixing:
         causal(model.train()).get_decoder()(**asked)
@@ -220,7 +225,9 @@ def test_activations_are_those_that_are_kept(arch, base, packed, kind):
         shape = Shape.of(config.to_dict())
         model = knobs[kind].attach(model, tokenizer=None, seed=0)
         kept.append(kept_bytes(model, tokens, packed, dtype != torch.float32))
-    expected = activation_bytes(shape, share(shape, knobs[kind]).kept, base=base, mask=tokens if packed else 0)
+    expected = activation_bytes(
+        shape, share(shape, knobs[kind]).kept, base=base, packed=tokens * 3 // 4 if packed else 0
+    )
     assert (kept[1] - kept[0]) / tokens == pytest.approx(expected, rel=0.03)
 
 

@@ -36,10 +36,12 @@ LINEAR_BYTES: dict[Base, float] = {
 # Numbers kept for a token in a layer, as multiples of (h, a, k, f).
 Widths = tuple[float, float, float, float]
 FUSED: dict[str, Widths] = {"adapters": (4, 3, 3, 4), "frozen": (2, 2, 2, 3), "weights": (4, 3, 3, 4)}
-# This engine in float32, and what bfloat16 under autocast adds: norms in float32, copies of adapter inputs.
+# This engine in float32, and what bfloat16 under autocast adds: norms in float32, copies of adapter inputs. With packed
+# rows attention gathers each text; the padding of these copies, at most 15 % of 2a + 2k, is left to MARGIN.
 HERE: dict[str, Widths] = {"adapters": (4, 2, 2, 4), "frozen": (2, 4, 0, 3), "weights": (6, 2, 2, 4)}
 HERE_MIXED: dict[str, Widths] = {"adapters": (9, 3, 2, 4), "frozen": (4, 4, 0, 3), "weights": (8, 2, 2, 4)}
-REPEATED: Widths = (0, 2, -2, 0)  # with a mask of its own attention takes keys and values once per query head
+PACKED: dict[str, Widths] = {"adapters": (4, 3, 2, 4), "frozen": (2, 4.5, 0, 3), "weights": (6, 3, 2, 4)}
+PACKED_MIXED: dict[str, Widths] = {"adapters": (9, 3, 2, 4), "frozen": (4, 4.5, 0, 3), "weights": (8, 3, 2, 4)}
 
 
 @dataclass(frozen=True)
@@ -47,9 +49,9 @@ class Sheet:
     """The largest forward pass of a run, and how it is taken."""
 
     tokens: int  # in all its rows
-    width: int  # of its longest row
+    width: int  # of its longest text
     checkpointing: bool = False
-    packed: bool = True  # several examples in a row, so a mask [width, width] is kept
+    packed: bool = True  # several texts in a row, each attending to itself alone
     targets: int | None = None  # tokens with a loss; all of them where None
 
 
@@ -84,15 +86,17 @@ def cache_bytes(shape: Shape, base: Base = "bfloat16") -> int:
     return shape.cache_width * (4 if base == "float32" else 2)
 
 
-def activation_bytes(shape: Shape, kept: str, *, base: Base = "bfloat16", fused: bool = False, mask: int = 0) -> float:
-    """Of one token in one layer; `kept` is adapters, frozen or weights, `mask` the width of the row's own mask."""
+def activation_bytes(
+    shape: Shape, kept: str, *, base: Base = "bfloat16", fused: bool = False, packed: int = 0
+) -> float:
+    """Of one token in one layer; `kept` is adapters, frozen or weights, `packed` the longest text of a packed row."""
     wide = 4 if base == "float32" else 2
     if fused:
         return wide * _sum(shape, FUSED[kept])
-    table = HERE if base == "float32" else HERE_MIXED
-    numbers = _sum(shape, table[kept])
-    if mask and kept != "frozen":  # a prefix has a mask at all times, made once for all layers
-        numbers += _sum(shape, REPEATED) + mask
+    tables = (PACKED, PACKED_MIXED) if packed else (HERE, HERE_MIXED)
+    numbers = _sum(shape, tables[base != "float32"][kept])
+    if packed and kept == "frozen":  # every layer joins the prefix to each text, under a mask of its own
+        numbers += packed
     if shape.qk_norm:
         normed = (1 if base == "float32" else 2) + (kept == "weights")
         numbers += normed * (shape.query + shape.key)
@@ -115,8 +119,8 @@ def memory(
 ) -> Memory:  # fmt: skip
     """The peak of one device. `split`: over so many devices the frozen layers are divided (FSDP), two of them gathered
     at a time. `fused` and `chunked=False` describe other trainers."""
-    mask = sheet.width if sheet.packed else 0
-    layer = activation_bytes(shape, share.kept, base=base, fused=fused, mask=mask)
+    packed = sheet.width if sheet.packed else 0
+    layer = activation_bytes(shape, share.kept, base=base, fused=fused, packed=packed)
     depth = share.layers
     if sheet.checkpointing:
         activations = (checkpoint_bytes(shape, base) * depth / shape.layers + layer) * sheet.tokens

@@ -44,8 +44,8 @@ def largest(work: Work, world: World) -> plan.Sheet:
     """What the largest forward passes of the heaviest step come to."""
     sheets = _sheets(work, heaviest(work), world)
     most = max(sheets, key=lambda sheet: sheet.raw)
-    width = max(sheet.ids.shape[1] for sheet in sheets)
-    packed = any(len(sheet.names) > len(sheet.ids) for sheet in sheets)
+    width = max(max(sheet.lengths, default=sheet.ids.shape[1]) for sheet in sheets)
+    packed = any(sheet.lengths for sheet in sheets)
     return plan.Sheet(most.raw, width, work.knobs.checkpointing, packed, max(sheet.targets for sheet in sheets))
 
 
