@@ -112,8 +112,7 @@ def test_an_unknown_device_is_one_line(study):
 def test_more_samples_and_seeds_cost_more(study):
     def of(**keys):
         recipe = Recipe.read(study(**keys))
-        texts = [[{"role": "user", "content": "a" * 400}, {"role": "assistant", "content": "b" * 40}]] * 10
-        load = read_load(recipe, Benchmark.read(recipe), "lora", texts, Path("nowhere"))
+        load = read_load(recipe, Benchmark.read(recipe), "lora", Path("nowhere"))
         return seconds(recipe, load, find("h100"))
 
     tasks = {"tasks": ["./exam/own_gen"]}
