@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from finetune import segments
 from finetune.data import Example
 from finetune.methods import LoRA
 from finetune.recipe import Train
@@ -17,7 +18,8 @@ from finetune.train.journal import Journal
 from finetune.train.loop import Loop, Work
 from finetune.train.packing import plan
 from finetune.train.savepoint import Clock, Savepoints
-from finetune.world import World, open_base
+from finetune.train.watch import Watch
+from finetune.world import World, causal, open_base
 from tests.benchmarks.material import BATCH, LONGEST
 
 
@@ -30,13 +32,15 @@ def main(folder: Path, dtype: str) -> None:
     knobs = Train(epochs=1, max_length=LONGEST, tokens_per_step=sum(lengths) * BATCH // len(rows), evaluations=0)
     steps, ends = plan(lengths, knobs, 0)
     model = LoRA(rank=16).attach(open_base(folder / "model", world.dtype(dtype)), tokenizer=None, seed=0)
+    segments.adopt(causal(model))
     work = Work(steps, ends, examples, (), knobs, 1e-3, 0, pad=1)
     with tempfile.TemporaryDirectory() as scratch:
         savepoints, clock = Savepoints(Path(scratch) / "c", "", 1), Clock(Path(scratch) / "clock.json", 0.0)
         journal = Journal("ours", world.accelerator)
         journal._print = lambda text: None
         began = time.process_time()
-        progress = Loop(model, work, world, savepoints, journal, clock).run()
+        watch = Watch(Path(scratch), 0, 1, 60)
+        progress = Loop(model, work, world, savepoints, journal, clock, watch).run()
         seconds = time.process_time() - began
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     losses = [loss for _, loss in progress.losses]
