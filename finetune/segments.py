@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 WASTE = 1.15  # padded over real tokens of a batch; more: fewer, larger calls that compute on padding
+SHORT = 768  # tokens: up to here a processor multiplies bfloat16 scores out faster than sdpa's own kernel runs
 NAME = "segments"
 
 
@@ -61,8 +62,7 @@ def attend(layer: Any, query: Any, key: Any, value: Any, attention_mask: Any, **
     segments = kwargs.pop("segments", None)
     if segments is None:
         return sdpa_attention_forward(layer, query, key, value, attention_mask, **kwargs)
-    alone = {**kwargs, "is_causal": True}
-    return each(segments, (query, key, value), lambda q, k, v: sdpa_attention_forward(layer, q, k, v, None, **alone))
+    return each(segments, (query, key, value), lambda q, k, v: softmax(layer, q, k, v, None, **kwargs))
 
 
 def each(segments: Segments, parts: tuple[Any, Any, Any], run: Callable[..., Any]) -> Any:
@@ -74,6 +74,22 @@ def each(segments: Segments, parts: tuple[Any, Any, Any], run: Callable[..., Any
         out, _ = run(*(_gather(part, places, count, width) for part in parts))
         found.append(out.flatten(0, 1).index_select(0, real))
     return torch.cat(found)[None], None
+
+
+def softmax(layer: Any, query: Any, key: Any, value: Any, seen: Any, **kwargs: Any) -> Any:
+    """Attention of a batch of texts: causal, or to what `seen` [1, 1, L, S] is true for. Returns (output, None)."""
+    import torch
+    from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
+
+    length, plain = query.shape[2], not kwargs.get("dropout")
+    if not (plain and query.device.type == "cpu" and query.dtype == torch.bfloat16 and length <= SHORT):
+        return sdpa_attention_forward(layer, query, key, value, seen, **{**kwargs, "is_causal": seen is None})
+    key, value = (repeat_kv(part, layer.num_key_value_groups) for part in (key, value))
+    if seen is None:
+        seen = torch.ones(length, length, dtype=torch.bool).tril()
+    scores = (query * kwargs["scaling"]) @ key.transpose(2, 3)
+    weights = scores.masked_fill(~seen, float("-inf")).softmax(-1)
+    return (weights @ value).transpose(1, 2), None
 
 
 def _gather(part: Any, places: Any, count: int, width: int) -> Any:

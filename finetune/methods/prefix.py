@@ -112,20 +112,21 @@ def _register(length: int) -> str:
             return sdpa_attention_forward(layer, query, key, value, attention_mask[..., length:], **kwargs)
         place, packed = 2 * layer.layer_idx, kwargs.pop("segments", None)
 
-        def joined(query: Any, key: Any, value: Any, seen: Any) -> Any:
-            rows = (len(key), -1, -1, -1)
-            key = torch.cat([prefix[place].to(key.dtype).expand(rows), key], dim=2)
-            value = torch.cat([prefix[place + 1].to(value.dtype).expand(rows), value], dim=2)
-            if seen is None:  # a batch of texts alone
-                seen = torch.ones(query.shape[2], key.shape[2], dtype=torch.bool, device=key.device).tril(length)
-                seen = seen[None, None]
-            elif seen.shape[-1] < key.shape[2]:  # a caller's own 4-D mask, which knows of no prefix
-                seen = pad(seen, (length, 0), value=seen.dtype == torch.bool)
-            return sdpa_attention_forward(layer, query, key, value, seen, **kwargs)
+        def joined(key: Any, value: Any) -> tuple[Any, Any]:
+            mine = [part.to(key.dtype).expand(len(key), -1, -1, -1) for part in prefix[place : place + 2]]
+            return torch.cat([mine[0], key], dim=2), torch.cat([mine[1], value], dim=2)
 
-        if packed is None:
-            return joined(query, key, value, attention_mask)
-        return segments.each(packed, (query, key, value), partial(joined, seen=None))
+        def alone(query: Any, key: Any, value: Any) -> Any:
+            """A batch of texts out of a packed row, each with the prefix in front."""
+            seen = torch.ones(query.shape[2], length + key.shape[2], dtype=torch.bool, device=key.device)
+            return segments.softmax(layer, query, *joined(key, value), seen.tril(length)[None, None], **kwargs)
+
+        if packed is not None:
+            return segments.each(packed, (query, key, value), alone)
+        key, value = joined(key, value)
+        if attention_mask.shape[-1] < key.shape[2]:  # a caller's own 4-D mask, which knows of no prefix
+            attention_mask = pad(attention_mask, (length, 0), value=attention_mask.dtype == torch.bool)
+        return sdpa_attention_forward(layer, query, key, value, attention_mask, **kwargs)
 
     name = f"prefix_{length}"
     AttentionInterface.register(name, attend)
