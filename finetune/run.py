@@ -12,6 +12,7 @@ import platform
 import subprocess
 import time
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from finetune.files import write_whole
+from finetune.lock import held
 from finetune.mistakes import BadInput
 
 FROZEN = ConfigDict(frozen=True, extra="forbid")
@@ -255,6 +257,14 @@ class RunDir:
 
     def seed(self, contender: str, seed: int) -> SeedDir:
         return SeedDir(self.folder / contender / f"seed-{seed}")
+
+    def hold(self, contender: str, seeds: Iterable[int]) -> AbstractContextManager[None]:
+        """The folders of these seeds for this process alone, which of several processes the first one takes for all.
+
+        BadInput: another run is at work there. Whoever only reads needs no hold.
+        """
+        first = os.environ.get("RANK", "0") == "0"
+        return held([self.seed(contender, seed).folder for seed in seeds] if first else [])
 
     def attempt(self, event: str, **facts: Any) -> None:
         """Append one line to attempts.jsonl: every plan and every scoring of this question is counted."""

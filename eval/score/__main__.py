@@ -77,9 +77,10 @@ def score(recipe: Recipe, name: str, seed: int | None, out: Path) -> int:
         return 0
     os.environ.setdefault("TQDM_DISABLE", "1")  # lm-eval's and transformers' bars would tear ours
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # warns of a kernel that nothing here uses
-    from eval.score.sitting import sit  # torch and transformers take seconds to load
+    with run.hold(name, [each for each, _ in pending]):
+        from eval.score.sitting import sit  # torch and transformers take seconds to load
 
-    sit(recipe, name, pending, benchmark, run)
+        sit(recipe, name, pending, benchmark, run)
     return 0
 
 
