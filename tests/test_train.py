@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import random
 import shutil
 import sys
 from itertools import chain
@@ -148,16 +149,18 @@ def test_packing_and_checkpointing_change_no_loss(tmp_path, tiny, contender):
 
 def test_the_best_checkpoint_is_kept_and_patience_ends_early(lesson):
     """The adapter kept after an early end is, bit for bit, that of a run which ends at the best step."""
-    fast = ["--set", "contenders.lora.method.learning_rate=0.1"]
+    fast = ["--set", "contenders.lora.method.learning_rate=0.05"]
+    chance = random.Random(1)  # answers without a rule: learning them by heart makes others worse
+    noise = [row | {"completion": chance.choice(["yes", "no", "是", "不是"])} for row in rows(40)]
     steady = {"epochs": 40, "dev": 0.3, "schedule": "constant", "warmup": 0, "save_every": 7}
-    recipe = lesson(rows(24), evaluations=20, patience=2, **steady)
+    recipe = lesson(noise, evaluations=20, patience=2, **steady)
     assert main([*words(recipe), *fast]) == 0
     found, losses = facts(recipe), dict(facts(recipe).dev_losses)
-    assert found.stopped == "early"
+    assert found.stopped == "early", losses
     assert found.best_step == min(losses, key=losses.__getitem__) < found.steps
     assert len([step for step in losses if step > found.best_step]) == 2
     best = load_file(place(recipe).adapter / "adapter_model.safetensors")
-    assert main([*words(lesson(rows(24), evaluations=1, max_steps=found.best_step, **steady)), *fast]) == 0
+    assert main([*words(lesson(noise, evaluations=1, max_steps=found.best_step, **steady)), *fast]) == 0
     straight = load_file(place(recipe).adapter / "adapter_model.safetensors")
     assert facts(recipe).stopped == "max_steps"
     assert best.keys() == straight.keys()

@@ -27,7 +27,7 @@ from finetune.train.packing import plan
 from finetune.train.pause import by_window, closed
 from finetune.train.peak import predicted
 from finetune.train.proofs import Beginning, begin, plain_loss
-from finetune.train.savepoint import Clock, Progress, Savepoints
+from finetune.train.savepoint import Clock, Progress, Savepoint, Savepoints
 from finetune.train.watch import Watch
 from finetune.world import World, causal, open_base, parameter_count, said_dtype
 
@@ -95,31 +95,46 @@ class Tuning:
         examples = prepare(self.recipe, self.name, origin.chat)
         refuse_misfits(origin, examples, sharded=self.world.sharded)
         self._set_aside(journal)
-        clock = Clock(self.place.checkpoints / "clock.json", began)
-        savepoints = Savepoints(self.place.checkpoints, self.fingerprint, self.world.size)
-        point = savepoints.latest(journal.say)
-        _refuse_split_views(self.world.everywhere(point.progress.step if point else 0), self.place.checkpoints)
-        work = self.work(examples, origin.chat)
-        self.watch.note("loading the checkpoint")
-        model, plain = self.attached(origin, work, start)
-        refuse_full_disk(self.contender.method, model, self.place.folder)
-        beginning = begin(model, plain, work, self.world, origin.dtype)
-        for line in shared_rates(self.recipe.methods):
-            journal.say(line)
-        journal.say(_summary(work, examples, model, origin, self.world))
-        journal.track(self.recipe.name, self._settings(), str(self.place.folder / "logs"))
+        clock, work = Clock(self.place.checkpoints / "clock.json", began), self.work(examples, origin.chat)
+        savepoints, point = self._savepoints(journal)
+        model, beginning = self._begun(origin, work, start)
+        self._announce(journal, _summary(work, examples, model, origin, self.world))
         standing = self.world.begin_peak()
         progress = Loop(model, work, self.world, savepoints, journal, clock, self.watch).run(point)
         peaks = self.world.peak_memory(), predicted(self.contender, origin.folder, work, self.world, standing)
         sizes = parameter_count(adapter_parameters(model).values()), parameter_count(model.parameters())
-        self.watch.note("saving the adapter and reading it back")
-        fresh = self.recipe.train.prove == "fresh"
-        proof = keep(model, origin, self.place.adapter, self.world, examples.train[0].ids.tolist(), fresh=fresh)
+        proof = self._kept(model, origin, examples)
         if proof is not None:
             facts = _facts(progress, examples, (beginning, proof), sizes, peaks, origin.chat.digest)
             self._manifest(clock, facts).write(self.place.train_manifest)
             savepoints.drop()
         journal.end(progress)
+
+    def _savepoints(self, journal: Journal) -> tuple[Savepoints, Savepoint | None]:
+        """Where checkpoints go, and the one to go on from."""
+        savepoints = Savepoints(self.place.checkpoints, self.fingerprint, self.world.size)
+        point = savepoints.latest(journal.say)
+        _refuse_split_views(self.world.everywhere(point.progress.step if point else 0), self.place.checkpoints)
+        return savepoints, point
+
+    def _begun(self, origin: Origin, work: Work, start: Path | None) -> tuple[Any, Beginning]:
+        """The model as it is about to be trained, once it is shown to stand where its base does."""
+        self.watch.note("loading the checkpoint")
+        model, plain = self.attached(origin, work, start)
+        refuse_full_disk(self.contender.method, model, self.place.folder)
+        return model, begin(model, plain, work, self.world, origin.dtype)
+
+    def _announce(self, journal: Journal, summary: str) -> None:
+        for line in shared_rates(self.recipe.methods):
+            journal.say(line)
+        journal.say(summary)
+        journal.track(self.recipe.name, self._settings(), str(self.place.folder / "logs"))
+
+    def _kept(self, model: Any, origin: Origin, examples: Examples) -> Proof | None:
+        """The adapter, saved and read back; the proof on the main process."""
+        self.watch.note("saving the adapter and reading it back")
+        fresh = self.recipe.train.prove == "fresh"
+        return keep(model, origin, self.place.adapter, self.world, examples.train[0].ids.tolist(), fresh=fresh)
 
     def origin(self) -> Origin:
         spec = self.contender.model
