@@ -271,7 +271,9 @@ def plan(digest: str | None, at: float | None, current: str, facts: Sequence[Pla
             words = (f"{fact.contender} was scored before the plan was kept", f"{fact.contender} 的评分早于方案登记")
             return _gate(PLAN, "failed", words, figures)
     words = ("the plan is older than every score", "方案登记早于所有评分")
-    return _gate(PLAN, "passed", words, figures | {"first score at": min(f.first_score_at for f in facts)})
+    return _gate(
+        PLAN, "passed", words, figures | {"first score at": min((f.first_score_at for f in facts), default=None)}
+    )
 
 
 def engine_parity(engines: Mapping[str, tuple[str, str]]) -> Gate:

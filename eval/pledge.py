@@ -17,7 +17,7 @@ from finetune.files import digest_of, write_whole
 from finetune.methods import adapter_digest
 from finetune.mistakes import BadInput
 from finetune.recipe import Recipe, data_root
-from finetune.run import RunDir
+from finetune.run import RunDir, SeedDir
 
 
 class Plan(BaseModel):
@@ -39,13 +39,21 @@ def digest(recipe: Recipe, benchmark: Benchmark) -> str:
 
 
 def keep(recipe: Recipe, run: RunDir, benchmark: Benchmark | None = None) -> Plan:
-    """Write recipe.json unless the same plan stands there; the first time of an unchanged plan is kept."""
+    """Write recipe.json unless the same plan stands there; the first time of an unchanged plan is kept.
+
+    A smoke run, of which no verdict comes, may go to another plan and back: the one before is set aside.
+    """
     benchmark = benchmark or Benchmark.read(recipe)
     found, promise = digest(recipe, benchmark), _promise(recipe, benchmark)
     standing = read(run)
     if standing and standing.digest == found:
         return standing
-    plan = Plan(digest=found, at=time.time())
+    at = time.time()
+    if recipe.purpose == "smoke":
+        at = kept(run).get(found, at)
+        if standing:
+            SeedDir(run.folder).set_aside([run.plan], standing.digest)
+    plan = Plan(digest=found, at=at)
     resolved = recipe.model_dump(mode="json")
     text = json.dumps({"plan": plan.model_dump(), "promise": promise, "recipe": resolved}, ensure_ascii=False, indent=1)
     write_whole(run.plan, text + "\n")
@@ -63,6 +71,12 @@ def read(run: RunDir) -> Plan | None:
         raise BadInput(
             f"{run.plan}: holds no plan; move it away, and the scores it was kept for count as exploratory"
         ) from None
+
+
+def kept(run: RunDir) -> dict[str, float]:
+    """Every plan that was ever kept here, by digest, and its first time (seconds since the epoch)."""
+    plans = [line for line in run.attempted() if line.get("event") == "plan" and "digest" in line]
+    return {line["digest"]: line["at"] for line in reversed(plans)}
 
 
 def _promise(recipe: Recipe, benchmark: Benchmark) -> dict[str, Any]:

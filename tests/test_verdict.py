@@ -385,6 +385,26 @@ def test_each_plumbing_check_fails_by_name(tmp_path, terms, failed):
     assert found.sentence.startswith("Plumbing only: failed at ")
 
 
+def test_a_changed_smoke_recipe_starts_a_new_plan_and_the_old_is_kept(tmp_path):
+    """Scores whose fingerprint still holds stay; going back to the first plan is no fault either."""
+    first = build(tmp_path, *SMOKE)
+    finished(tmp_path, *SMOKE)
+    kept = first.run.plan.read_bytes()
+    changed = build(tmp_path, *SMOKE, "rule.margin=0.01")
+    assert "plan" in {check.name for check in judge(changed.recipe, changed.run).plumbing.failed}, "not kept yet"
+    second = changed.pledge()
+    assert judge(changed.recipe, changed.run).plumbing.passed
+    shelf = changed.run.folder / f".old-{json.loads(kept)['plan']['digest'][:12]}"
+    assert (shelf / "recipe.json").read_bytes() == kept
+    assert first.pledge().at < second.at, "kept again under its first time"
+    assert judge(first.recipe, first.run).plumbing.passed
+
+
+def test_a_smoke_score_of_no_plan_that_was_kept_here_fails(tmp_path):
+    found = judged(tmp_path, *SMOKE, sit={"newer": {"plan_digest": "f" * 64}})
+    assert [check.name for check in found.plumbing.failed] == ["plan"]
+
+
 def test_behaviour_is_shown_in_a_smoke_run_and_decides_nothing(tmp_path):
     found = judged(tmp_path, *SMOKE, sit=INVALID["below chance"])
     shown = {check.name: (check.passed, check.decides) for check in found.plumbing.checks}

@@ -122,7 +122,7 @@ def _gates(evidence: Evidence, sheets: Sequence[Sheet]) -> list[Gate]:
     return [
         gates.prompt_content(sheets, templates),
         gates.adapter_applied(evidence.adapters()),
-        gates.plan(plan.digest if plan else None, plan.at if plan else None, evidence.digest, evidence.plans()),
+        gates.plan(plan.digest if plan else None, plan.at if plan else None, evidence.digest, evidence.bound),
     ]
 
 

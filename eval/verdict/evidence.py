@@ -37,6 +37,7 @@ class Evidence:
     trained: Stages  # contenders tuned here
     attempts: dict[str, int]  # event -> how often
     trials: dict[str, float] = field(default_factory=dict)  # challenger -> score on the development questions
+    earlier: frozenset[str] = frozenset()  # digests of plans that were kept here before the one that stands
 
     @classmethod
     def read(cls, recipe: Recipe, run: RunDir) -> Self:
@@ -53,7 +54,9 @@ class Evidence:
             sheets[name] = _sheet(name, {seed: _rows(run, name, seed, scored[name][seed]) for seed in seeds})
         promise = pledge.digest(recipe, benchmark)
         trials = _trials(recipe, benchmark, run, scored)
-        return cls(recipe, benchmark, pledge.read(run), promise, sheets, scored, trained, _attempts(run), trials)
+        plan, attempts = pledge.read(run), _attempts(run)
+        earlier = frozenset(digest for digest in pledge.kept(run) if plan is None or digest != plan.digest)
+        return cls(recipe, benchmark, plan, promise, sheets, scored, trained, attempts, trials, earlier)
 
     @property
     def challengers(self) -> tuple[str, ...]:
@@ -136,6 +139,14 @@ class Evidence:
     def plans(self) -> list[PlanFact]:
         stages = [(name, _scoring(stage)) for name in self.judged for stage in self.scored[name].values()]
         return [PlanFact(name, facts.plan_digest, facts.first_score_at) for name, facts in stages]
+
+    @property
+    def bound(self) -> list[PlanFact]:
+        """Whom the standing plan binds: all, in a study. In a smoke run, which ends in no verdict, what an earlier plan
+        had scored and its fingerprint still holds may stay."""
+        if self.recipe.purpose == "study":
+            return self.plans()
+        return [fact for fact in self.plans() if fact.digest not in self.earlier]
 
 
 def _scored(recipe: Recipe, benchmark: Benchmark, run: RunDir, name: str, seed: int) -> RunManifest:
