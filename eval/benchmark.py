@@ -160,6 +160,18 @@ def read_task(folder: Path, name: str, weight: float = 1.0, dev: float = 0.0, se
     )
 
 
+def refuse_unjudgeable(benchmark: Benchmark) -> None:
+    """BadInput where a task's questions to judge on lie in one cluster: how far chance goes could not be told."""
+    for task in benchmark.tasks:
+        judged = [row for row in task.rows if task.part(row) == "test"]
+        if len({row.cluster for row in judged}) < 2:
+            raise BadInput(
+                f"task {task.name}: one cluster holds all {len(judged)} questions that are judged on, so no interval "
+                f"can be had; name the questions' documents in the column `cluster` of card {task.card.name}, add "
+                f"questions from other documents, or say `purpose: smoke`"
+            )
+
+
 def select(card: DataCard, split: str, source: Mapping[str, Any]) -> list[Row]:
     """Rows of a split; `single_answer: true` in dataset_kwargs keeps the questions with exactly one right letter."""
     rows = card.clustered(data_root(), split)

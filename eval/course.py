@@ -10,7 +10,7 @@ from pathlib import Path
 import typer
 
 from eval import pledge
-from eval.benchmark import Benchmark
+from eval.benchmark import Benchmark, refuse_unjudgeable
 from eval.launch import Job, Stage, line, spell, start
 from eval.slurm import script
 from finetune.chat import Chat
@@ -54,6 +54,8 @@ class Course:
         for use in recipe.data_used:
             for row in use.card.rows(data_root(), use.split):
                 row.conversation()
+        if recipe.purpose == "study":
+            refuse_unjudgeable(Benchmark.read(recipe))
 
     def pledge(self) -> None:
         """Keep the plan before anything is scored."""

@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from finetune.files import cache_folder, digest_of, file_digest
-from finetune.mistakes import BadInput
+from finetune.mistakes import BadInput, near
 from finetune.shape import Shape
 
 FROZEN = ConfigDict(frozen=True, extra="forbid")
 WEIGHED = ("*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json", "tokenizer.json")
+TOYS = ("older", "newer")  # what finetune.embedded builds
 MAKERS = ("embedded.py", "market/*.py", "chat/*.py")  # the code that decides an embedded checkpoint's bytes
 
 
@@ -53,6 +54,14 @@ class ModelSpec(BaseModel):
     licence: str = Field("", description="Of the weights and of the base below them; shown in the report")
     released: str = Field("", description="Date of release; shown in the report")
     shape: Shape | None = Field(None, description="Sizes, for a plan before the weights are there; theirs go before it")
+
+    @field_validator("id")
+    @classmethod
+    def _known_toy(cls, name: str) -> str:
+        toy = name.removeprefix("embedded:")
+        if toy != name and toy not in TOYS:
+            raise ValueError(f"{name} is unknown{near(name, [f'embedded:{each}' for each in TOYS])}")
+        return name
 
     @property
     def embedded(self) -> str:

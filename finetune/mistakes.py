@@ -1,6 +1,7 @@
 """Mistakes in what a user wrote, each said in one line: path of the key, value, reason, nearest known key."""
 
 import difflib
+from collections.abc import Iterable
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -8,6 +9,13 @@ from pydantic import BaseModel, ValidationError
 
 class BadInput(ValueError):  # noqa: N818 (it names what was given, not a fault of ours)
     """Bad recipe, card, data or checkpoint: one clear sentence; the entry points exit with status 2."""
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """`; did you mean x?` with the nearest of the known names, else `; there are ...`."""
+    names = list(known)
+    found = difflib.get_close_matches(name, names, n=1)
+    return f"; did you mean {found[0]}?" if found else f"; there are {', '.join(names) or 'none'}"
 
 
 def explain(fault: ValidationError, model: type[BaseModel], where: str) -> str:

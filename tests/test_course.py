@@ -295,6 +295,35 @@ def test_a_tokenizer_of_another_family_is_one_line(own, front, contender):
     assert f"not a tokenizer of family {other}" in said
 
 
+@pytest.mark.parametrize("command", ["run", "check"])
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("train.launch=gone.yaml", r"train\.launch: .+gone\.yaml: no such file; there are study\.yaml"),
+        ("exam.launch=studdy.yaml", r"exam\.launch: .+studdy\.yaml: no such file; did you mean study\.yaml\?"),
+        ("train.tracker=wandbb", r"train\.tracker: wandbb is unknown; did you mean wandb\?"),
+        (
+            "contenders.framed.model={id: embedded:nope, family: qwen3, think: empty}",
+            r"contenders\.framed\.model\.id: embedded:nope is unknown; did you mean embedded:",
+        ),
+    ],
+)
+def test_what_a_stage_would_miss_later_is_refused_before(own, front, command, change, said):
+    assert re.search(said, refused(front, own, "--set", change, command=command))
+
+
+def test_an_exam_of_one_document_is_refused_before_anything_runs(own, front):
+    exam = own.parent / "exam/exam.jsonl"
+    rows = [json.loads(line) | {"cluster": "one"} for line in exam.read_text("utf-8").splitlines()]
+    exam.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    said = refused(front, own)
+    assert "task own: one cluster holds all 48 questions that are judged on" in said
+    assert "column `cluster` of card own" in said
+    status, shown, _ = front("check", own)
+    assert status == 0
+    assert "cannot be judged" in " ".join(shown.split())
+
+
 @pytest.mark.parametrize("command", ["judge", "report"])
 def test_judging_what_has_not_run_is_one_line(own, front, command):
     refused(front, own, command=command)

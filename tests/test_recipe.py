@@ -170,3 +170,17 @@ def test_schema_is_printed_for_editors():
     assert {"model", "method", "prompt", "adapter"} <= set(contender)
     assert schema["additionalProperties"] is False
     assert "string" in json.dumps(contender["model"])  # a path is what one writes
+
+
+def test_trackers_are_those_of_accelerate():
+    from accelerate.tracking import LOGGER_TYPE_TO_CLASS
+
+    from finetune.recipe.sections import TRACKERS
+
+    assert list(TRACKERS) == sorted(LOGGER_TYPE_TO_CLASS)
+
+
+def test_embedded_names_are_those_that_are_built():
+    from finetune import checkpoint, embedded
+
+    assert set(checkpoint.TOYS) == set(embedded.TOYS)

@@ -21,9 +21,13 @@ from finetune.card import DataCard
 from finetune.checkpoint import ModelSpec, is_local
 from finetune.frame import PromptFrame
 from finetune.methods import AnyMethod
+from finetune.mistakes import near
 from finetune.recipe.source import read_yaml
 from finetune.recipe.window import Window
 
+TRACKERS = (  # as accelerate names them
+    "aim", "clearml", "comet_ml", "dvclive", "mlflow", "swanlab", "tensorboard", "trackio", "wandb",
+)  # fmt: skip
 FROZEN = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
@@ -70,12 +74,27 @@ def _folder_name(name: str) -> str:
     return name
 
 
+def _launch_file(path: str) -> str:
+    """It is read when a stage starts; one that is not there is better known before."""
+    place = Path(path)
+    if not place.is_file():
+        raise ValueError(f"{path}: no such file{near(place.name, sorted(p.name for p in place.parent.glob('*.yaml')))}")
+    return path
+
+
+def _tracker(name: str) -> str:
+    if name not in TRACKERS:
+        raise ValueError(f"{name} is unknown{near(name, TRACKERS)}")
+    return name
+
+
 FolderName = Annotated[str, AfterValidator(_folder_name)]
 PATH = {"type": "string", "description": "a path relative to this file"}
 SHARES = {"anyOf": [{"type": "number"}, {"type": "array", "items": {"type": "number"}}]}
 ModelFile = Annotated[ModelSpec, BeforeValidator(_mapping), _PathToo()]
 FrameFile = Annotated[PromptFrame | None, BeforeValidator(_mapping), _PathToo()]
 HerePath = Annotated[str, BeforeValidator(_beside), WithJsonSchema(PATH)]
+LaunchFile = Annotated[str, BeforeValidator(_beside), AfterValidator(_launch_file), WithJsonSchema(PATH)]
 
 
 class DataUse(BaseModel):
@@ -179,8 +198,10 @@ class Train(BaseModel):
         description="Several processes: when none has moved on for so long, the run names who is where and ends. Must "
         "exceed the slowest load, save or forward",
     )
-    tracker: str | None = Field(None, description="wandb, tensorboard, swanlab, mlflow: any accelerate tracker")
-    launch: HerePath | None = Field(None, description="recipes/launch/<machine>.yaml; one process without it")
+    tracker: Annotated[str, AfterValidator(_tracker)] | None = Field(
+        None, description="wandb, tensorboard, swanlab, mlflow: any accelerate tracker"
+    )
+    launch: LaunchFile | None = Field(None, description="recipes/launch/<machine>.yaml; one process without it")
 
 
 class Exam(BaseModel):
@@ -195,7 +216,7 @@ class Exam(BaseModel):
     samples: int = Field(1, ge=1, description="Generated answers per question; more removes sampling noise")
     seed: int = Field(17, description="Of every draw, with item and sample")
     batch_tokens: int = Field(8192, ge=64, description="Tokens in one forward: memory against speed, not scores")
-    launch: HerePath | None = Field(None, description="recipes/launch/<machine>.yaml; one process without it")
+    launch: LaunchFile | None = Field(None, description="recipes/launch/<machine>.yaml; one process without it")
 
 
 class DecisionRule(BaseModel):
