@@ -6,6 +6,7 @@ outside of train.window (all saved; start again later).
 """
 
 import os
+import sys
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -43,6 +44,7 @@ Launcher = Annotated[
 ]
 Gate = Annotated[bool, typer.Option("--gate", help="Exit status tells the outcome: 0, 3, 4, 5, 8; smoke: 0 or 7")]
 RUNS = Path("runs")
+WIDE = 140  # columns
 
 
 def careful(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -57,6 +59,14 @@ def careful(command: Callable[..., Any]) -> Callable[..., Any]:
             raise typer.Exit(2) from None
 
     return guarded
+
+
+def _console() -> Any:
+    """The terminal as it is; a pipe or a log has no width of its own and takes tables as wide as they are read."""
+    from rich.console import Console
+
+    known = sys.stdout.isatty() or os.environ.get("COLUMNS")
+    return Console() if known else Console(width=WIDE)
 
 
 @app.command()
@@ -85,14 +95,12 @@ def check(
         return
     if recipe is None:
         raise BadInput("check needs a recipe (or --schema): tuneworth check recipes/demo.yaml")
-    from rich.console import Console
-
     from eval.check import show
     from eval.forecast import Wish
     from finetune.plan import find
 
     wish = Wish(find(device), devices) if device else None
-    show(_read(recipe, changes, data_root), Console(), wish, out)
+    show(_read(recipe, changes, data_root), _console(), wish, out)
 
 
 @app.command()
@@ -179,15 +187,13 @@ def data_check(
 
     Example: tuneworth data check data_cards/demo_label.md
     """
-    from rich.console import Console
-
     from eval.intake import check as check_card
     from eval.intake import table
     from finetune.recipe import data_root as root
 
     _set_root(data_root)
     found = check_card(card, root())
-    Console().print(table(found))
+    _console().print(table(found))
     if found.faults:
         raise typer.Exit(2)
 
@@ -222,8 +228,6 @@ def _set_root(root: Path | None) -> None:
 
 
 def _judge(recipe: Any, out: Path, gate: bool) -> None:
-    from rich.console import Console
-
     from eval.report import table
     from eval.verdict import judge as weigh
     from finetune.files import write_whole
@@ -232,7 +236,7 @@ def _judge(recipe: Any, out: Path, gate: bool) -> None:
     folder = RunDir(out / recipe.name)
     verdict = weigh(recipe, folder)
     write_whole(folder.verdict, verdict.model_dump_json(indent=1) + "\n")
-    Console().print(table(verdict))
+    _console().print(table(verdict))
     if gate:
         _leave(recipe, out, gate)
 
