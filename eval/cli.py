@@ -1,4 +1,4 @@
-"""The front door: `tuneworth check | train | score | judge | report | run | data`.
+"""The front door: `tuneworth check | train | score | judge | report | run | export | data`.
 
 It spells command lines for the engine rooms and imports the other rooms only when a command needs them.
 Exit status: 0 done, 1 a fault of ours (with a trace), 2 bad input (one clear message, nothing written), 75 paused
@@ -176,6 +176,27 @@ def run(
         _judge(read, out, gate=False)
         _report(read, out)
         _leave(read, out, gate)
+
+
+@app.command()
+@careful
+def export(
+    recipe: RecipeFile,
+    contender: Annotated[str, typer.Option("--contender", help="Which one", show_default=False)],
+    seed: Annotated[int | None, typer.Option("--seed", help="Which training; needed where there are several")] = None,
+    merge: Annotated[bool, typer.Option("--merge", help="Whole weights: the adapter added into a fresh base")] = False,
+    to: Annotated[Path | None, typer.Option("--to", help="Folder to be made (beside the adapter without it)")] = None,
+    out: Out = RUNS, changes: Changes = [],  # noqa: B006
+    data_root: DataRoot = None, dry_run: DryRun = False,
+) -> None:  # fmt: skip
+    """Hand on what was tuned: adapter or merged weights, tokenizer, generation config, model card with licences.
+
+    Example: tuneworth export recipes/demo.yaml --contender lora --merge --to lora-merged
+    """
+    from eval.course import Course
+
+    course = Course(_read(recipe, changes, data_root), recipe, out, tuple(changes), dry_run)
+    course.export(contender, seed, to, merge=merge)
 
 
 @data_app.command("check")

@@ -89,6 +89,15 @@ class Course:
                 else:
                     self._stage("score", name, seed, self.recipe.exam.launch)
 
+    def export(self, name: str, seed: int | None, to: Path | None, *, merge: bool) -> None:
+        """One tuned contender as a folder for others."""
+        words = line(Job("export", self.path, name, seed, self.out, self.changes), None)
+        words += [*(["--merge"] if merge else []), *(["--to", str(to)] if to else [])]
+        typer.echo(spell(words))
+        status = 0 if self.dry_run else start(words)
+        if status:
+            raise typer.Exit(2 if status == 2 else 1)
+
     def _named(self, only: str | None) -> list[str]:
         if only and only not in self.recipe.contenders:
             raise BadInput(f"--contender {only}: unknown; the recipe has {', '.join(self.recipe.contenders)}")

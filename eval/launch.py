@@ -15,8 +15,8 @@ from typing import Literal
 from finetune.mistakes import BadInput
 from finetune.recipe import read_yaml
 
-Stage = Literal["train", "score"]
-ROOMS: dict[Stage, str] = {"train": "finetune.train", "score": "eval.score"}
+Stage = Literal["train", "score", "export"]
+ROOMS: dict[Stage, str] = {"train": "finetune.train", "score": "eval.score", "export": "finetune.export"}
 # Threads that spin while they wait make small products several times slower as soon as another program runs.
 KIND = {"OMP_WAIT_POLICY": "PASSIVE"}
 # torchrun kills what has not ended so many seconds after SIGTERM; 30 by itself, too few for a long step and its save.
@@ -32,13 +32,14 @@ class Job:
     stage: Stage
     recipe: Path
     contender: str
-    seed: int
+    seed: int | None  # None: the only one that there is
     out: Path
     changes: tuple[str, ...] = ()
 
     @property
     def words(self) -> list[str]:
-        named = ["-m", ROOMS[self.stage], str(self.recipe), "--contender", self.contender, "--seed", str(self.seed)]
+        named = ["-m", ROOMS[self.stage], str(self.recipe), "--contender", self.contender]
+        named += [] if self.seed is None else ["--seed", str(self.seed)]
         return [*named, "--out", str(self.out), *(word for change in self.changes for word in ("--set", change))]
 
 

@@ -6,6 +6,7 @@ The cache is `TUNEWORTH_CACHE`, else the user's cache directory; everything in i
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -63,3 +64,21 @@ def make_whole(path: Path, build: Callable[[Path], None]) -> None:
         os.replace(scratch, path)
     finally:
         scratch.unlink(missing_ok=True)
+
+
+def folder_whole(path: Path, build: Callable[[Path], None], *, over: bool = True) -> None:
+    """Let `build` fill a folder at a temporary name beside `path`, then rename it; on failure nothing is left.
+
+    `over`: what stands at `path` gives way; without it, OSError where something has come to stand there meanwhile.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir()
+    try:
+        build(scratch)
+        if over and path.exists():
+            shutil.rmtree(path)
+        os.replace(scratch, path)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)

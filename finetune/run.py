@@ -191,6 +191,10 @@ class SeedDir:
     def train_manifest(self) -> Path:
         return self.folder / "train.json"
 
+    def exported(self, *, merged: bool) -> Path:
+        """Where an export goes that is not sent elsewhere."""
+        return self.folder / ("merged" if merged else "export")
+
     @property
     def items(self) -> Path:
         return self.folder / "items.jsonl"

@@ -272,6 +272,15 @@ def causal(model: Any) -> Any:
     return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 
+def logits(model: Any, ids: Sequence[int]) -> torch.Tensor:
+    """Logits [length, vocabulary] of one row, float32 on the CPU."""
+    row = torch.tensor([list(ids)], device=next(model.parameters()).device)
+    positions = torch.arange(row.shape[1], device=row.device)[None]
+    with torch.no_grad():
+        found: torch.Tensor = model.eval()(input_ids=row, position_ids=positions, use_cache=False).logits
+    return found[0].float().cpu()
+
+
 def _refuse_others(accelerator: Accelerator, promised: Launch | None) -> None:
     """accelerate starts one CPU process, or several that know nothing of each other, and says nothing."""
     found, kind = accelerator.num_processes, accelerator.distributed_type.value

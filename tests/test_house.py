@@ -8,21 +8,22 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FLOORS = {  # room (a module or a package) -> floor; the wall stands between 3.5 and 4
-    "finetune.files": -1, "finetune.mistakes": -1, "finetune.segments": -1,
+    "finetune.files": -1, "finetune.mistakes": -1, "finetune.segments": -1, "finetune.licence": -1,
     "finetune.lock": 0, "finetune.methods": 0, "finetune.card": 0.5, "finetune.market": 0.5,
     "finetune.shape": 0.5,
     "finetune.checkpoint": 0.8, "finetune.frame": 0.8, "finetune.recipe": 1, "finetune.chat": 2, "finetune.run": 2,
     "finetune.plan": 2,
-    "finetune.data": 3, "finetune.world": 3, "finetune.train": 3.5, "finetune.embedded": 3.5,
+    "finetune.data": 3, "finetune.world": 3, "finetune.train": 3.5, "finetune.export": 3.5, "finetune.embedded": 3.5,
     "eval.extract": 3.9, "eval.benchmark": 4, "eval.paired": 4, "eval.power": 4.1, "eval.items": 4.2,
     "eval.pledge": 4.2, "eval.lm": 4.5, "eval.score": 5, "eval.sheet": 4.8, "eval.compare": 5,
     "eval.gates": 5.2, "eval.money": 5.2,
     "eval.verdict": 5.5, "eval.report": 6, "eval.intake": 6, "eval.check": 6.1, "eval.forecast": 6,
     "eval.launch": 7, "eval.slurm": 7.1, "eval.course": 7.2, "eval.cli": 7.5,
 }  # fmt: skip
-ENGINE_ROOMS = {"finetune.train", "finetune.embedded", "eval.score"}
+ENGINE_ROOMS = {"finetune.train", "finetune.export", "finetune.embedded", "eval.score"}
 DOORS = {
-    f"finetune.{one}" for one in ("recipe", "run", "chat", "card", "methods", "files", "mistakes", "plan", "world")
+    f"finetune.{one}"
+    for one in ("recipe", "run", "chat", "card", "methods", "files", "mistakes", "plan", "world", "licence")
 }
 HEAVY = {"torch", "transformers", "peft", "accelerate", "datasets", "lm_eval", "bitsandbytes"}
 FEEDERS = {"finetune.data", "finetune.world", "eval.lm"}

@@ -12,8 +12,10 @@ from written_exam import Run, build, graded, row
 
 from eval.compare import Pair, compare
 from eval.money import Bill, Net
+from eval.report import render
 from eval.sheet import Sheet
 from eval.verdict import Verdict, judge
+from eval.verdict.licences import riders
 from eval.verdict.ruling import overall, rule, stand
 from finetune.mistakes import BadInput
 
@@ -445,3 +447,35 @@ def test_worth_it_is_never_said_below_the_margin_or_unpaid(seed, rates, margin, 
         if ruling.call == "not_worth_it":
             assert any(each.high < margin for each in found) or net + 1 < 0
     assert (overall(rulings) == "not_worth_it") == all(r.call == "not_worth_it" for r in rulings)
+
+
+def test_licences_that_bar_or_bind_stand_in_the_notes_whatever_the_outcome(tmp_path):
+    run = finished(tmp_path / "plain")
+    assert "licence" not in {note.code for note in judge(run.recipe, run.run).notes}
+    llama = tuple(
+        f"contenders.{name}.model.licence=MIT; base Llama 3.1 Community License" for name in ("lora", "newer")
+    )
+    for number, changes in enumerate([llama, (*llama, "purpose=smoke")]):
+        bound = finished(tmp_path / str(number), *changes)
+        found = judge(bound.recipe, bound.run)
+        (note,) = [note for note in found.notes if note.code == "licence"]
+        assert note.text.startswith("The base of lora, prefix is under the Llama 3.1 Community License: ")
+        assert "newer" not in note.text, "it is untuned"
+        assert '"Built with Llama"' in note.text
+        assert note.text_zh.startswith("lora、prefix 的底座适用 Llama 3.1 Community License：")
+        assert not note.headline
+        page = render(found)
+        assert "The base of lora, prefix is under the Llama 3.1" in page
+        assert "lora、prefix 的底座适用 Llama 3.1" in page
+
+
+def test_non_commercial_data_is_named_with_who_was_tuned_on_it(tmp_path):
+    run = build(tmp_path)
+    for path in tmp_path.rglob("*.md"):
+        path.write_text(path.read_text("utf-8").replace("commercial: true", "commercial: false"), "utf-8")
+    recipe = type(run.recipe).read(run.folder / "study.yaml")
+    words = riders(recipe, [use.card for use in recipe.data])
+    assert [en.split(":")[0] for en, _ in words] == [
+        "No commercial use of lora, prefix", "The exam holds data without commercial use",
+    ]  # fmt: skip
+    assert words[0][1].startswith("lora、prefix 不得商用：")

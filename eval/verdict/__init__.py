@@ -16,6 +16,7 @@ from eval.sheet import Sheet
 from eval.verdict import wording
 from eval.verdict.contest import Contest
 from eval.verdict.evidence import Evidence
+from eval.verdict.licences import riders
 from eval.verdict.outlook import Power, Settle, seen, settle
 from eval.verdict.plumbing import Plumbing, plumbing
 from eval.verdict.roll import ContenderRow, Provenance, TaskInfo, contender_rows, provenance, task_rows
@@ -41,7 +42,7 @@ class Contrast(BaseModel):
     clusters: int
 
 
-NoteCode = Literal["in_distribution", "public", "no_guard", "chosen_on_dev"]
+NoteCode = Literal["in_distribution", "public", "no_guard", "chosen_on_dev", "licence"]
 
 
 class Note(BaseModel):
@@ -229,7 +230,13 @@ def _notes(evidence: Evidence, outcome: Outcome) -> tuple[Note, ...]:
     if all(task.card.published for task in evidence.benchmark.tasks):
         words = ("The newer base may have seen these items: all of them are public.", "题目均已公开，新底座可能见过。")
         found.append(_note("public", outcome == "not_worth_it", words))
-    return tuple(found)
+    return (*found, *_licences(evidence))
+
+
+def _licences(evidence: Evidence) -> tuple[Note, ...]:
+    """Of every run, whatever its outcome: it holds for the contenders themselves."""
+    said = riders(evidence.recipe, [task.card for task in evidence.benchmark.tasks])
+    return tuple(_note("licence", False, words) for words in said)
 
 
 def _note(code: NoteCode, headline: bool, words: wording.Words) -> Note:
@@ -250,7 +257,7 @@ def _verdict(
     evidence: Evidence, checked: Sequence[Gate], outcome: Outcome, words: wording.Words, **numbers: Any
 ) -> Verdict:
     recipe = evidence.recipe
-    facts = {"challenger": evidence.challengers[0], **numbers}
+    facts = {"challenger": evidence.challengers[0], "notes": _licences(evidence), **numbers}
     return Verdict(
         name=recipe.name, purpose=recipe.purpose, outcome=outcome,
         question=recipe.question, question_zh=recipe.question_zh or recipe.question,

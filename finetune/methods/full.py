@@ -77,17 +77,25 @@ class Full(BaseModel):
 
     def save(self, model: Any, folder: Path, *, base: str) -> None:
         """A whole checkpoint with its tokenizer: the same weights give the same bytes. `base` is its origin's name."""
-        from transformers import GenerationConfig
-
-        origin, said = Path(model.name_or_path), model.generation_config
-        model.generation_config = GenerationConfig()  # a vendor's own may contradict itself and be refused on saving
-        model.save_pretrained(folder, max_shard_size=SHARD)
-        model.generation_config = said
-        (folder / "generation_config.json").unlink(missing_ok=True)
-        for name in BESIDE:
-            if (origin / name).is_file():
-                shutil.copyfile(origin / name, folder / name)
+        save_checkpoint(model, folder)
         (folder / NOTE).write_text(json.dumps({"base": base, "last_layers": self.last_layers}), "utf-8")
+
+
+def save_checkpoint(model: Any, folder: Path) -> None:
+    """The weights of a transformers model and the tokenizer of the folder it was read from, for plain transformers.
+
+    The same weights give the same bytes.
+    """
+    from transformers import GenerationConfig
+
+    origin, said = Path(model.name_or_path), model.generation_config
+    model.generation_config = GenerationConfig()  # a vendor's own may contradict itself and be refused on saving
+    model.save_pretrained(folder, max_shard_size=SHARD)
+    model.generation_config = said
+    (folder / "generation_config.json").unlink(missing_ok=True)
+    for name in BESIDE:
+        if (origin / name).is_file():
+            shutil.copyfile(origin / name, folder / name)
 
 
 def load(model: Any, folder: Path, *, trainable: bool = False) -> Any:

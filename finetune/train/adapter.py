@@ -12,16 +12,16 @@ import torch
 import yaml
 
 from finetune.chat import Chat
+from finetune.files import folder_whole
 from finetune.methods import adapter_digest
+from finetune.methods.merging import BOUND
 from finetune.mistakes import BadInput
 from finetune.recipe import Contender, DataUse
-from finetune.train.reread import Reading, logits
-from finetune.train.savepoint import folder_whole
-from finetune.world import World
+from finetune.train.reread import Reading
+from finetune.world import World, logits
 
 PROBE = 64  # tokens on which logits are compared
 SLACK = {torch.float32: 1e-4, torch.bfloat16: 5e-2}  # of the largest logit; on one device the difference is 0
-MERGED = {torch.float32: 1e-4, torch.bfloat16: 1e-1}  # the same; measured 2e-6 and, for its sums are rounded, 2e-2
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,8 @@ def _refuse(proof: Proof, top: float, dtype: torch.dtype) -> None:
             f"the adapter read back from disk gives other logits (by {proof.reload_difference:g}, where tuning moved "
             f"them by {proof.logit_shift:g}); it is not kept"
         )
-    if proof.merge_difference is not None and not proof.merge_difference <= top * MERGED[dtype]:
+    bound = BOUND[str(dtype).removeprefix("torch.")]
+    if proof.merge_difference is not None and not proof.merge_difference <= top * bound:
         raise RuntimeError(
             f"merged into its base the adapter gives other logits (by {proof.merge_difference:g}, of {top:g}); it is "
             f"not kept: a weight is shared by two layers, or this version of PEFT merges otherwise than it trains"

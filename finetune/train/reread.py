@@ -12,7 +12,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from safetensors.torch import load_file, save_file
 
 from finetune.methods import adapter_norm, load
 from finetune.methods.merging import merge, unmergeable
-from finetune.world import open_base
+from finetune.world import logits, open_base
 
 # What torchrun and accelerate tell their processes; a reader is alone.
 LAUNCHED = ("RANK", "WORLD_SIZE", "LOCAL_", "GROUP_", "ROLE_", "MASTER_", "TORCHELASTIC_", "ACCELERATE_", "FSDP_")
@@ -67,15 +66,6 @@ class Reading:
         found = load_file(out)
         out.unlink()
         return found
-
-
-def logits(model: torch.nn.Module, ids: Sequence[int]) -> torch.Tensor:
-    """Logits [length, vocabulary] of one row, float32 on the CPU."""
-    row = torch.tensor([list(ids)], device=next(model.parameters()).device)
-    positions = torch.arange(row.shape[1], device=row.device)[None]
-    with torch.no_grad():
-        found: torch.Tensor = model.eval()(input_ids=row, position_ids=positions, use_cache=False).logits
-    return found[0].float().cpu()
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from finetune.files import write_whole
+from finetune.files import folder_whole, write_whole
 from finetune.mistakes import BadInput
 
 Tensors = dict[str, torch.Tensor]
@@ -128,21 +128,6 @@ class Clock:
         if self.seconds - self.written >= TICK:
             write_whole(self.path, json.dumps({"started_at": self.started_at, "seconds": self.seconds}))
             self.written = self.seconds
-
-
-def folder_whole(path: Path, build: Callable[[Path], None]) -> None:
-    """Let `build` fill a folder at a temporary name beside `path`, then rename it; on failure nothing is left."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir()
-    try:
-        build(scratch)
-        if path.exists():
-            shutil.rmtree(path)
-        os.replace(scratch, path)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 class _Torn(Exception):  # noqa: N818 (a state of a file, not a fault of ours)

@@ -1,0 +1,104 @@
+"""The entry point of exporting: one contender and seed as a folder for others.
+
+    python -m finetune.export RECIPE --contender NAME [--seed N] [--merge] [--to DIR] [--out DIR] [--set key=value ...]
+
+Exit status: 0 done, 1 a fault of ours, 2 bad input (one line, nothing written).
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from finetune.mistakes import BadInput
+from finetune.recipe import Recipe
+from finetune.run import RunDir
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+CLOSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENOTEMPTY, errno.EEXIST)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    asked = _parser().parse_args(argv)
+    if asked.data_root:
+        os.environ["TUNEWORTH_DATA"] = str(asked.data_root)
+    try:
+        recipe = Recipe.read(asked.recipe, tuple(asked.set))
+        return export(recipe, asked.contender, asked.seed, asked.out, asked.to, merge=asked.merge)
+    except BadInput as fault:
+        return _complain(str(fault))
+    except Exception as fault:
+        if isinstance(fault, OSError) and fault.errno in CLOSED:
+            return _complain(f"{fault.filename}: {fault.strerror}; name another place with --to, or open this one")
+        if getattr(fault, "errno", None) in FULL or "os error 28" in str(fault):  # the latter from safetensors
+            return _complain("no space left on the device; nothing is kept, make room or name another place with --to")
+        raise
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m finetune.export", description="Hand on one tuned contender.")
+    parser.add_argument("recipe", type=Path)
+    parser.add_argument("--contender", required=True, help="name in the recipe")
+    parser.add_argument("--seed", type=int, help="one of train.seeds; not needed where there is but one")
+    parser.add_argument("--merge", action="store_true", help="whole weights, the adapter added into a fresh base")
+    parser.add_argument("--to", type=Path, help="folder to be made; without it export or merged beside the adapter")
+    parser.add_argument("--out", type=Path, default=Path("runs"), help="folder of the runs")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a key of the recipe")
+    parser.add_argument("--data-root", type=Path, help="where cards look for their files (or TUNEWORTH_DATA)")
+    return parser
+
+
+def _complain(text: str) -> int:
+    print(f"tuneworth: {text}", file=sys.stderr, flush=True)
+    return 2
+
+
+def export(recipe: Recipe, name: str, seed: int | None, out: Path, to: Path | None, *, merge: bool) -> int:
+    """Write the folder. BadInput: not tuned here, not trained yet, cannot be merged, or the folder is there."""
+    _refuse_unknown(recipe, name)
+    chosen, run = _seed(recipe, name, seed), RunDir(out / recipe.name)
+    from finetune.export.parcel import Parcel  # torch takes its time: a wrong name was said before
+
+    _quiet()
+    parcel = Parcel.find(recipe, name, chosen, run, merge=merge)
+    print(f"exported to {parcel.write(to)}", flush=True)
+    return 0
+
+
+def _quiet() -> None:
+    """Libraries' bars and notes would hide the line that matters."""
+    from transformers.utils import logging as notes
+
+    notes.set_verbosity_error()
+    notes.disable_progress_bar()
+    logging.getLogger("bitsandbytes").setLevel(logging.CRITICAL)
+
+
+def _refuse_unknown(recipe: Recipe, name: str) -> None:
+    if name not in recipe.contenders:
+        raise BadInput(f"--contender {name}: unknown; the recipe has {', '.join(recipe.contenders)}")
+    chosen = recipe.contenders[name]
+    if chosen.method is None:
+        why = f"was tuned elsewhere and lies in {chosen.adapter}" if chosen.adapter else "has no method"
+        raise BadInput(
+            f"--contender {name}: {why}, so there is nothing to export; tuned are {', '.join(recipe.methods)}"
+        )
+
+
+def _seed(recipe: Recipe, name: str, asked: int | None) -> int:
+    seeds = recipe.seeds(name)
+    listed = ", ".join(map(str, seeds))
+    if asked is None and len(seeds) > 1:
+        raise BadInput(f"{name} has several seeds ({listed}), each with an adapter of its own; choose one with --seed")
+    if asked is not None and asked not in seeds:
+        raise BadInput(f"--seed {asked}: not among train.seeds ({listed})")
+    return seeds[0] if asked is None else asked
+
+
+if __name__ == "__main__":
+    sys.exit(main())
