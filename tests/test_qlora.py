@@ -164,7 +164,7 @@ def test_a_prefix_lives_in_a_base_of_four_bits_too(tmp_path, wide, capsys, conte
     found = facts(recipe, contender)
     assert found.reload_difference == 0
     assert found.loss_last < found.loss_first
-    assert "on nf4 float32" in capsys.readouterr().out
+    assert "on nf4 " in capsys.readouterr().out
 
 
 def test_sums_in_bfloat16_train_and_reload(tmp_path, wide):
@@ -215,13 +215,13 @@ def test_without_bitsandbytes_one_line_says_what_to_install(tmp_path, wide, monk
 def test_a_split_base_in_four_bits_is_refused(tmp_path, wide):
     from finetune.chat import Chat
     from finetune.train.adapter import Origin
-    from finetune.train.tuning import _refuse_misfits
+    from finetune.train.misfits import refuse_misfits
 
     recipe = Recipe.read(write_lesson(tmp_path, wide("llama")), ("contenders.lora.method.kind=qlora",))
     chat = Chat.open(wide("llama"), "r1_distill_qwen", "drop")
     origin = Origin(recipe.contenders["lora"], wide("llama"), chat, recipe.data, torch.float32)
     with pytest.raises(ValueError, match=r"train.launch: FSDP splits the base, .*; use a DDP file"):
-        _refuse_misfits(origin, None, sharded=True)
+        refuse_misfits(origin, None, sharded=True)
 
 
 def test_weights_in_four_bits_are_not_tuned_as_a_whole(tmp_path, wide, capsys):

@@ -101,6 +101,14 @@ def test_broken_yaml_names_the_line(study):
         Recipe.read(path)
 
 
+def test_a_change_is_of_the_one_it_names_where_an_anchor_is_shared(study):
+    path, _ = study
+    assert "*id" in path.read_text()
+    before, after = Recipe.read(path), Recipe.read(path, ("contenders.lora.model.dtype=nf4",))
+    assert after.contenders["lora"].model.dtype == "nf4"
+    assert after.contenders["old"] == before.contenders["old"]
+
+
 def test_set_is_part_of_the_resolved_recipe(study):
     path, _ = study
     changed = Recipe.read(path, ("contenders.lora.method.rank=7", "rule.margin=0.05"))

@@ -33,15 +33,20 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def apply_change(raw: dict[str, Any], change: str) -> None:
-    """Apply one `--set key.path=value` in place; the value is YAML (numbers, lists, null)."""
+    """Apply one `--set key.path=value` in place; the value is YAML (numbers, lists, null).
+
+    The mappings on the way are copied: two contenders that share one by a YAML anchor are not both changed.
+    """
     path, equals, value = change.partition("=")
     if not equals or not path:
         raise BadInput(f"--set {change}: write key.path=value")
     *parents, last = path.split(".")
     for key in parents:
-        raw = raw.setdefault(key, {})
-        if not isinstance(raw, dict):
+        inner = raw.get(key, {})
+        if not isinstance(inner, dict):
             raise BadInput(f"--set {change}: {key} is not a mapping in the recipe")
+        raw[key] = dict(inner)
+        raw = raw[key]
     try:
         raw[last] = yaml.safe_load(value)
     except yaml.YAMLError:
