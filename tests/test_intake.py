@@ -108,6 +108,19 @@ def test_a_split_column_makes_splits(drafted, tmp_path):
     assert read_task(*find(str(tmp_path / "exams/our_exam"))).split == "dev"
 
 
+def test_a_row_without_its_split_is_refused_with_its_line(tmp_path):
+    """It would have sent every row, those of training too, into the exam."""
+    file = tmp_path / "q.csv"
+    file.write_text("question,answer,split\nq,1,train\nr,2,\ns,3,test\nt,4, \n")
+    with pytest.raises(BadCard, match=r"q\.csv:3: column 'split' is empty here and in 1 more of 4 rows; write test or"):
+        draft(file, tmp_path / "exams", "ours")
+    assert not (tmp_path / "exams").exists()
+
+
+def test_an_empty_split_column_is_as_none(drafted):
+    assert set(drafted("question,answer,split\nq,1,\nr,2,\n").splits) == {"test"}
+
+
 @pytest.mark.parametrize(
     ("record", "shape"),
     [

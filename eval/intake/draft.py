@@ -51,8 +51,8 @@ def draft(file: Path, folder: Path, name: str) -> list[Path]:
     place = folder / name
     if place.exists():
         raise BadCard(f"{place}: is there already, nothing was written; choose another --name or remove it")
-    form, reading, records = _read(file)
-    guess = guess_from(records, file)
+    form, reading, places, records = _read(file)
+    guess = guess_from(records, places, file)
     scratch = folder / f".{name}.{os.getpid()}"
     scratch.mkdir(parents=True)
     try:
@@ -63,18 +63,19 @@ def draft(file: Path, folder: Path, name: str) -> list[Path]:
     return sorted(place.iterdir())
 
 
-def _read(file: Path) -> tuple[Format, dict[str, str], list[Record]]:
-    """Format, reading options and records of a user's file."""
+def _read(file: Path) -> tuple[Format, dict[str, str], list[str], list[Record]]:
+    """Format, reading options, places and records of a user's file."""
     ending = (file.with_suffix("") if file.suffix == ".gz" else file).suffix.lower()
     if ending not in FORMATS:
         raise BadCard(f"{file}: ends in {ending or 'nothing'}; {', '.join(FORMATS)} can be read, gzipped too")
     if not file.is_file():
         raise BadCard(f"{file}: no such file; name a file of questions or training rows")
     wanted = _ways(file, FORMATS[ending])
-    found = [record for _, record in read_records(file, FORMATS[ending], Reading.model_validate(wanted), file.name)]
+    found = list(read_records(file, FORMATS[ending], Reading.model_validate(wanted), file.name))
     if not found:
         raise BadCard(f"{file}: holds no record; write one question a line")
-    return FORMATS[ending], wanted, found
+    places, records = map(list, zip(*found, strict=True))
+    return FORMATS[ending], wanted, places, records
 
 
 def _ways(file: Path, form: Format) -> dict[str, str]:

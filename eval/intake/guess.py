@@ -48,9 +48,12 @@ class Guess:
     doubts: list[str] = field(default_factory=list)
 
 
-def guess_from(records: list[Record], file: Path) -> Guess:
-    """What the records are: training rows of a known shape, else an exam. BadCard: no question or answer is found."""
-    return _training(records) or _exam(records, file)
+def guess_from(records: list[Record], places: list[str], file: Path) -> Guess:
+    """What the records are: training rows of a known shape, else an exam; `places` are theirs, such as `q.csv:2`.
+
+    BadCard: no question or answer is found, or the split of some rows is not said.
+    """
+    return _training(records) or _exam(records, places, file)
 
 
 def _training(records: list[Record]) -> Guess | None:
@@ -63,7 +66,7 @@ def _training(records: list[Record]) -> Guess | None:
     return None
 
 
-def _exam(records: list[Record], file: Path) -> Guess:
+def _exam(records: list[Record], places: list[str], file: Path) -> Guess:
     """A card for an exam: choice, numeric or qa."""
     known = list(dict.fromkeys(str(column) for record in records for column in record))
     named = _named(known)
@@ -77,7 +80,7 @@ def _exam(records: list[Record], file: Path) -> Guess:
     if "lang" in named and {plain(record.get(named["lang"])) for record in records} <= {"zh", "en"}:
         columns["lang"] = named["lang"]
     guess = Guess({"languages": _languages(plain(record.get(named["question"])) for record in records)})
-    guess.front |= {"shape": "", "columns": columns, "splits": _splits(records, named.get("split"))}
+    guess.front |= {"shape": "", "columns": columns, "splits": _splits(records, places, named.get("split"))}
     columns |= _option_columns(known, named)
     _fit_answers(guess, records, named, file)
     lacking = sorted({name for name in _names_in(columns) if any(name not in record for record in records)})
@@ -101,10 +104,20 @@ def _languages(texts: Iterable[str]) -> list[str]:
     return sorted({language_of(text) for text in texts if text}) or ["en"]
 
 
-def _splits(records: list[Record], column: str | None) -> dict[str, dict[str, Any]]:
-    """One split for each value of the split column; without one, `test`."""
-    values = {plain(record.get(column)) for record in records} if column else {""}
-    return {"test": {}} if "" in values else {value: {"where": {column: value}} for value in sorted(values)}
+def _splits(records: list[Record], places: list[str], column: str | None) -> dict[str, dict[str, Any]]:
+    """One split for each value of the split column; without one, or with an empty one, all is `test`.
+
+    BadCard where some rows say their split and others do not: a training row must not end in the exam unnoticed.
+    """
+    said = [plain(record.get(column)) for record in records] if column else [""]
+    if not any(said):
+        return {"test": {}}
+    if not all(said):
+        raise BadCard(
+            f"{places[said.index('')]}: column {column!r} is empty here and in {said.count('') - 1} more of "
+            f"{len(said)} rows; write {' or '.join(sorted(set(said) - {''})[:3])} into each, or take the whole column out"
+        )
+    return {value: {"where": {column: value}} for value in sorted(set(said))}
 
 
 def _names_in(columns: dict[str, Any]) -> list[str]:
