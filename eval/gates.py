@@ -53,6 +53,7 @@ UNPARSED_NAME = ("unparsed", "答案无法提取")
 TRUNCATED_NAME = ("truncated", "截断或思考未结束")
 PLAN = ("plan", "事先登记")
 AFRESH = ("a changed recipe is another study: give it another --out", "配方改动即为另一项研究：请换一个 --out")
+MERGE = ("merge faithful", "合并一致")
 PARITY = ("engine parity", "引擎一致")
 
 
@@ -288,6 +289,21 @@ def engine_parity(engines: Mapping[str, tuple[str, str]]) -> Gate:
     return _gate(PARITY, "passed", (f"one engine and dtype: {shown}", f"同一引擎与精度：{shown}"), required=False)
 
 
+def merge_faithful(differences: Mapping[str, float | None]) -> Gate:
+    """Who was tuned here -> largest difference of a logit once merged; None where it does not merge.
+
+    Training keeps no adapter whose merged weights answer otherwise, so a difference that is there has passed.
+    """
+    known: dict[str, float | str | None] = {who: apart for who, apart in differences.items() if apart is not None}
+    largest = max((apart for apart in differences.values() if apart is not None), default=None)
+    if largest is None:
+        words = ("no adapter here merges into its base", "没有可合并的适配器")
+        return _gate(MERGE, "not_checked", words, required=False)
+    words = (f"scored unmerged; merged, the logits differ by at most {largest:.2g} (who merges: {len(known)})",
+             f"评分时未合并；合并后输出最多相差 {largest:.2g}（可合并：{len(known)} 个）")  # fmt: skip
+    return _gate(MERGE, "passed", words, known, required=False)
+
+
 def unchecked(name: Words, why: Words) -> Gate:
     """A required gate that could not be asked."""
     return _gate(name, "not_checked", why)
@@ -296,7 +312,6 @@ def unchecked(name: Words, why: Words) -> Gate:
 def not_measured() -> tuple[Gate, ...]:
     """The advisory gates that no room measures yet."""
     later = {
-        ("merge faithful", "合并一致"): ("adapters were scored unmerged", "适配器未合并即评分"),
         ("noise floor", "噪声下限"): ("no contender was scored twice", "没有方案重复评分"),
         ("batch invariance", "批次不变"): ("no probe of batch 1 against batch B", "未对比单条与批量的输出"),
     }

@@ -169,5 +169,15 @@ def test_engine_parity_becomes_required_as_soon_as_two_meet():
         assert gates.engine_parity(same | {"lora": ("hf", mine)}).status == status
 
 
+def test_merging_is_told_with_its_figure():
+    found = gates.merge_faithful({"lora seed 17": 2e-6, "lora seed 18": 3e-6, "prefix seed 17": None})
+    assert (found.status, found.required) == ("passed", False)
+    assert found.figures == {"lora seed 17": 2e-6, "lora seed 18": 3e-6}
+    assert "at most 3e-06" in found.reason
+    assert "3e-06" in found.reason_zh
+    for none in ({}, {"prefix seed 17": None}):
+        assert (gates.merge_faithful(none).status, gates.merge_faithful(none).required) == ("not_checked", False)
+
+
 def test_what_no_room_measures_says_so():
     assert {(gate.status, gate.required) for gate in gates.not_measured()} == {("not_checked", False)}

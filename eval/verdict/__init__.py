@@ -145,7 +145,7 @@ def _behaviour(evidence: Evidence, contest: Contest | None) -> list[Gate]:
 
 def _advice(evidence: Evidence) -> list[Gate]:
     engines = {name: (evidence.facts(name).engine, evidence.facts(name).dtype) for name in evidence.deciding}
-    return [gates.engine_parity(engines), *gates.not_measured()]
+    return [gates.engine_parity(engines), gates.merge_faithful(evidence.merges()), *gates.not_measured()]
 
 
 def _smoke(evidence: Evidence, checked: Sequence[Gate]) -> Verdict:

@@ -136,6 +136,15 @@ class Evidence:
                 found.append(ChanceFact(name, task.name, task.guess_rate, seen.gain, min(1.0, seen.high)))
         return found
 
+    def merges(self) -> dict[str, float | None]:
+        """Contender and seed -> how far its merged weights answer otherwise; None where they do not merge."""
+        return {
+            f"{name} seed {seed}": stage.training.merge_difference
+            for name, stages in self.trained.items()
+            for seed, stage in stages.items()
+            if stage.training
+        }
+
     def plans(self) -> list[PlanFact]:
         stages = [(name, _scoring(stage)) for name in self.judged for stage in self.scored[name].values()]
         return [PlanFact(name, facts.plan_digest, facts.first_score_at) for name, facts in stages]
