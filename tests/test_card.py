@@ -249,6 +249,8 @@ def test_a_broken_csv_is_refused_at_its_place(make, content, words):
         ("exam.json", '[\n{"question": }]', r"exam\.json:2: not JSON"),
         ("exam.json", '{"data": []}', r"exam\.json: a list of records is needed, found dict"),
         ("exam.json", '[{"question": "q", "answer": "a"}, 7]', r"exam\.json#2: a record of named values"),
+        ("exam.jsonl", '{"question": "q", "answer": "a"}\n' + "[" * 100_000 + "\n", r"exam\.jsonl:2: brackets within"),
+        ("exam.json", "[" * 100_000, r"exam\.json: brackets within"),
         (
             "exam.jsonl.gz",
             gzip.compress(b'{"question": "q", "answer": "a"}\n')[:-9],

@@ -88,6 +88,8 @@ def _json(text: str, reading: Reading, name: str) -> Iterator[tuple[str, Record]
         found = json.loads(text, parse_constant=lambda _: None)
     except json.JSONDecodeError as fault:
         raise BadCard(f"{name}:{fault.lineno}: not JSON ({fault.msg})") from None
+    except RecursionError:
+        raise BadCard(f"{name}: brackets within brackets, too deep to be read; mend the file") from None
     for key in filter(None, reading.records.split(".")):
         if not isinstance(found, dict) or key not in found:
             raise BadCard(f"{name}: no {key} on the way to reading.records ({reading.records})")
@@ -107,6 +109,8 @@ def _jsonl(text: str, reading: Reading, name: str) -> Iterator[tuple[str, Record
             found = json.loads(line, parse_constant=lambda _: None)
         except json.JSONDecodeError as fault:
             raise BadCard(f"{place}: not JSON ({fault.msg} at column {fault.colno}); mend the line") from None
+        except RecursionError:
+            raise BadCard(f"{place}: brackets within brackets, too deep to be read; mend the line") from None
         yield place, _mapping(found, place)
 
 
