@@ -6,6 +6,23 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+TYPES = {  # beginnings of pydantic's names of faults -> what a user writes in YAML
+    "tuple": "a list, such as [a, b],", "list": "a list, such as [a, b],", "dict": "a mapping of keys",
+    "model": "a mapping of keys", "string": "a text", "int": "a whole number", "float": "a number",
+    "finite_number": "a finite number", "bool": "true or false", "date": "a date",
+}  # fmt: skip
+WANTED = {  # pydantic's names of faults, where a number or a list of words must be named
+    "literal_error": "must be {expected}",
+    "greater_than": "must be over {gt:g}",
+    "greater_than_equal": "must be {ge:g} or more",
+    "less_than": "must be under {lt:g}",
+    "less_than_equal": "must be {le:g} or less",
+    "too_short": "must hold {min_length} or more, holds {actual_length}",
+    "string_too_short": "must not be empty",
+    "union_tag_not_found": "{discriminator} is missing; it must be given",
+    "union_tag_invalid": "{discriminator} is unknown; there are {expected_tags}",
+}
+
 
 class BadInput(ValueError):  # noqa: N818 (it names what was given, not a fault of ours)
     """Bad recipe, card, data or checkpoint: one clear sentence; the entry points exit with status 2."""
@@ -20,7 +37,10 @@ def near(name: str, known: Iterable[str]) -> str:
 
 def explain(fault: ValidationError, model: type[BaseModel], where: str) -> str:
     """All faults of a validation, each as `where: key.path: reason`."""
-    return "\n".join(f"{where}: {_line(error, model)}" for error in fault.errors())
+    errors = fault.errors()
+    broken = {error["loc"][:-1] for error in errors}  # a list that is short of its broken parts only is told by these
+    told = [error for error in errors if error["type"] != "too_short" or error["loc"] not in broken]
+    return "\n".join(f"{where}: {_line(error, model)}" for error in told)
 
 
 def _line(error: Any, model: type[BaseModel]) -> str:
@@ -35,7 +55,25 @@ def _line(error: Any, model: type[BaseModel]) -> str:
         return f"{where}{error['ctx']['error']}"
     if error["type"] == "missing":
         return f"{where}missing; it must be given"
-    return f"{where}{error['msg']} (found {str(error['input'])[:80]!r})"
+    return f"{where}{_said(error)}, found {_shown(error['input'])}"
+
+
+def _said(error: Any) -> str:
+    """What is asked for, in the words of YAML where pydantic speaks of Python."""
+    kind, terms = error["type"], error.get("ctx", {})
+    if kind in WANTED:
+        return WANTED[kind].format(**terms)
+    for beginning, wanted in TYPES.items():
+        if kind.startswith(beginning):
+            return f"{wanted} is needed"
+    return str(error["msg"])
+
+
+def _shown(value: Any) -> str:
+    """As it would stand in YAML, cut short."""
+    if value is None or isinstance(value, bool):
+        return {None: "nothing", True: "true", False: "false"}[value]
+    return repr(value)[:80] if isinstance(value, str | int | float) else str(value)[:80]
 
 
 def _walk(model: type[BaseModel], loc: tuple[Any, ...]) -> tuple[list[str], type[BaseModel] | None]:

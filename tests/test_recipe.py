@@ -180,6 +180,31 @@ def test_schema_is_printed_for_editors():
     assert "string" in json.dumps(contender["model"])  # a path is what one writes
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("train.seeds=3", "train.seeds: a list, such as [a, b], is needed, found 3"),
+        ("train.seeds=[1.5]", "train.seeds.0: a whole number is needed, found 1.5"),
+        ("train.epochs=many", "train.epochs: a number is needed, found 'many'"),
+        ("train.epochs=0", "train.epochs: must be over 0, found 0"),
+        ("train.dev=2", "train.dev: must be under 1, found 2"),
+        ("train.packing=7", "train.packing: true or false is needed, found 7"),
+        ("train.schedule=step", "train.schedule: must be 'cosine', 'linear' or 'constant', found 'step'"),
+        ("exam=3", "exam: a mapping of keys is needed, found 3"),
+        ("exam.tasks=[]", "exam.tasks: must hold 1 or more, holds 0, found []"),
+        ("question=", "question: a text is needed, found nothing"),
+        ("rule.margin=.inf", "rule.margin: a finite number is needed, found inf"),
+        ("contenders.lora.method={rank: 4}", "contenders.lora.method: 'kind' is missing; it must be given, found"),
+        ("contenders.lora.method={kind: lra}", "contenders.lora.method: 'kind' is unknown; there are 'lora', "),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_told_in_words_of_yaml(study, change, said):
+    with pytest.raises(BadInput) as fault:
+        Recipe.read(study[0], (change,))
+    assert f"study.yaml: {said}" in str(fault.value)
+    assert len(str(fault.value).splitlines()) == 1
+
+
 def test_trackers_are_those_of_accelerate():
     from accelerate.tracking import LOGGER_TYPE_TO_CLASS
 
