@@ -69,7 +69,7 @@ def test_worth_it(tmp_path):
 
 
 def test_the_merge_of_each_adapter_is_told(tmp_path):
-    assert gate(judged(tmp_path, tune={"merge_difference": 2e-6}), "merge faithful").figures == {"lora seed 17": 2e-6}
+    assert gate(judged(tmp_path, tune={"merge_difference": 2e-6}), "merge faithful").figures["lora seed 17"] == 2e-6
 
 
 def test_the_verdict_is_its_own_json(tmp_path):

@@ -113,9 +113,10 @@ def _splits(records: list[Record], places: list[str], column: str | None) -> dic
     if not any(said):
         return {"test": {}}
     if not all(said):
+        known = " or ".join(sorted(set(said) - {""})[:3])
         raise BadCard(
             f"{places[said.index('')]}: column {column!r} is empty here and in {said.count('') - 1} more of "
-            f"{len(said)} rows; write {' or '.join(sorted(set(said) - {''})[:3])} into each, or take the whole column out"
+            f"{len(said)} rows; write {known} into each, or take the whole column out"
         )
     return {value: {"where": {column: value}} for value in sorted(set(said))}
 
