@@ -20,6 +20,15 @@ from finetune.shape import Shape
 FROZEN = ConfigDict(frozen=True, extra="forbid")
 WEIGHED = ("*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json", "tokenizer.json")
 TOYS = ("older", "newer")  # what finetune.embedded builds
+# What goes along when a checkpoint is handed on; it decides no score.
+BESIDE = (
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "chat_template.jinja",
+    "LICENSE*",
+    "NOTICE*",
+    "USE_POLICY*",
+)
 MAKERS = ("embedded.py", "market/*.py", "chat/*.py")  # the code that decides an embedded checkpoint's bytes
 
 
@@ -117,7 +126,7 @@ class ModelSpec(BaseModel):
     def _download(self) -> Path:
         from huggingface_hub import snapshot_download
 
-        patterns = [*WEIGHED, "LICENSE*"]
+        patterns = [*WEIGHED, *BESIDE]
         try:
             return Path(snapshot_download(self.id, revision=self._revision(), allow_patterns=patterns))
         except (OSError, RuntimeError) as fault:

@@ -15,11 +15,14 @@ import yaml
 from small_lesson import ROOT, facts, place, words, write_card, write_lesson
 from small_study import tuneworth
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+from verdict_samples import _trained, sample
 
 from finetune.chat import Chat
 from finetune.export import fusion
 from finetune.export.__main__ import main
+from finetune.export.result import Result
 from finetune.methods import load
+from finetune.mistakes import BadInput
 from finetune.train.__main__ import main as train
 from finetune.world import logits, open_base
 
@@ -202,6 +205,7 @@ STUCK = """
 import sys, time
 from finetune.export import parcel
 from finetune.export.__main__ import main
+from finetune.export.result import Result
 kept = parcel.card
 def card(facts):
     print("nearly", flush=True)
@@ -256,6 +260,16 @@ def test_decoding_is_the_declared_one(lesson, tmp_path, tiny):
     greedy = GenerationConfig.from_pretrained(export(recipe, "lora", tmp_path / "greedy"))
     eos = Chat.open(tiny("qwen2"), "r1_distill_qwen", "drop").stops
     assert (greedy.do_sample, greedy.eos_token_id, greedy.max_new_tokens) == (False, eos, 64)
+    made = write_lesson(tmp_path, tiny("qwen2"), max_steps=2)
+    said = yaml.safe_load(made.read_text("utf-8"))
+    decoding = {"temperature": 0.6, "top_p": 0.95, "top_k": 20, "max_new_tokens": 900}
+    said["contenders"]["lora"]["model"] = {**said["contenders"]["lora"]["model"], "decoding": decoding}
+    said["contenders"]["old"]["model"] = said["contenders"]["lora"]["model"]
+    made.write_text(yaml.safe_dump(said, allow_unicode=True), "utf-8")
+    assert train(words(made)) == 0
+    drawn = GenerationConfig.from_pretrained(export(made, "lora", tmp_path / "drawn"))
+    assert drawn.do_sample is True
+    assert {key: getattr(drawn, key) for key in decoding} == decoding
 
 
 def test_the_front_door_prints_a_line_and_goes_by_it(lesson, tmp_path):
@@ -327,3 +341,30 @@ def test_a_template_that_renders_otherwise_is_said(lesson, tiny, tmp_path, templ
     (tmp_path / "base" / "tokenizer_config.json").write_text(json.dumps(said))
     found = rendering(tmp_path / "base", Chat.open(tmp_path / "base", "r1_distill_qwen", "drop"), None)
     assert found.template == ("same" if "same" in says else "other")
+
+
+@pytest.mark.parametrize("outcome", ["worth_it", "inconclusive", "invalid", "plumbing"])
+def test_results_are_those_of_the_verdict_with_date_and_limits(tmp_path, outcome):
+    """By verdicts of the project's own judge; what is shown is of this contender and this adapter only."""
+    found, path, mine = sample(outcome), tmp_path / "verdict.json", _trained("lora", 17)
+    path.write_text(found.model_dump_json(), "utf-8")
+    result = Result.read(path, "lora", mine)
+    assert result.date == "2025-10-09"
+    if outcome == "plumbing":
+        assert (result.state, result.lines) == ("plumbing", ())
+        return
+    row = next(each for each in found.contenders if each.name == "lora")
+    text = "\n".join(result.lines)
+    assert result.state == "judged"
+    assert f"Verdict: **{outcome.replace('_', ' ')}**. {found.sentence}" in text
+    assert f"{row.score:.1%} [{row.low:.1%}, {row.high:.1%}]" in text
+    assert all(f"`{task.task}` version" in text and f"{task.score:.1%}" in text for task in row.tasks)
+    assert result.limits == tuple(note.text for note in found.notes)
+    changed = mine.training.model_copy(update={"adapter_digest": "another"})
+    assert Result.read(path, "lora", mine.model_copy(update={"training": changed})).state == "other"
+
+
+def test_a_damaged_verdict_is_refused(tmp_path):
+    (tmp_path / "verdict.json").write_text("{}")
+    with pytest.raises(BadInput, match="no verdict that this version writes; run `tuneworth judge` again"):
+        Result.read(tmp_path / "verdict.json", "lora", _trained("lora", 17))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -30,14 +31,20 @@ def rendering(folder: Path, chat: Chat, frame: PromptFrame | None) -> Rendering:
 
 def _shipped(folder: Path, turns: list[dict[str, str]], *, thinks: bool) -> str | None:
     """None without a template; empty where it fails."""
+    if not _has_template(folder):
+        return None
     from transformers import AutoTokenizer
 
-    tokenizer: Any = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-    if not tokenizer.chat_template:
-        return None
     try:
+        tokenizer: Any = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
         return str(
             tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True, enable_thinking=thinks)
         )
     except Exception:  # whatever a template, which is a program of its vendor's, may raise
         return ""
+
+
+def _has_template(folder: Path) -> bool:
+    said = folder / "tokenizer_config.json"
+    inside = said.is_file() and bool(json.loads(said.read_text("utf-8")).get("chat_template"))
+    return inside or (folder / "chat_template.jinja").is_file()
