@@ -94,6 +94,20 @@ def test_every_stage_left_its_files(study):
     ]  # fmt: skip
 
 
+def test_what_was_judged_is_exported_with_its_results(study, front, tmp_path):
+    recipe, out, _ = study
+    target, found = tmp_path / "tuned", verdict(out)
+    status, said, _ = front("export", recipe, "--contender", "tuned", "--out", out, "--merge", "--to", target)
+    assert (status, said.splitlines()[-1]) == (0, f"exported to {target}")
+    card = (target / "README.md").read_text("utf-8")
+    row = next(each for each in found["contenders"] if each["name"] == "tuned")
+    assert found["sentence"] in card
+    assert f"{row['score']:.1%} [{row['low']:.1%}, {row['high']:.1%}]" in card
+    assert "It was scored unmerged" in card
+    assert all(note["text"] in card for note in found["notes"])
+    assert (target / "model.safetensors").is_file()
+
+
 def test_a_second_run_does_nothing_and_says_the_same(study, again, front):
     recipe, out = again
     before = contents(out)
