@@ -215,7 +215,7 @@ sys.exit(main())
 """
 
 
-def test_a_kill_leaves_nothing_under_the_final_name(lesson, tmp_path):
+def test_a_kill_leaves_nothing_under_the_final_name(lesson, tmp_path, capsys):
     """At the last moment, when everything but the card is there; afterwards it is simply exported again."""
     recipe = lesson("qwen2", "lora")
     target, environment = tmp_path / "adapter", os.environ | {"PYTHONPATH": str(ROOT)}
@@ -228,6 +228,7 @@ def test_a_kill_leaves_nothing_under_the_final_name(lesson, tmp_path):
     (left,) = tmp_path.iterdir()
     assert (left / "adapter_model.safetensors").is_file()
     export(recipe, "lora", target)
+    assert f"unfinished: {left}; remove it" in capsys.readouterr().out
     assert (target / "README.md").is_file()
 
 

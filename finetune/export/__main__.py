@@ -66,6 +66,8 @@ def export(recipe: Recipe, name: str, seed: int | None, out: Path, to: Path | No
 
     _quiet()
     parcel = Parcel.find(recipe, name, chosen, run, merge=merge)
+    for torn in parcel.torn(to):
+        print(f"unfinished: {torn}; remove it, unless another export is at work there", flush=True)
     print(f"exported to {parcel.write(to)}", flush=True)
     return 0
 

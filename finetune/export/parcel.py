@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -78,6 +79,12 @@ class Parcel:
             raise BadInput(f"{target}: is there already; move it away, or name another place with --to")
         folder_whole(target, self._fill, over=False)
         return target
+
+    def torn(self, to: Path | None) -> list[Path]:
+        """Unfinished folders beside the target: of an export that was killed, or that is still at work."""
+        target = to or self.place.exported(merged=self.merge)
+        form = re.compile(rf"\.{re.escape(target.name)}\.\d+")
+        return sorted(path for path in target.parent.glob(".*") if form.fullmatch(path.name))
 
     def _fill(self, folder: Path) -> None:
         spec = self.contender.model
