@@ -88,12 +88,17 @@ def _promise(recipe: Recipe, benchmark: Benchmark) -> dict[str, Any]:
         "data": [[use.card.digest(root), use.split] for use in recipe.data],
         "tasks": {task.name: [task.digest, task.weight, len(task.rows)] for task in benchmark.tasks},
         "exam": {"samples": exam.samples, "seed": exam.seed, "dev": exam.dev},
-        "extractor": EXTRACTOR,
+        **_reading(benchmark),
         "rule": recipe.rule.model_dump(mode="json"),
         "costs": recipe.costs.model_dump(mode="json"),
         "missing": "scores 0",
         "looks": 1,
     }
+
+
+def _reading(benchmark: Benchmark) -> dict[str, str]:
+    """What reads answers out of text, where a task has them written: no other score depends on it."""
+    return {"extractor": EXTRACTOR} if any(task.protocol == "generated" for task in benchmark.tasks) else {}
 
 
 def _contender(recipe: Recipe, name: str) -> dict[str, Any]:

@@ -86,6 +86,15 @@ def test_the_plan_keeps_its_first_time_and_a_changed_one_does_not(tmp_path, tiny
     assert json.loads(run.plan.read_text())["recipe"]["rule"]["margin"] == 0.05
 
 
+@pytest.mark.parametrize(("tasks", "decides"), [("[demo_label]", False), ("[demo_label, demo_label_gen]", True)])
+def test_the_extractor_is_in_the_plan_where_answers_are_written(tmp_path, tiny, monkeypatch, tasks, decides):
+    recipe = smoke(tmp_path, tiny, f"exam.tasks={tasks}", "exam.weights={}")
+    benchmark = Benchmark.read(recipe)
+    before = digest(recipe, benchmark)
+    monkeypatch.setattr("eval.pledge.EXTRACTOR", "another")
+    assert (digest(recipe, benchmark) != before) is decides
+
+
 @pytest.mark.parametrize(
     ("change", "decides"),
     [
