@@ -14,6 +14,7 @@ from eval.benchmark import Benchmark, refuse_unjudgeable
 from eval.launch import Job, Stage, line, spell, start
 from eval.slurm import script
 from finetune.chat import Chat
+from finetune.files import cache_folder, sweep
 from finetune.mistakes import BadInput
 from finetune.recipe import Recipe, data_root
 from finetune.run import RunDir
@@ -42,6 +43,8 @@ class Course:
             try:
                 model.folder()
             except ValueError:
+                if not self.dry_run:
+                    sweep(cache_folder() / "embedded")
                 self._go([sys.executable, "-m", "finetune.embedded", model.embedded])
 
     def look(self) -> None:

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,13 @@ def write_whole(path: Path, text: str) -> None:
             os.fsync(out.fileno())
 
     make_whole(path, put)
+
+
+def sweep(folder: Path, older: float = 86400.0) -> None:
+    """Remove the hidden folders of builds that a kill ended: nothing was put into them for `older` seconds."""
+    for scratch in folder.glob(".*"):
+        if scratch.is_dir() and time.time() - scratch.stat().st_mtime > older:
+            shutil.rmtree(scratch, ignore_errors=True)
 
 
 def make_whole(path: Path, build: Callable[[Path], None]) -> None:

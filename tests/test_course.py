@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -14,8 +16,10 @@ from small_study import lines_started, settled, tuneworth, verdict, write_recipe
 from written_exam import build
 
 from eval.cli import app
+from eval.course import Course
 from eval.items import read
 from eval.verdict import Verdict
+from finetune.recipe import Recipe
 from finetune.run import RunDir
 
 
@@ -324,6 +328,24 @@ def test_a_tokenizer_of_another_family_is_one_line(own, front, contender):
 )
 def test_what_a_stage_would_miss_later_is_refused_before(own, front, command, change, said):
     assert re.search(said, refused(front, own, "--set", change, command=command))
+
+
+def test_a_build_sweeps_what_a_killed_one_left(tmp_path, monkeypatch):
+    """Only what nobody has written to for a day, and nothing that was finished."""
+    monkeypatch.setenv("TUNEWORTH_CACHE", str(tmp_path))
+    started = []
+    monkeypatch.setattr("eval.course.start", lambda words: started.append(words) or 0)
+    now, shelf = time.time(), tmp_path / "embedded"
+    for name, age in ((".older-ab-killed", 90_000), (".older-ab-at_work", 600), ("older-cd", 90_000)):
+        (shelf / name).mkdir(parents=True)
+        (shelf / name / "tokenizer.json").write_text("{}")
+        os.utime(shelf / name, (now - age, now - age))
+    recipe = Path(__file__).parent.parent / "recipes/demo.yaml"
+    Course(Recipe.read(recipe), recipe, tmp_path / "runs", (), True).build()
+    assert (shelf / ".older-ab-killed").is_dir(), "a dry run touches nothing"
+    Course(Recipe.read(recipe), recipe, tmp_path / "runs").build()
+    assert {path.name for path in shelf.iterdir()} == {".older-ab-at_work", "older-cd"}
+    assert {words[-1] for words in started} == {"older", "newer"}
 
 
 def test_an_exam_of_one_document_is_refused_before_anything_runs(own, front):
