@@ -457,7 +457,7 @@ def test_licences_that_bar_or_bind_stand_in_the_notes_whatever_the_outcome(tmp_p
     run = finished(tmp_path / "plain")
     assert "licence" not in {note.code for note in judge(run.recipe, run.run).notes}
     llama = tuple(
-        f"contenders.{name}.model.licence=MIT; base Llama 3.1 Community License" for name in ("lora", "newer")
+        f"contenders.{name}.model.licence=MIT; base Llama 3.1 Community License" for name in ("lora", "prefix", "newer")
     )
     for number, changes in enumerate([llama, (*llama, "purpose=smoke")]):
         bound = finished(tmp_path / str(number), *changes)
