@@ -63,9 +63,9 @@ def test_in_half_precision_too(lesson):
 
 @pytest.fixture
 def leaky(monkeypatch):
-    """The field's own fault: with a cache transformers no longer sees that a row is packed."""
+    """A decoder that does not tell its layers where the texts of a row end."""
     forward = Qwen2Model.forward
-    monkeypatch.setattr(Qwen2Model, "forward", lambda self, *a, **k: forward(self, *a, **k | {"use_cache": True}))
+    monkeypatch.setattr(Qwen2Model, "forward", lambda self, *a, segments=(), **k: forward(self, *a, **k))
 
 
 def test_rows_that_see_each_other_end_the_run(lesson, leaky, capsys):
@@ -77,6 +77,15 @@ def test_rows_that_see_each_other_end_the_run(lesson, leaky, capsys):
     assert not place(recipe).adapter.exists()
     assert main(words(recipe, "lora", "--set", "train.packing=false")) == 0
     assert facts(recipe).packing_leak is None
+
+
+def test_the_fields_own_leak_is_none_here(lesson, monkeypatch):
+    """With a cache transformers' attentions no longer see that a row is packed; here each text stays alone."""
+    forward = Qwen2Model.forward
+    monkeypatch.setattr(Qwen2Model, "forward", lambda self, *a, **k: forward(self, *a, **k | {"use_cache": True}))
+    recipe = lesson()
+    assert main(words(recipe)) == 0
+    assert facts(recipe).packing_leak == 0
 
 
 def test_an_adapter_that_does_not_start_as_its_base_ends_the_run(lesson, monkeypatch, capsys):
