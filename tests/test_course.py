@@ -264,7 +264,7 @@ def refused(front, recipe: Path, *words: object, command: str = "run") -> str:
     [
         ("contenders.tuned.method.rnak=4", "contenders.tuned.method.rnak: unknown; did you mean rank?"),
         ("rule.incumbent=nobody", "rule.incumbent: nobody is no contender"),
-        ("contenders.old.model.id=./gone", "gone has no config.json"),
+        ("contenders.newer.model.id=./gone", "gone has no config.json"),
         ("contenders.framed.prompt=gone.yaml", "gone.yaml: no such file"),
         ("data=[gone.md]", "gone.md: No such file"),
         ("exam.tasks=[gone]", "no gone.yaml in"),

@@ -258,7 +258,7 @@ def test_an_untrained_contender_is_refused(study, capsys):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ("contenders.old.model.id=/nowhere/model", "no config.json"),
+        ("contenders.newer.model.id=/nowhere/model", "no config.json"),
         ("contenders.old.model.family=qwen3", "<|endoftext|>"),
         ("contenders.old.model.decoding.max_new_tokens=600", "exceed the model's 512"),
         ("exam.tasks=[no_such_task]", "no no_such_task.yaml"),

@@ -136,7 +136,7 @@ def test_fingerprints_follow_the_start_and_the_data_and_nothing_else_changes_the
         ({"lora": {"data_share": [0.1, 0.3]}}, "lora.data_share: [0.1, 0.3]; a list holds numbers, each once"),
         ({"lora": {"data_share": [1, "a"]}}, "a list holds numbers"),
         ({"lora": {"data_share": [0.3, 1]}, "lora_0.3": on("lora")}, "contenders.lora_0.3: a data_share of another"),
-        ({"lora": {"data_share": 0}}, "contenders.lora.data_share: Input should be greater than 0"),
+        ({"lora": {"data_share": 0}}, "contenders.lora.data_share: must be over 0, found 0"),
     ],
 )  # fmt: skip
 def test_misfits_are_refused_in_one_line(lesson, changes, said):
