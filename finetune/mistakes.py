@@ -1,6 +1,7 @@
 """Mistakes in what a user wrote, each said in one line: path of the key, value, reason, nearest known key."""
 
 import difflib
+import errno
 from collections.abc import Iterable
 from typing import Any, get_args, get_origin
 
@@ -117,4 +118,21 @@ def _tagged(annotation: Any, step: Any) -> type[BaseModel] | None:
         kind = member.model_fields.get("kind")
         if kind is not None and step in get_args(kind.annotation):
             return member
+    return None
+
+
+CLOSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENOTEMPTY, errno.EEXIST)
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def of_the_disk(fault: Exception, *, option: str, kept: str) -> str | None:
+    """The line for a place that is closed or a disk that is full; None for a fault of ours.
+
+    `option` names another place, `kept` says what became of the work.
+    """
+    number = getattr(fault, "errno", None)
+    if isinstance(fault, OSError) and number in CLOSED:
+        return f"{fault.filename}: {fault.strerror}; name another place with {option}, or open this one"
+    if number in FULL or "os error 28" in str(fault):  # the latter from safetensors
+        return f"no space left on the device; {kept}, make room or name another place with {option}"
     return None

@@ -267,6 +267,15 @@ def parameter_count(parameters: Iterable[Any]) -> int:
     return sum(math.prod(state.shape) if state else parameter.numel() for parameter, state in states)
 
 
+def quiet() -> None:
+    """Libraries' bars and notes would hide the line that matters; what they would warn of is refused here instead."""
+    from transformers.utils import logging as notes
+
+    notes.set_verbosity_error()
+    notes.disable_progress_bar()
+    logging.getLogger("bitsandbytes").setLevel(logging.CRITICAL)
+
+
 def causal(model: Any) -> Any:
     """The transformers model inside whatever PEFT put around it."""
     return model.get_base_model() if hasattr(model, "get_base_model") else model

@@ -102,7 +102,7 @@ def test_a_full_disk_keeps_what_was_scored(study, tmp_path, monkeypatch, capsys)
     monkeypatch.setattr(items, "append", fill)
     asked = [str(recipe), "--contender", "old", "--out", str(tmp_path)]
     assert score.main(asked) == 2
-    assert "no space left; what was scored is kept" in capsys.readouterr().err
+    assert "no space left on the device; what was scored is kept" in capsys.readouterr().err
     monkeypatch.undo()
     assert score.main(asked) == 0
     assert f"{len(calm) - sum(written)} of {len(calm)} answers to go" in capsys.readouterr().out

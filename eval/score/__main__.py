@@ -9,7 +9,6 @@ processes. Exit status: 0 done, 1 a fault of ours, 2 bad input (one line, and wh
 from __future__ import annotations
 
 import argparse
-import errno
 import logging
 import os
 import sys
@@ -17,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from eval.benchmark import Benchmark
-from finetune.mistakes import BadInput
+from finetune.mistakes import BadInput, of_the_disk
 from finetune.recipe import Recipe
 from finetune.run import RunDir
 
@@ -31,12 +30,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return score(recipe, asked.contender, asked.seed, asked.out)
     except BadInput as fault:
         return _say_bad(str(fault))
-    except OSError as fault:
-        if fault.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR):
-            return _say_bad(f"{fault.filename}: {fault.strerror}; name another place with --out, or open this one")
-        if fault.errno not in (errno.ENOSPC, errno.EDQUOT):
+    except Exception as fault:
+        said = of_the_disk(fault, option="--out", kept="what was scored is kept")
+        if said is None:
             raise
-        return _say_bad(f"{asked.out}: no space left; what was scored is kept, make room and start again")
+        return _say_bad(said)
 
 
 def _parser() -> argparse.ArgumentParser:

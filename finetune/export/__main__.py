@@ -8,19 +8,14 @@ Exit status: 0 done, 1 a fault of ours, 2 bad input (one line, nothing written).
 from __future__ import annotations
 
 import argparse
-import errno
-import logging
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from finetune.mistakes import BadInput
+from finetune.mistakes import BadInput, of_the_disk
 from finetune.recipe import Recipe
 from finetune.run import RunDir
-
-FULL = (errno.ENOSPC, errno.EDQUOT)
-CLOSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENOTEMPTY, errno.EEXIST)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,11 +28,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BadInput as fault:
         return _complain(str(fault))
     except Exception as fault:
-        if isinstance(fault, OSError) and fault.errno in CLOSED:
-            return _complain(f"{fault.filename}: {fault.strerror}; name another place with --to, or open this one")
-        if getattr(fault, "errno", None) in FULL or "os error 28" in str(fault):  # the latter from safetensors
-            return _complain("no space left on the device; nothing is kept, make room or name another place with --to")
-        raise
+        said = of_the_disk(fault, option="--to", kept="nothing is kept")
+        if said is None:
+            raise
+        return _complain(said)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -63,22 +57,14 @@ def export(recipe: Recipe, name: str, seed: int | None, out: Path, to: Path | No
     _refuse_unknown(recipe, name)
     chosen, run = _seed(recipe, name, seed), RunDir(out / recipe.name)
     from finetune.export.parcel import Parcel  # torch takes its time: a wrong name was said before
+    from finetune.world import quiet
 
-    _quiet()
+    quiet()
     parcel = Parcel.find(recipe, name, chosen, run, merge=merge)
     for torn in parcel.torn(to):
         print(f"unfinished: {torn}; remove it, unless another export is at work there", flush=True)
     print(f"exported to {parcel.write(to)}", flush=True)
     return 0
-
-
-def _quiet() -> None:
-    """Libraries' bars and notes would hide the line that matters."""
-    from transformers.utils import logging as notes
-
-    notes.set_verbosity_error()
-    notes.disable_progress_bar()
-    logging.getLogger("bitsandbytes").setLevel(logging.CRITICAL)
 
 
 def _refuse_unknown(recipe: Recipe, name: str) -> None:

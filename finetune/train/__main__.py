@@ -11,19 +11,16 @@ Works under `accelerate launch` and `torchrun` too; a second start goes on where
 from __future__ import annotations
 
 import argparse
-import errno
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from finetune.files import write_whole
-from finetune.mistakes import BadInput
+from finetune.mistakes import BadInput, of_the_disk
 from finetune.recipe import Recipe
 from finetune.run import RunDir
 
-FULL = (errno.ENOSPC, errno.EDQUOT)
-CLOSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)
 RANK = os.environ.get("RANK", "0")  # as torchrun and accelerate launch set it
 
 
@@ -39,11 +36,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BadInput as fault:
         return _complain(str(fault), 2)
     except Exception as fault:
-        if isinstance(fault, OSError) and fault.errno in CLOSED:
-            return _complain(f"{fault.filename}: {fault.strerror}; name another place with --out, or open this one", 2)
-        if getattr(fault, "errno", None) in FULL or "os error 28" in str(fault):  # the latter from safetensors
-            return _complain(f"{asked.out}: no space left on the device; what was saved is kept, make room", 2)
-        raise
+        said = of_the_disk(fault, option="--out", kept="what was saved is kept")
+        if said is None:
+            raise
+        return _complain(said, 2)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -16,9 +16,9 @@ from finetune.train.journal import Journal
 from finetune.train.loop import Loop
 from finetune.train.peak import heaviest, predicted
 from finetune.train.savepoint import Clock, Savepoints
-from finetune.train.tuning import Tuning, quiet
+from finetune.train.tuning import Tuning
 from finetune.train.watch import Watch
-from finetune.world import World
+from finetune.world import World, quiet
 
 
 def probe(recipe: Recipe, name: str, run: RunDir) -> None:

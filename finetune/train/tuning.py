@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import time
 from collections.abc import Sequence
@@ -29,7 +28,7 @@ from finetune.train.peak import predicted
 from finetune.train.proofs import Beginning, begin, plain_loss
 from finetune.train.savepoint import Clock, Progress, Savepoint, Savepoints
 from finetune.train.watch import Watch
-from finetune.world import World, causal, open_base, parameter_count, said_dtype
+from finetune.world import World, causal, open_base, parameter_count, quiet, said_dtype
 
 CURVE = 200  # points of the loss curve in train.json, at most
 
@@ -56,15 +55,6 @@ def _refuse_hours(window: Window | None, world: World) -> None:
     late = world.total(torch.tensor([float(closed(window))]))
     if window is not None and late > 0:
         raise by_window(window)
-
-
-def quiet() -> None:
-    """Libraries' bars and notes would hide the line that matters; what they would warn of is refused here instead."""
-    from transformers.utils import logging as notes
-
-    notes.set_verbosity_error()
-    notes.disable_progress_bar()
-    logging.getLogger("bitsandbytes").setLevel(logging.CRITICAL)
 
 
 @dataclass(frozen=True)
