@@ -7,7 +7,7 @@ rows without a target, rows that would not teach the model to stop.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,8 @@ from finetune.frame import PromptFrame
 from finetune.mistakes import BadInput
 from finetune.recipe import DataUse, Recipe, Train, data_root
 from finetune.recipe.shares import within
+
+Through = Callable[[Sequence[tuple[str, Row]]], Iterable[tuple[str, Row]]]
 
 
 @dataclass(frozen=True)
@@ -50,35 +52,54 @@ class Examples:
         return max(map(len, (*self.train, *self.dev)))
 
 
-def prepare(recipe: Recipe, name: str, chat: Chat) -> Examples:
-    """What a contender learns from: read, rendered, cut and split. The dev rows are the same whatever its data_share.
+@dataclass(frozen=True)
+class Rendered:
+    """A contender's rows as ids, whole: before anything is cut or held out."""
 
-    BadInput: a bad row, too many cut answers, or nothing left to train on.
+    examples: tuple[Example, ...]
+    excluded: int
+
+
+def prepare(recipe: Recipe, name: str, chat: Chat) -> Examples:
+    """What a contender learns from: read, rendered, cut and split. BadInput: as `rendered` and `chosen` say."""
+    return chosen(recipe, name, chat, rendered(recipe, name, chat))
+
+
+def rendered(recipe: Recipe, name: str, chat: Chat, through: Through = iter) -> Rendered:
+    """The rows but those of train.exclude; `through` hands them on one by one, for who shows how far it is.
+
+    BadInput: a row that cannot be read, or would teach nothing.
     """
-    root, knobs, contender = data_root(), recipe.train, recipe.contenders[name]
-    barred = {normalise(row.asked) for _, row in _rows(knobs.exclude, root)} - {""}
-    rendered, lengths, excluded = [], [], 0
-    for row_name, row in _rows(recipe.data_of(name), root):
-        if normalise(row.asked) in barred:
-            excluded += 1
-            continue
-        example = render(row_name, row, contender.prompt, chat)
-        lengths.append(len(example))
-        rendered.append(cut(example, knobs.max_length, chat))
+    root, frame = data_root(), recipe.contenders[name].prompt
+    barred = {normalise(row.asked) for _, row in _rows(recipe.train.exclude, root)} - {""}
+    every = list(_rows(recipe.data_of(name), root))
+    taken = [(row_name, row) for row_name, row in every if normalise(row.asked) not in barred]
+    examples = tuple(render(row_name, row, frame, chat) for row_name, row in through(taken))
+    return Rendered(examples, len(every) - len(taken))
+
+
+def chosen(recipe: Recipe, name: str, chat: Chat, rows: Rendered) -> Examples:
+    """The rows cut to train.max_length and split. The dev rows are the same whatever the contender's data_share.
+
+    BadInput: too many cut answers, or nothing left to train on.
+    """
+    knobs, contender = recipe.train, recipe.contenders[name]
+    lengths = [len(example) for example in rows.examples]
     truncated = sum(length > knobs.max_length for length in lengths)
     _refuse_cuts(truncated, lengths, knobs)
-    kept = [example for example in rendered if example is not None]
+    cuts = [cut(example, knobs.max_length, chat) for example in rows.examples]
+    kept = [example for example in cuts if example is not None]
     dev = tuple(example for example in kept if in_dev(example, knobs.dev))
     taught = [example for example in kept if not in_dev(example, knobs.dev)]
     train = tuple(example for example in taught if within(example.question, contender.data_share))
     if not train:
         raise BadInput(
-            f"data: no row is left to train on ({excluded} excluded by train.exclude, {len(dev)} of {len(kept)} in "
-            f"train.dev {knobs.dev:g}, of {len(taught)} none in data_share {contender.data_share:g}); add rows, or "
+            f"data: no row is left to train on ({rows.excluded} excluded by train.exclude, {len(dev)} of {len(kept)} "
+            f"in train.dev {knobs.dev:g}, of {len(taught)} none in data_share {contender.data_share:g}); add rows, or "
             f"{'raise data_share' if taught else 'lower train.dev'}"
         )
-    editions = {use.card.name: use.card.locate(root).edition for use in recipe.data_of(name)}
-    return Examples(train, dev, excluded, truncated, editions)
+    editions = {use.card.name: use.card.locate(data_root()).edition for use in recipe.data_of(name)}
+    return Examples(train, dev, rows.excluded, truncated, editions)
 
 
 def _rows(uses: Sequence[DataUse], root: Path | None) -> Iterator[tuple[str, Row]]:

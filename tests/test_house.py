@@ -13,7 +13,8 @@ FLOORS = {  # room (a module or a package) -> floor; the wall stands between 3.5
     "finetune.shape": 0.5,
     "finetune.checkpoint": 0.8, "finetune.frame": 0.8, "finetune.recipe": 1, "finetune.chat": 2, "finetune.run": 2,
     "finetune.plan": 2,
-    "finetune.data": 3, "finetune.world": 3, "finetune.train": 3.5, "finetune.export": 3.5, "finetune.embedded": 3.5,
+    "finetune.data": 3, "finetune.tokenised": 3.2, "finetune.world": 3,
+    "finetune.train": 3.5, "finetune.export": 3.5, "finetune.embedded": 3.5,
     "eval.extract": 3.9, "eval.benchmark": 4, "eval.paired": 4, "eval.power": 4.1, "eval.items": 4.2,
     "eval.pledge": 4.2, "eval.lm": 4.5, "eval.score": 5, "eval.sheet": 4.8, "eval.compare": 5,
     "eval.gates": 5.2, "eval.money": 5.2,
@@ -26,7 +27,7 @@ DOORS = {
     for one in ("recipe", "run", "chat", "card", "methods", "files", "mistakes", "plan", "world", "licence")
 }
 HEAVY = {"torch", "transformers", "peft", "accelerate", "datasets", "lm_eval", "bitsandbytes"}
-FEEDERS = {"finetune.data", "finetune.world", "eval.lm"}
+FEEDERS = {"finetune.data", "finetune.tokenised", "finetune.world", "eval.lm"}
 FORBIDDEN = {"utils", "helpers", "common", "misc", "base", "core", "manager", "types"} | set(sys.stdlib_module_names)
 FILES = sorted(p for package in ("finetune", "eval") for p in (ROOT / package).rglob("*.py"))
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import netrc
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from accelerate import Accelerator
 
 from finetune.train.savepoint import Progress
 
+T = TypeVar("T")
 WANDB = "api.wandb.ai"
 STEP_LINES = 20  # of one run: every step of a short one, every twentieth part of a long one
 
@@ -62,8 +63,15 @@ class Journal:
         self.accelerator.log({"dev_loss": loss}, step=step)
         self.say(f"step {step} dev loss {loss:.4f}{' (best)' if best else ''}")
 
+    def through(self, work: Sequence[T], what: str) -> Iterator[T]:
+        """The items of a piece of work one by one, each taken when the one before is done; with a bar."""
+        with self.bar(len(work), 0, f"{self.title}: {what}"):
+            for done, item in enumerate(work, 1):
+                yield item
+                self._advance(done)
+
     @contextmanager
-    def bar(self, steps: int, done: int) -> Iterator[None]:
+    def bar(self, steps: int, done: int, title: str = "") -> Iterator[None]:
         """A progress bar around the steps, where someone is looking."""
         if not (self.accelerator.is_main_process and sys.stdout.isatty()):
             yield
@@ -73,7 +81,7 @@ class Journal:
 
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Bar(*columns, transient=True) as bar:
-            task = bar.add_task(self.title, total=steps, completed=done)
+            task = bar.add_task(title or self.title, total=steps, completed=done)
             plain = self._print
             self._print = lambda text: bar.console.print(text, highlight=False, markup=False, soft_wrap=True)
             self._advance = lambda step: bar.update(task, completed=step)

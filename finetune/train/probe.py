@@ -8,11 +8,11 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from finetune.data import prepare
 from finetune.files import write_whole
 from finetune.recipe import Recipe
 from finetune.run import Probed, RunDir
 from finetune.train.journal import Journal
+from finetune.train.lesson import lesson
 from finetune.train.loop import Loop
 from finetune.train.peak import heaviest, predicted
 from finetune.train.savepoint import Clock, Savepoints
@@ -35,15 +35,15 @@ def probe(recipe: Recipe, name: str, run: RunDir) -> None:
 
 
 def _measured(task: Tuning) -> Probed:
-    world, origin = task.world, task.origin()
-    examples = prepare(task.recipe, task.name, origin.chat)
+    world, origin, journal = task.world, task.origin(), Journal("probe", task.world.accelerator)
+    examples = lesson(task.recipe, task.name, origin.chat, world, task.watch, journal)
     whole = task.work(examples, origin.chat)
     work = replace(whole, steps=(heaviest(whole),) * 2)
     model, _ = task.attached(origin, work)
     standing = world.begin_peak()
     clock = Clock(task.place.checkpoints / "clock.json", time.monotonic())
     points = Savepoints(task.place.checkpoints, task.fingerprint, world.size)
-    loop = Loop(model, work, world, points, Journal("probe", world.accelerator), clock, task.watch)
+    loop = Loop(model, work, world, points, journal, clock, task.watch)
     loop._step()
     first = loop.progress.seconds
     loop._step()

@@ -13,13 +13,14 @@ import torch
 
 from finetune import segments
 from finetune.chat import Chat
-from finetune.data import Examples, prepare
+from finetune.data import Examples
 from finetune.methods import Full, LoRA, adapter_digest, adapter_parameters, load, shared_rates
 from finetune.mistakes import BadInput
 from finetune.recipe import Contender, Recipe, Window
 from finetune.run import Hardware, RunDir, RunManifest, SeedDir, TrainFacts, git_state, host, versions
 from finetune.train.adapter import Origin, Proof, keep
 from finetune.train.journal import Journal
+from finetune.train.lesson import lesson
 from finetune.train.loop import Loop, Work
 from finetune.train.misfits import refuse_full_disk, refuse_misfits
 from finetune.train.packing import plan
@@ -82,7 +83,7 @@ class Tuning:
         self.watch.note("reading rows")
         journal = Journal(f"train {self.name} seed {self.seed}", self.world.accelerator)
         origin, start = self.origin(), self._start()
-        examples = prepare(self.recipe, self.name, origin.chat)
+        examples = lesson(self.recipe, self.name, origin.chat, self.world, self.watch, journal)
         refuse_misfits(origin, examples, sharded=self.world.sharded)
         self._set_aside(journal)
         clock, work = Clock(self.place.checkpoints / "clock.json", began), self.work(examples, origin.chat)
