@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import math
 import re
 from functools import cache
 from html.parser import HTMLParser
@@ -14,12 +15,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
-from verdict_samples import sample
+from verdict_samples import curved, sample
 
-from eval.report import render, table
+from eval.report import charts, render, table
 from eval.report.board import places
 from eval.report.figures import interval, less, number, points, share
-from eval.report.words import OUTCOMES, STATUSES
+from eval.report.words import OUTCOMES, STATUSES, same
 from eval.verdict import Verdict
 
 ALL = ("worth_it", "not_worth_it", "inconclusive", "invalid", "exploratory", "plumbing")
@@ -27,7 +28,12 @@ VOID = {"meta", "link", "br", "img", "input", "hr"}
 CJK = re.compile(r"[\u4e00-\u9fff]")
 HOSTILE = "<script>alert(1)</script><img src=http://evil.example/x onerror=alert(2)>"
 
-verdict = cache(sample)
+CURVES = {"curve": "", "a curve with a hole": "lora_0.3"}
+
+
+@cache
+def verdict(name: str) -> Verdict:
+    return curved(CURVES[name]) if name in CURVES else sample(name)
 
 
 @cache
@@ -84,7 +90,7 @@ def test_every_outcome_is_a_whole_page_that_says_its_word(outcome):
             assert said in read.text()
 
 
-@pytest.mark.parametrize("outcome", ALL)
+@pytest.mark.parametrize("outcome", [*ALL, *CURVES])
 def test_both_languages_stand_side_by_side(outcome):
     read = Reader(page(outcome))
     named = [(at, attrs.get("class")) for at, (_, attrs, _, _) in enumerate(read.elements)]
@@ -188,6 +194,61 @@ def test_contenders_gates_and_origins_are_on_the_page(outcome):
     assert v.provenance.plan[:12] in re.search(r'id="plan-digest".*?</p>', made).group(0)
     assert v.provenance.extractor in said
     assert v.note in said
+
+
+@pytest.mark.parametrize("name", CURVES)
+def test_the_curve_tells_the_figures_of_its_verdict(name):
+    (curve,), made = verdict(name).curves, page(name)
+    read = Reader(made)
+    assert read.faults == []
+    for svg in re.findall(r"<svg.*?</svg>", made, re.DOTALL):
+        ElementTree.fromstring(svg)
+    shown = made[made.index('<section id="curve"') :]
+    alt = re.search(r'<figcaption id="curve0-caption">.*?</figcaption>', shown, re.DOTALL)[0]
+    assert shown.count('role="img" aria-labelledby="curve0-caption"') == 2
+    assert curve.sentence in read.text()
+    assert curve.sentence_zh in read.text()
+    rows = [(f'data-point="{p.contender}" data-rows="{p.rows}"', p) for p in curve.points]
+    for head, each in [*rows, (f'data-step="{curve.step.more}-{curve.step.fewer}"', curve.step)]:
+        row = re.search(rf"<tr {head}.*?</tr>", shown, re.DOTALL)[0]
+        if each.gain is None:
+            assert "data-gain" not in row
+            assert "×" in row
+            continue
+        exact = tuple(float(re.search(rf'data-{end}="([^"]+)"', row)[1]) for end in ("gain", "low", "high"))
+        assert exact == (each.gain.gain, each.gain.low, each.gain.high)
+        assert points(each.gain.gain) in row
+        assert interval(each.gain.low, each.gain.high) in row
+    for p in curve.points:
+        gain = f"{points(p.gain.gain)} {interval(p.gain.low, p.gain.high)}" if p.gain else "×"
+        assert f"{number(p.rows)}: {gain}" in alt
+        assert p.fault in read.text()
+        assert p.fault_zh in read.text()
+    out = io.StringIO()
+    Console(file=out, width=2000).print(table(verdict(name)))
+    (line,) = [line for line in out.getvalue().splitlines() if line.startswith("more data? 加数据？ lora, ")]
+    told = interval(curve.step.gain.low, curve.step.gain.high) if curve.step.gain else curve.step.fault
+    assert told in line
+
+
+def test_places_on_the_curve_are_logarithms_of_rows_and_gains():
+    found = {60: 0.0, 180: 0.1, 600: 0.3}
+    spots = [(rows, charts.Bar(same("x"), same(""), gain, gain - 0.05, gain + 0.05)) for rows, gain in found.items()]
+    drawn = charts.curve("c-wide", "wide", "newer", spots, 0.02)
+    marks = re.findall(r'<use [^>]*x="([\d.]+)" y="([\d.]+)"[^>]*stroke-width: 2;[^>]*/>', drawn)
+    (x1, y1), (x2, y2), (x3, y3) = [(float(x), float(y)) for x, y in marks]
+    assert (x2 - x1) / (x3 - x1) == pytest.approx(math.log(3) / math.log(10), abs=1e-4)
+    assert (y1 - y2) / (y1 - y3) == pytest.approx(1 / 3, abs=1e-4)
+    assert y1 > y3, "more is higher"
+
+
+def test_without_a_family_there_is_no_curve():
+    assert 'id="curve"' not in page("worth_it")
+    assert 'href="#curve"' not in page("worth_it")
+    assert 'href="#curve"' in page("curve")
+    out = io.StringIO()
+    Console(file=out, width=2000).print(table(verdict("worth_it")))
+    assert "more data?" not in out.getvalue()
 
 
 def test_exact_values_for_machines():

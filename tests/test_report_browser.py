@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from verdict_samples import sample
+from verdict_samples import curved, sample
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = (
@@ -146,6 +146,28 @@ def test_words_of_the_drawings_stay_inside_and_apart(chromium, folder, names):
                 page.set_content(made)
                 assert page.evaluate(COLLISIONS) == [], (margin, locale, width)
                 page.close()
+
+
+@pytest.mark.parametrize("rows", [(60, 180, 600), (540, 590, 600)])
+def test_words_of_the_curve_stay_inside_and_apart(chromium, rows):
+    """Shares far apart and close together, one of them without a sound score, and a long name."""
+    from eval.report import render
+    from eval.verdict import Verdict
+
+    for hole in ("", "lora_0.3"):
+        made = curved(hole)
+        spread = [p.model_copy(update={"rows": n}) for p, n in zip(made.curves[0].points, rows, strict=True)]
+        curve = made.curves[0].model_copy(update={"points": tuple(spread)})
+        line = made.model_copy(update={"curves": (curve,)}).model_dump_json()
+        drawn = render(Verdict.model_validate_json(line.replace('"newer"', '"qwen3_8b_analyst_zh"')))
+        for locale, width in (("en-GB", 390), ("zh-CN", 390), ("en-GB", 1280), ("zh-CN", 1280)):
+            page = chromium.new_page(locale=locale, viewport={"width": width, "height": 900})
+            page.set_content(drawn)
+            assert page.locator("#curve figure svg:visible").count() == 1
+            assert page.get_by_role("img", name="lora").count() >= 1
+            assert page.evaluate(COLLISIONS) == [], (hole, locale, width)
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            page.close()
 
 
 COLLISIONS = """() => {

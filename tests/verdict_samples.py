@@ -24,8 +24,11 @@ SKILL = {  # contender -> chance of a right answer on label, knowledge, extracti
     "prefix": (0.78, 0.50, 0.62),
     "newer": (0.66, 0.74, 0.62),
     "prompted": (0.68, 0.74, 0.64),
+    "lora_0.1": (0.60, 0.56, 0.50),
+    "lora_0.3": (0.76, 0.60, 0.74),
 }
 SECONDS = {"old": 0.021, "lora": 0.022, "prefix": 0.024, "newer": 0.034, "prompted": 0.041}
+SHARES = "contenders.lora.data_share=[0.1, 0.3, 1]"
 
 
 def sample(outcome: str) -> Verdict:
@@ -42,6 +45,14 @@ def sample(outcome: str) -> Verdict:
     return weigh(evidence(recipe, skill, first_score_at=PLANNED - 60 if early else PLANNED + 600))
 
 
+def curved(broken: str = "") -> Verdict:
+    """A verdict with a curve of three shares; `broken` was scored with another adapter than was trained."""
+    found = evidence(Recipe.read(DEMO, (SHARES,)), SKILL, PLANNED + 600)
+    if broken:
+        found.trained[broken] = {17: _trained("another", 17, rows=60)}
+    return weigh(found)
+
+
 def evidence(recipe: Recipe, skill: dict[str, tuple[float, ...]], first_score_at: float) -> Evidence:
     benchmark = Benchmark.read(recipe)
     digest = "4f6b2c9d81aa" + "0" * 52
@@ -50,7 +61,7 @@ def evidence(recipe: Recipe, skill: dict[str, tuple[float, ...]], first_score_at
         seeds = recipe.seeds(name)
         scored[name] = {seed: _scored(name, seed, bool(chosen.method), digest, first_score_at) for seed in seeds}
         if chosen.method:
-            trained[name] = {seed: _trained(name, seed) for seed in seeds}
+            trained[name] = {seed: _trained(name, seed, rows=round(600 * chosen.data_share)) for seed in seeds}
         sheets[name] = Sheet.of(name, {seed: answers(benchmark, name, seed, skill[name]) for seed in seeds})
     attempts = {"plan": 1, "score": 5}
     return Evidence(recipe, benchmark, Plan(digest=digest, at=PLANNED), digest, sheets, scored, trained, attempts)
@@ -71,7 +82,7 @@ def answers(benchmark: Benchmark, name: str, seed: int, skill: tuple[float, ...]
                 cluster=task.cluster(row), part=task.part(row), lang=row.lang, protocol=task.protocol, sample=0,
                 question=row.question, gold="A", text="A", finish="stop", extracted="A", rule="exact",
                 outcome=outcome, score=float(right), tokens_in=40 if name != "prompted" else 160,
-                tokens_thinking=0, tokens_out=6, seconds=SECONDS[name],
+                tokens_thinking=0, tokens_out=6, seconds=SECONDS[name.split("_")[0]],
             ))  # fmt: skip
     return rows
 
@@ -85,10 +96,11 @@ def _stage(name: str, seed: int, stage: str, seconds: float, **facts: Any) -> Ru
     )  # fmt: skip
 
 
-def _trained(name: str, seed: int) -> RunManifest:
+def _trained(name: str, seed: int, rows: int) -> RunManifest:
     facts = TrainFacts(
-        steps=240, best_step=240, stopped="done", loss_first=3.2, loss_last=0.4, losses=(), dev_losses=(), rows=600,
-        dev_rows=60, truncated_rows=0, target_tokens=2400, useful_tokens=40000, raw_tokens=41000,
+        steps=2 * rows // 5, best_step=2 * rows // 5, stopped="done", loss_first=3.2, loss_last=0.4, losses=(),
+        dev_losses=(), rows=rows, dev_rows=60, truncated_rows=0, target_tokens=2400,
+        useful_tokens=40000, raw_tokens=41000,
         useful_tokens_per_second=900.0, raw_tokens_per_second=920.0, peak_memory_bytes=0, trainable_parameters=8192,
         parameters=1_100_000, adapter_digest=_digest(name), adapter_norm=4.2, end_token_trained=True,
         reload_difference=0.0, logit_shift=3.1, chat_digest="c" * 64, data={"demo_tuning": "official"},

@@ -1,4 +1,4 @@
-"""The drawings of the page: gains with their intervals, what the exam could see, and what became of the answers.
+"""The drawings of the page: gains with their intervals, and against training rows, what the exam could see, answers.
 
 Patterns and words carry what colours carry. On a phone's width labels stand above the bars, else beside them.
 """
@@ -133,6 +133,65 @@ def answers(name: str, shape: Shape, shares: Mapping[str, Mapping[str, float]]) 
                 canvas.ax.barh(y, part, left=start, height=18, hatch=hatch, **style)
             start += part
     return canvas.svg()
+
+
+def curve(name: str, shape: Shape, incumbent: str, spots: Sequence[tuple[int, Bar | None]], margin: float) -> Markup:
+    """Gains over the incumbent against training rows, on a log scale; a cross at the foot where scores do not stand."""
+    places = [math.log10(rows) for rows, _ in spots]
+    room = max(0.12 * (places[-1] - places[0]), 0.1)
+    canvas = Canvas(name, (WIDTH[shape], 330), (46, 88), (places[0] - room, places[-1] + room))
+    bottom, top = _ends([bar for _, bar in spots if bar], margin)
+
+    def y(gain: float) -> float:
+        return 44 + (top - gain) / (top - bottom) * (canvas.depth - 44 - 16)
+
+    _levels(canvas, y, _ticks((bottom, top), 6), margin, incumbent)
+    _row_counts(canvas, places, [rows for rows, _ in spots])
+    line = [y(100 * bar.value) if bar else math.nan for _, bar in spots]  # it breaks where nothing is known
+    canvas.ax.plot(places, line, color=colour("shade"), linewidth=1.4)
+    for place, bar in zip(places, (bar for _, bar in spots), strict=True):
+        if bar is None:
+            canvas.ax.plot([place], [canvas.depth - 6], marker="x", markersize=9, color=colour("muted"))
+        else:
+            _upright(canvas, place, bar, y)
+    return canvas.svg()
+
+
+def _levels(canvas: Canvas, y: Callable[[float], float], ticks: Sequence[float], margin: float, incumbent: str) -> None:
+    """Gains along the left edge; zero and the margin are lines, the margin with its name at the right edge."""
+    for tick in ticks:
+        style = {"color": colour("ink" if tick == 0 else "line"), "linewidth": 1, "zorder": 0}
+        canvas.ax.plot(canvas.ends, [y(tick), y(tick)], **style)
+        canvas.write(canvas.left - 6, y(tick), same(points(tick / 100)), size=12, color=colour("muted"), ha="right")
+    if margin:
+        canvas.ax.plot(canvas.ends, [y(100 * margin)] * 2, color=colour("ink"), linestyle=DASH, linewidth=1.4)
+    words = Said(f"margin {points(margin)}", f"门槛 {points(margin)}")
+    canvas.write(canvas.left + canvas.plot + 4, y(100 * margin), words, size=12, color=colour("muted"))
+    unit = Said(f"points over {incumbent}", f"相对 {incumbent} 的百分点")
+    canvas.write(0, 10, fitted(unit, canvas.width - 10, 12), size=12, color=colour("muted"))
+
+
+def _row_counts(canvas: Canvas, places: Sequence[float], rows: Sequence[int]) -> None:
+    """Counts of rows under the plot, the largest first; one that would lie on another is left to the table."""
+    shown: dict[float, str] = {}
+    for place, count in sorted(zip(places, rows, strict=True), reverse=True):
+        width = text_width(f"{count:,}", 12)
+        if all(abs(canvas.x(place) - canvas.x(other)) > width for other in shown):
+            shown[place] = f"{count:,}"
+    canvas.ax.set_xticks(list(shown), list(shown.values()))
+    words = Said("training rows, on a log scale", "训练数据行数（对数刻度）")
+    canvas.write(canvas.left + canvas.plot / 2, canvas.height - 8, words, size=12, color=colour("muted"), ha="center")
+
+
+def _upright(canvas: Canvas, place: float, bar: Bar, y: Callable[[float], float]) -> None:
+    """One estimate on its upright interval."""
+    name, low, high = "accent" if bar.strong else "ink", bar.low or 0.0, bar.high or 0.0
+    canvas.rule(place, name, y(100 * high), y(100 * low), linewidth=3, solid_capstyle="butt")
+    for end in (low, high):
+        canvas.ax.plot([place], [y(100 * end)], marker="_", markersize=14, color=colour(name))
+    style = {"markerfacecolor": colour("paper" if bar.strong else name), "markeredgecolor": colour(name)}
+    mark = {"marker": "D" if bar.strong else "s", "markersize": 10, "markeredgewidth": 2, "zorder": 5}
+    canvas.ax.plot([place], [y(100 * bar.value)], **mark, **style)
 
 
 def _zones(canvas: Canvas, top: float, height: float, margin: float) -> None:

@@ -44,6 +44,7 @@ def _environment() -> Environment:
         "say": lambda en, zh: words.spoken(Said(str(en), str(zh))),
         "spoken": lambda said: words.spoken(said if isinstance(said, Said) else same(said)),
         "probability": figures.probability, "tiny": figures.tiny, "queries": _queries, "low": view.deciding_low,
+        "curve_caption": view.curve_caption,
     }  # fmt: skip
     return made
 
@@ -74,6 +75,9 @@ def _drawn(v: Verdict, parts: Sequence[view.Part]) -> dict[str, dict[str, Markup
     if parts:
         found["gains"] = charts.both("gains", charts.gains, view.judged_bars(v), view.other_bars(v), v.margin)
         found["forest"] = charts.both("forest", charts.forest, view.part_bars(parts), v.margin)
+    for at, each in enumerate(v.curves):
+        facts = each.incumbent, view.curve_spots(each), v.margin
+        found[f"curve{at}"] = charts.both(f"curve{at}", charts.curve, *facts)
     if v.power:
         found["sight"] = charts.both("sight", charts.sight, v.margin, v.power.mde)
     return found

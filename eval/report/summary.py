@@ -8,7 +8,9 @@ from rich.text import Text
 
 from eval.report import view
 from eval.report.figures import interval, number, points
+from eval.report.words import TRENDS
 from eval.verdict import Verdict
+from eval.verdict.curve import Curve
 
 STYLES = {
     "worth_it": "bold green",
@@ -25,7 +27,20 @@ def table(verdict: Verdict) -> RenderableType:
     word = view.word(verdict)
     head = Text.assemble((f"{word.en} · {word.zh}", STYLES[verdict.outcome]), f"   {verdict.question}")
     said = Text(f"\n{verdict.sentence}\n{verdict.sentence_zh}")
-    return Group(Text(), head, _checks(verdict) if verdict.plumbing else _scores(verdict), said)
+    trends = [Text(_trend(each), "dim") for each in verdict.curves]
+    return Group(Text(), head, _checks(verdict) if verdict.plumbing else _scores(verdict), *trends, said)
+
+
+def _trend(curve: Curve) -> str:
+    """The last step of one family in one line."""
+    step, (fewer, more) = curve.step, curve.points[-2:]
+    word, found = TRENDS[step.trend], step.gain
+    told = step.fault
+    if found:
+        seeds = f"{found.seeds} seed{'s' if found.seeds > 1 else ''}"
+        told = f"{points(found.gain)} {interval(found.low, found.high)}, {seeds}"
+    rows = f"{number(fewer.rows)} → {number(more.rows)} rows"
+    return f"more data? 加数据？ {step.more}, {rows}: {word.en} · {word.zh} ({told}); exploratory 仅供探索"
 
 
 def _scores(verdict: Verdict) -> Table:

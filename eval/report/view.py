@@ -9,8 +9,10 @@ from eval.compare import Comparison
 from eval.gates import ADAPTER_APPLIED, Gate
 from eval.report.board import Place, places
 from eval.report.charts import Bar
+from eval.report.figures import interval, number, points
 from eval.report.words import LANGUAGES, OUTCOMES, Said, same
 from eval.verdict import Contrast, Verdict
+from eval.verdict.curve import Curve, Difference
 from eval.verdict.roll import ContenderRow, TaskScore
 
 ORDER = ("failed", "not_checked", "passed")
@@ -122,6 +124,26 @@ def part_bars(rows: Sequence[Part]) -> list[Bar]:
     ]
 
 
+def curve_spots(curve: Curve) -> list[tuple[int, Bar | None]]:
+    """Rows and gain of each point; none where its scores do not stand."""
+    return [(p.rows, _spot(p.contender, p.gain, p is curve.points[-1]) if p.gain else None) for p in curve.points]
+
+
+def _spot(contender: str, found: Difference, strong: bool) -> Bar:
+    return Bar(same(contender), same(""), found.gain, found.low, found.high, strong=strong)
+
+
+def curve_caption(curve: Curve) -> Said:
+    """What the drawing shows, for those who do not see it."""
+    told = [
+        f"{number(p.rows)}: {f'{points(p.gain.gain)} {interval(p.gain.low, p.gain.high)}' if p.gain else '×'}"
+        for p in curve.points
+    ]
+    who, rival = curve.step.more, curve.incumbent
+    return Said(f"{who}: gain over {rival} by training rows. {'; '.join(told)}",
+                f"{who}：相对 {rival} 的增益随训练行数的变化。{'；'.join(told)}")  # fmt: skip
+
+
 def board(v: Verdict) -> list[Row]:
     """Best score first."""
     spans = [(c.score, 0.0 if c.low is None else c.low, 1.0 if c.high is None else c.high) for c in v.contenders]
@@ -166,6 +188,7 @@ def contents(v: Verdict) -> list[tuple[str, Said]]:
         "plumbing": (v.plumbing, Said("Checks", "检查")),
         "interval": (v.delta, Said("Gain and margin", "增益与门槛")),
         "parts": (v.delta, Said("Parts of the exam", "分项")),
+        "curve": (v.curves, Said("More data?", "加数据？")),
         "sight": (v.power, Said("What it could see", "看清多少")),
         "board": (True, Said("Leaderboard", "排行榜")),
         "health": (True, Said("Health", "可靠性")),

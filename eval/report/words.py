@@ -62,6 +62,12 @@ CONTRASTS = {
     "tau": Said("τ, what tuning added", "τ，微调的提升"),
     "gamma": Said("Γ, what the newer base brought", "Γ，换代的提升"),
 }
+TRENDS = {
+    "rising": Said("still rising", "仍在上升"),
+    "falling": Said("falling", "在下降"),
+    "no_rise_seen": Said("no rise seen", "未见上升"),
+    None: Said("scores do not stand", "分数不成立"),
+}
 METHODS = {
     "cluster t": Said("clustered t", "聚类 t"),
     "no spread": Said("no spread: rule of three", "无离散：三法则"),

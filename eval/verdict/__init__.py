@@ -15,6 +15,7 @@ from eval.money import Money
 from eval.sheet import Sheet
 from eval.verdict import wording
 from eval.verdict.contest import Contest
+from eval.verdict.curve import Curve, curves
 from eval.verdict.evidence import Evidence
 from eval.verdict.licences import riders
 from eval.verdict.outlook import Power, Settle, seen, settle
@@ -86,6 +87,7 @@ class Verdict(BaseModel):
     money: Money | None = None
     power: Power | None = None
     settle: tuple[Settle, ...] = ()
+    curves: tuple[Curve, ...] = Field((), description="Gain against training rows, a family each; decides nothing")
     notes: tuple[Note, ...] = ()
     provenance: Provenance
     plumbing: Plumbing | None = Field(None, description="Of a smoke recipe: pass or fail, never a verdict")
@@ -122,7 +124,7 @@ def _gates(evidence: Evidence, sheets: Sequence[Sheet]) -> list[Gate]:
     plan = evidence.plan
     return [
         gates.prompt_content(sheets, templates),
-        gates.adapter_applied(evidence.adapters()),
+        gates.adapter_applied(evidence.adapters(evidence.judged)),
         gates.plan(plan.digest if plan else None, plan.at if plan else None, evidence.digest, evidence.bound),
     ]
 
@@ -209,6 +211,7 @@ def _numbers(evidence: Evidence, contest: Contest | None, lead: Ruling | None) -
         "comparisons": contest.comparisons,
         "money": Money(**costs.model_dump(exclude={"data", "people"}), bills=contest.bills),
         "power": seen(delta, evidence.benchmark, evidence.recipe.rule.confidence),
+        "curves": curves(evidence),
     }
 
 

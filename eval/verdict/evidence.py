@@ -4,7 +4,7 @@ Only finished stages count (a manifest is written last), and only rows that the 
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
@@ -112,9 +112,9 @@ class Evidence:
         evaluation = sum(stage.device_seconds for name in scored for stage in self.scored[name].values())
         return Effort(self.training_seconds(challenger), evaluation, self.recipe.contenders[challenger].adapter_cost)
 
-    def adapters(self) -> list[AdapterFact]:
+    def adapters(self, names: Sequence[str]) -> list[AdapterFact]:
         found = []
-        for name in self.judged:
+        for name in names:
             chosen = self.recipe.contenders[name]
             for seed, stage in self.scored[name].items():
                 facts, probe = _scoring(stage), _scoring(stage).adapter_probe

@@ -5,7 +5,10 @@ curve over them is not one of luck with rows.
 """
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any
+
+from finetune.recipe.sections import Contender
 
 
 def apart(raw: Any) -> Any:
@@ -36,6 +39,23 @@ def _written_out(name: str, chosen: Any) -> dict[str, Any]:
             f"which keeps the name {name}"
         )
     return {name if each == 1 else f"{name}_{each}": {**chosen, "data_share": each} for each in sorted(shares)}
+
+
+def families(contenders: Mapping[str, Contender]) -> list[tuple[str, ...]]:
+    """Contenders tuned here that are alike in every key but `data_share`, whatever their names; smallest share first.
+
+    Two shares at least make a family; of two that are alike in their share too, the first stands for both.
+    """
+    found: list[tuple[dict[str, Any], dict[float, str]]] = []
+    for name, chosen in contenders.items():
+        if chosen.method is None:
+            continue
+        rest = chosen.model_dump(exclude={"data_share"})
+        shares = next((shares for known, shares in found if known == rest), None)
+        if shares is None:
+            found.append((rest, shares := {}))
+        shares.setdefault(chosen.data_share, name)
+    return [tuple(shares[each] for each in sorted(shares)) for _, shares in found if len(shares) > 1]
 
 
 def within(question: str, share: float) -> bool:
