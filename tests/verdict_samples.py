@@ -96,7 +96,7 @@ def _stage(name: str, seed: int, stage: str, seconds: float, **facts: Any) -> Ru
     )  # fmt: skip
 
 
-def _trained(name: str, seed: int, rows: int) -> RunManifest:
+def _trained(name: str, seed: int, rows: int = 600) -> RunManifest:
     facts = TrainFacts(
         steps=2 * rows // 5, best_step=2 * rows // 5, stopped="done", loss_first=3.2, loss_last=0.4, losses=(),
         dev_losses=(), rows=rows, dev_rows=60, truncated_rows=0, target_tokens=2400,
