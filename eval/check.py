@@ -13,9 +13,10 @@ from rich.table import Table
 from rich.text import Text
 
 from eval import forecast, pledge
+from eval.answerable import refuse_unanswerable
 from eval.benchmark import Benchmark
 from eval.forecast.load import conversations
-from finetune.chat import Chat
+from finetune.chat import Chat, Rendered
 from finetune.methods import shared_rates
 from finetune.recipe import Contender, Recipe
 
@@ -36,6 +37,7 @@ def show(recipe: Recipe, console: Console, wish: forecast.Wish | None = None, ou
         if contender.method:
             console.print(example(recipe, name))
     benchmark = Benchmark.read(recipe)
+    refuse_unanswerable(recipe, benchmark)
     console.print(exam(benchmark))
     console.print(power(recipe, benchmark))
     for part in forecast.show(recipe, benchmark, wish, out):
@@ -56,6 +58,7 @@ def tuning(contender: Contender) -> str:
     if method is None:
         return "adapter" if contender.adapter else "none"
     said = [method.kind, f"rate {method.learning_rate:g}"]
+    said += [f"{contender.head} head"] if contender.head else []
     said += [f"from {contender.start}"] if contender.start else []
     said += [f"{contender.data_share:.3g} of the rows"] if contender.data_share != 1 else []
     said += [f"on {', '.join(f'{use.card.name}#{use.split}' for use in contender.data)}"] if contender.data else []
@@ -70,25 +73,36 @@ def roles(recipe: Recipe, name: str) -> list[str]:
 
 
 def example(recipe: Recipe, name: str) -> RenderableType:
-    """The first training row as the model sees it, trained tokens marked, and the lengths of all rows."""
+    """The first training row as the model sees it, trained tokens marked, and the lengths of all rows.
+
+    Of a contender with a head the prompt, and marked what the head reads.
+    """
     contender = recipe.contenders[name]
     try:
         chat = Chat.open(contender.model.folder(), contender.model.family, contender.model.think)
     except ValueError as fault:
         return Text(f"{name}: no example yet: {fault}", style="yellow")
-    rendered = [chat.example(turns) for turns in framed(recipe, name)]
+    rendered = [_row(chat, turns, contender) for turns in framed(recipe, name)]
     lengths = sorted(len(one.ids) for one in rendered)
     cut = sum(length > recipe.train.max_length for length in lengths)
-    words = Text(f"{name}: one training row, what is trained in ", style="bold").append("⟦brackets⟧", style="green")
+    done = "read by the head" if contender.head else "trained"
+    words = Text(f"{name}: one training row, what is {done} in ", style="bold").append("⟦brackets⟧", style="green")
     body = Text()
     for text, trained in chat.preview(rendered[0]):
         body.append(f"⟦{text}⟧" if trained else text, style="black on green" if trained else "dim")
     targets = sum(sum(one.mask) for one in rendered)
     facts = (
-        f"{len(lengths)} rows, {sum(lengths)} tokens of which {targets} trained; length median {median(lengths):.0f}, "
+        f"{len(lengths)} rows, {sum(lengths)} tokens of which {targets} {done}; length median {median(lengths):.0f}, "
         f"longest {lengths[-1]}; longer than train.max_length {recipe.train.max_length}: {cut}"
     )
     return Group(words, body, Text(facts + "\n", style="yellow" if cut else ""))
+
+
+def _row(chat: Chat, turns: list[dict[str, str]], contender: Contender) -> Rendered:
+    if contender.head is None:
+        return chat.example(turns)
+    ids = chat.prompt(turns[:-1])
+    return Rendered(ids, [0] * (len(ids) - 1) + [1])
 
 
 def framed(recipe: Recipe, name: str) -> Iterator[list[dict[str, str]]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import typer
 
 from eval import pledge
+from eval.answerable import refuse_unanswerable
 from eval.benchmark import Benchmark, refuse_unjudgeable
 from eval.launch import Job, Stage, line, spell, start
 from eval.slurm import script
@@ -57,8 +58,10 @@ class Course:
         for use in recipe.data_used:
             for row in use.card.rows(data_root(), use.split):
                 row.conversation()
+        benchmark = Benchmark.read(recipe)
+        refuse_unanswerable(recipe, benchmark)
         if recipe.purpose == "study":
-            refuse_unjudgeable(Benchmark.read(recipe))
+            refuse_unjudgeable(benchmark)
 
     def pledge(self) -> None:
         """Keep the plan before anything is scored."""

@@ -13,12 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
+from finetune import labelled
+from finetune.card import labels_of
 from finetune.card.likeness import normalise
 from finetune.card.question import Row
 from finetune.chat import Chat
 from finetune.frame import PromptFrame
 from finetune.mistakes import BadInput
-from finetune.recipe import DataUse, Recipe, Train, data_root
+from finetune.recipe import Contender, DataUse, Recipe, Train, data_root
 from finetune.recipe.shares import within
 
 Through = Callable[[Sequence[tuple[str, Row]]], Iterable[tuple[str, Row]]]
@@ -26,12 +28,16 @@ Through = Callable[[Sequence[tuple[str, Row]]], Iterable[tuple[str, Row]]]
 
 @dataclass(frozen=True)
 class Example:
-    """One conversation as ids; `mask[i]` is true where `ids[i]` is a target. Both are [length]."""
+    """One conversation as ids; `mask[i]` is true where `ids[i]` is a target. Both are [length].
+
+    With `classes` it is a prompt for a classification head: `mask` is true where a token's state is classified.
+    """
 
     name: str  # card#split:row
     question: str  # normalised: what train and dev, and training and exam, may not share
     ids: np.ndarray
     mask: np.ndarray
+    classes: np.ndarray | None = None  # [places of the mask], indices into the head's labels
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -46,6 +52,13 @@ class Examples:
     excluded: int  # rows whose question stands in a split of train.exclude
     truncated: int  # rows that lost an answer to train.max_length
     editions: dict[str, str]  # card -> edition of its files
+    labels: tuple[str, ...] = ()  # of the contender's head, if it has one
+
+    @property
+    def untaught(self) -> tuple[str, ...]:
+        """Labels that no training row has."""
+        taught = {int(each) for example in self.train if example.classes is not None for each in example.classes}
+        return tuple(label for place, label in enumerate(self.labels) if place not in taught)
 
     @property
     def longest(self) -> int:
@@ -58,6 +71,7 @@ class Rendered:
 
     examples: tuple[Example, ...]
     excluded: int
+    labels: tuple[str, ...] = ()  # of the contender's head, if it has one
 
 
 def prepare(recipe: Recipe, name: str, chat: Chat) -> Examples:
@@ -70,12 +84,13 @@ def rendered(recipe: Recipe, name: str, chat: Chat, through: Through = iter) -> 
 
     BadInput: a row that cannot be read, or would teach nothing.
     """
-    root, frame = data_root(), recipe.contenders[name].prompt
+    root, contender = data_root(), recipe.contenders[name]
     barred = {normalise(row.asked) for _, row in _rows(recipe.train.exclude, root)} - {""}
     every = list(_rows(recipe.data_of(name), root))
     taken = [(row_name, row) for row_name, row in every if normalise(row.asked) not in barred]
-    examples = tuple(render(row_name, row, frame, chat) for row_name, row in through(taken))
-    return Rendered(examples, len(every) - len(taken))
+    labels = labels_of([row for _, row in every]) if contender.head else ()
+    examples = tuple(_drawn(row_name, row, contender, chat, labels) for row_name, row in through(taken))
+    return Rendered(examples, len(every) - len(taken), labels)
 
 
 def chosen(recipe: Recipe, name: str, chat: Chat, rows: Rendered) -> Examples:
@@ -99,13 +114,23 @@ def chosen(recipe: Recipe, name: str, chat: Chat, rows: Rendered) -> Examples:
             f"{'raise data_share' if taught else 'lower train.dev'}"
         )
     editions = {use.card.name: use.card.locate(data_root()).edition for use in recipe.data_of(name)}
-    return Examples(train, dev, rows.excluded, truncated, editions)
+    return Examples(train, dev, rows.excluded, truncated, editions, rows.labels)
 
 
 def _rows(uses: Sequence[DataUse], root: Path | None) -> Iterator[tuple[str, Row]]:
     for use in uses:
         for row in use.card.rows(root, use.split):
             yield f"{use.card.name}#{use.split}:{row.id}", row
+
+
+def _drawn(name: str, row: Row, contender: Contender, chat: Chat, labels: Sequence[str]) -> Example:
+    if contender.head is None:
+        return render(name, row, contender.prompt, chat)
+    try:
+        found = labelled.sequence(row, contender.prompt, chat, labels)
+    except ValueError as fault:
+        raise BadInput(f"data: {name}: {fault}") from None
+    return Example(name, normalise(row.asked), found.ids, found.mask, found.classes)
 
 
 def render(name: str, row: Row, frame: PromptFrame | None, chat: Chat) -> Example:
@@ -125,9 +150,14 @@ def render(name: str, row: Row, frame: PromptFrame | None, chat: Chat) -> Exampl
 
 
 def cut(example: Example, limit: int, chat: Chat) -> Example | None:
-    """The example up to the last whole answer within `limit` tokens, or None: half an answer is never trained."""
+    """The example up to the last whole answer within `limit` tokens, or None: half an answer is never trained.
+
+    A prompt for a head is whole or nothing: what is classified may stand at its end.
+    """
     if len(example) <= limit:
         return example
+    if example.classes is not None:
+        return None
     ends = example.mask[:limit] & np.isin(example.ids[:limit], chat.stops)
     if not ends.any():
         return None

@@ -70,10 +70,11 @@ class TrainFacts(BaseModel):
     parameters: int
     adapter_digest: str
     adapter_norm: float  # L2 norm of the adapter's tensors: zero means nothing was learnt or saved
-    end_token_trained: bool
+    end_token_trained: bool | None  # None: a classification head writes nothing that could end
     reload_difference: float  # largest |logit| difference between the trained model and the reloaded adapter
     logit_shift: float  # largest |logit| difference between adapter and bare base on a probe
     reread: Literal["fresh", "here"] = "here"  # whether a process of its own read the adapter back
+    head_difference: float | None = None  # as reload_difference, of a head's scores; None where there is no head
     merge_difference: float | None = None  # as reload_difference, of the merged weights; None where they do not merge
     packing_leak: float | None = None  # how far a packed row moved another, of the largest state; None without packing
     start_difference: float | None = None  # how far the first loss is off the bare base's, of it; None where it may be

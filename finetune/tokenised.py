@@ -24,7 +24,8 @@ from finetune.data import Example, Rendered, Through, rendered
 from finetune.files import cache_folder, digest_of, file_digest, make_whole
 from finetune.recipe import Recipe, data_root
 
-SOURCES = ("data.py", "frame.py", "tokenised.py", "card/*.py", "chat/*.py")  # what renders; a change makes rows anew
+# What renders; a change makes rows anew.
+SOURCES = ("data.py", "frame.py", "labelled.py", "tokenised.py", "card/*.py", "chat/*.py")
 ROOM = 8 << 30  # bytes of all files together; beyond it the longest unused go
 DAY = 86400.0
 UNUSED = 30 * DAY  # seconds after which a file goes in any case
@@ -55,11 +56,11 @@ def fetch(
 
 def place(recipe: Recipe, name: str, chat: Chat) -> Path:
     """The file of a contender's rendered rows, named by the digest of what they depend on."""
-    root, frame = data_root(), recipe.contenders[name].prompt
+    root, frame, head = data_root(), recipe.contenders[name].prompt, recipe.contenders[name].head
     groups = (recipe.data_of(name), recipe.train.exclude)
     uses = [[[use.card.digest(root), use.split] for use in group] for group in groups]
     code = [_code(), metadata.version("tokenizers")]
-    digest = digest_of([code, chat.digest, frame.model_dump(mode="json") if frame else None, uses])
+    digest = digest_of([code, chat.digest, frame.model_dump(mode="json") if frame else None, head, uses])
     return cache_folder() / "tokenised" / f"{digest}.safetensors"
 
 
@@ -70,17 +71,21 @@ def read(path: Path) -> Rendered:
     """
     with safe_open(path, "pt") as file:  # of torch, whose tensors are the mapped pages; numpy's are copies
         facts = file.metadata() or {}
-        parts = {key: file.get_tensor(key).numpy() for key in ("ids", "mask", "ends", "names")}
+        parts = {key: file.get_tensor(key).numpy() for key in ("ids", "mask", "ends", "names", "classes")}
     if facts["sha256"] != _sum(parts):
         raise ValueError("its bytes are not those that were written")
     with suppress(OSError):
         os.utime(path)
     ends = parts["ends"].tolist()
     spans = zip([0, *ends[:-1]], ends, json.loads(parts["names"].tobytes()), strict=True)
+    labels = tuple(json.loads(facts["labels"]))
+    before = np.concatenate([[0], np.cumsum(parts["mask"])]) if labels else None  # places classified so far
     examples = (
-        Example(row, asked, parts["ids"][begin:end], parts["mask"][begin:end]) for begin, end, (row, asked) in spans
-    )
-    return Rendered(tuple(examples), int(facts["excluded"]))
+        Example(row, asked, parts["ids"][begin:end], parts["mask"][begin:end],
+                None if before is None else parts["classes"][before[begin] : before[end]])
+        for begin, end, (row, asked) in spans
+    )  # fmt: skip
+    return Rendered(tuple(examples), int(facts["excluded"]), labels)
 
 
 def write(path: Path, rows: Rendered) -> None:
@@ -91,8 +96,9 @@ def write(path: Path, rows: Rendered) -> None:
         "mask": _joined([example.mask for example in rows.examples], np.bool_),
         "ends": np.cumsum([len(example) for example in rows.examples], dtype=np.int64),
         "names": np.frombuffer(names, dtype=np.uint8),
+        "classes": _joined([each.classes for each in rows.examples if each.classes is not None], np.int64),
     }
-    facts = {"excluded": str(rows.excluded), "sha256": _sum(parts)}
+    facts = {"excluded": str(rows.excluded), "labels": json.dumps(rows.labels), "sha256": _sum(parts)}
 
     def build(scratch: Path) -> None:
         scratch.touch(0o600)

@@ -61,6 +61,7 @@ class Case:
     method: str
     arch: str
     folder: Path
+    head: str = ""  # with a classification head of this kind, on the answers of the lesson as labels
 
     @property
     def contender(self) -> str:
@@ -76,13 +77,16 @@ class Case:
 
     def recipe(self, name: str) -> Path:
         """Where the recipe of the run `name` lies."""
-        return self.folder / re.sub(r"[ ,+]+", "_", f"{self.method} {self.arch} {name}") / "lesson.yaml"
+        return self.folder / re.sub(r"[ ,+]+", "_", f"{self.method} {self.arch} {self.head} {name}") / "lesson.yaml"
 
     def job(self, name: str, *changes: str) -> tuple[Path, tuple[str, ...]]:
         """That recipe, written, and the changes under which it is this method's."""
         recipe = write_lesson(self.recipe(name).parent, self.base, **LESSON)
         knobs = (f"contenders.{self.contender}.method.{knob}" for knob in METHODS[self.method][1])
-        return recipe, (*knobs, *changes)
+        chosen = f"contenders.{self.contender}"
+        rate = 0.0005 if self.method == "Full" else 0.003  # two labels are learnt sooner than words
+        head = [f"{chosen}.head={self.head}", f"{chosen}.method.learning_rate={rate}"] if self.head else []
+        return recipe, (*knobs, *head, *changes)
 
     def train(self, name: str, *changes: str) -> TrainFacts:
         """Train in this process: every trained tensor gets a gradient in the last step, and what is saved reloads."""

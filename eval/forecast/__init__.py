@@ -63,11 +63,12 @@ def _sheet(recipe: Recipe, load: Load, devices: int) -> Sheet:
     knobs, longest = recipe.train, math.ceil(max(load.lengths))
     share = -(-knobs.tokens_per_step // devices)
     tokens = max(longest, min(max(USUAL, knobs.max_length), share))
-    return Sheet(tokens, longest, knobs.checkpointing, knobs.packing, math.ceil(tokens * load.densest))
+    return Sheet(tokens, longest, knobs.checkpointing, knobs.packing, math.ceil(tokens * load.densest), load.labels)
 
 
 def _share(recipe: Recipe, load: Load) -> plan.Share:
-    return plan.share(load.shape, load.contender.method, recipe.train.optimizer, mixed=load.base != "float32")
+    mixed, labels = load.base != "float32", load.labels
+    return plan.share(load.shape, load.contender.method, recipe.train.optimizer, mixed=mixed, labels=labels)
 
 
 def _memory_table(recipe: Recipe, loads: Iterable[Load], fits: dict[str, Fit], wish: Wish | None) -> Table:

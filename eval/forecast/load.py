@@ -9,7 +9,7 @@ from pathlib import Path
 
 from eval.benchmark import Benchmark
 from finetune import plan
-from finetune.card import ask
+from finetune.card import Row, ask, labels_of
 from finetune.card.likeness import normalise
 from finetune.chat import Chat
 from finetune.mistakes import BadInput
@@ -36,6 +36,7 @@ class Load:
     densest: float  # the same of the row that has most: what a whole sheet may be like
     sittings: tuple[Sitting, ...]
     counted: bool  # lengths were set right by the tokenizer
+    labels: int = 0  # of its classification head; 0 where it has none
 
     @property
     def base(self) -> Base:
@@ -63,12 +64,20 @@ def read_load(recipe: Recipe, benchmark: Benchmark, name: str, out: Path) -> Loa
     rows = [frame.wrap_last(turns) if frame else turns for turns in texts]
     guessed = [FRAME + sum(plan.guess_tokens(turn["content"]) for turn in turns) for turns in rows]
     answers = [plan.guess_tokens(turns[-1]["content"]) for turns in rows]
+    if contender.head:  # the answer is no part of a row, and one state is scored
+        guessed = [row - answer for row, answer in zip(guessed, answers, strict=True)]
+        answers = [1.0] * len(rows)
     right, counted = _correction(contender, rows, guessed)
     lengths = tuple(min(each * right, recipe.train.max_length) for each in guessed)
     targets = min(1.0, sum(answers) / max(sum(guessed), 1))
     densest = max((min(1.0, answer / row) for answer, row in zip(answers, guessed, strict=True)), default=0.0)
     sittings = tuple(_sittings(recipe, benchmark, name, contender, right, out))
-    return Load(name, contender, contender.model.sizes(), lengths, targets, densest, sittings, counted)
+    labels = len(labels_of(_rows(recipe, name))) if contender.head else 0
+    return Load(name, contender, contender.model.sizes(), lengths, targets, densest, sittings, counted, labels)
+
+
+def _rows(recipe: Recipe, name: str) -> list[Row]:
+    return [row for use in recipe.data_of(name) for row in use.card.rows(data_root(), use.split)]
 
 
 def _correction(
@@ -78,7 +87,8 @@ def _correction(
     step = max(1, len(rows) // SAMPLE)
     try:
         chat = Chat.open(contender.model.folder(), contender.model.family, contender.model.think)
-        real = sum(len(chat.example(turns).ids) for turns in rows[::step])
+        headed = contender.head is not None
+        real = sum(len(chat.prompt(turns[:-1]) if headed else chat.example(turns).ids) for turns in rows[::step])
     except BadInput:
         return 1.0, False
     return (real / sum(guessed[::step]), True) if rows else (1.0, True)
@@ -91,7 +101,7 @@ def _sittings(
     for task in benchmark.tasks:
         asked = [contender.prompt.wrap(ask(row)) if contender.prompt else ask(row) for row in task.rows]
         tokens = right * sum(FRAME + plan.guess_tokens(text) for text in asked)
-        if task.protocol == "likelihood":
+        if task.protocol == "likelihood" or contender.head:
             yield Sitting(len(asked), tokens, 0, 1)
             continue
         samples = recipe.exam.samples

@@ -1,7 +1,8 @@
 """Answers: what one contender is asked for each question, how its model is run over a batch, and what that is worth.
 
 An answer is graded without its thought. One that ran into the length limit, or never closed its thought, is an outcome
-of its own and is never graded from what stands there.
+of its own and is never graded from what stands there. A contender with a classification head writes nothing: its
+label stands for the answer, and is graded as one that was chosen or written.
 """
 
 from __future__ import annotations
@@ -11,14 +12,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from eval.answerable import texts
 from eval.benchmark import LETTERS
 from eval.extract import grade
 from eval.items import ItemScore
 from eval.lm import Choice, encode, likelihoods
 from eval.lm.generate import Sampling, Written, cut, draw_seed, write
+from eval.lm.labels import label_scores
 from eval.score.parts import Key
 from eval.score.questions import Question
 from finetune.chat import Chat
+from finetune.methods.heads import Head
+from finetune.mistakes import BadInput
 from finetune.recipe import Contender, Exam
 
 
@@ -30,6 +35,7 @@ class Entry:
     sample: int
     prompt: tuple[int, ...]
     options: tuple[tuple[int, ...], ...] = ()
+    labels: tuple[int, ...] = ()  # with a head: the labels to choose among, an index each, in the order of the options
 
 
 @dataclass(frozen=True)
@@ -43,11 +49,17 @@ class Desk:
     chat: Chat
     scorer: str  # score fingerprint
     rank: int  # of the process
+    head: Head | None = None  # the contender's classification head
 
     def entries(self, question: Question) -> Iterator[Entry]:
         """A question's answers to be given: one over its options, or one for each sample."""
         frame = self.contender.prompt
         text = frame.wrap(question.text) if frame else question.text
+        if self.head:
+            prompt, among = tuple(self.chat.prompt([{"role": "user", "content": text}])), self._labels(question)
+            count = self.exam.samples if question.task.protocol == "generated" else 1
+            yield from (Entry(question, sample, prompt, labels=among) for sample in range(count))
+            return
         if question.task.protocol == "generated":
             prompt = tuple(self.chat.prompt([{"role": "user", "content": text}]))
             yield from (Entry(question, sample, prompt) for sample in range(self.exam.samples))
@@ -58,15 +70,36 @@ class Desk:
         choice = Choice(pairs[0][0], tuple(option for _, option in pairs))
         yield Entry(question, 0, choice.prompt, choice.options)
 
+    def _labels(self, question: Question) -> tuple[int, ...]:
+        """Where the options stand among the head's labels; all of its labels for a question without options.
+
+        BadInput: an option is no label. Options shown by letter are known by their words.
+        """
+        assert self.head is not None, "asked for a contender with a head"
+        said, row = question.options, question.row
+        named = texts(row) if row.options and len(said) in (0, len(row.options)) else said
+        unknown = [text for text in named if text.strip() not in self.head.labels]
+        if unknown:
+            raise BadInput(
+                f"task {question.task.name}, {row.id}: option {unknown[0]!r} is not among the labels of {self.name}'s "
+                f"head; leave the task out, or the head"
+            )
+        return tuple(self.head.labels.index(text.strip()) for text in named) or tuple(range(len(self.head.labels)))
+
     def key(self, entry: Entry) -> Key:
         return self.scorer, entry.question.task.name, entry.question.row.id, entry.sample
 
     def room(self, entry: Entry) -> int:
         """Tokens that may follow the prompt."""
+        if self.head:
+            return 0
         return max(map(len, entry.options)) if entry.options else self.contender.model.decoding.max_new_tokens
 
     def answer(self, model: Any, batch: Sequence[Entry]) -> list[ItemScore]:
         """Answer a batch of one task's entries; `seconds` is left at 0."""
+        if self.head:
+            scored = label_scores(model, [entry.prompt for entry in batch])
+            return [self._labelled(entry, found) for entry, found in zip(batch, scored, strict=True)]
         return self._choose(model, batch) if batch[0].options else self._write(model, batch)
 
     def _choose(self, model: Any, batch: Sequence[Entry]) -> list[ItemScore]:
@@ -83,6 +116,26 @@ class Desk:
             entry, text=question.options[chosen], loglikelihoods=values, finish="likelihood", extracted=LETTERS[chosen],
             rule=question.task.metric, outcome="correct" if score == 1 else "wrong", score=score,
             tokens_in=choice.tokens, tokens_thinking=0, tokens_out=0,
+        )  # fmt: skip
+
+    def _labelled(self, entry: Entry, found: Sequence[float]) -> ItemScore:
+        """The likeliest label, whatever its length, graded by the task as the option chosen or the answer written."""
+        assert self.head is not None, "asked for a contender with a head"
+        question, values = entry.question, tuple(found[place] for place in entry.labels)
+        if not all(map(math.isfinite, values)):
+            raise RuntimeError(f"{question.row.id}: the head gives no finite score ({values})")
+        chosen = values.index(max(values))
+        said: dict[str, Any] = {"loglikelihoods": values, "tokens_in": len(entry.prompt), "tokens_thinking": 0}
+        if question.task.protocol == "generated":
+            row, label = question.row, self.head.labels[entry.labels[chosen]]
+            text = LETTERS[chosen] if question.task.answer == "letter" else label
+            facts = vars(grade(question.task.answer, text, row.answer or "", row.options))
+            return self._row(entry, text=text, finish="stop", tokens_out=0, **said, **{**facts, "rule": "head"})
+        # Whatever the metric divides by, of these the chosen one is the largest.
+        score = question.score([(0.0, True) if place == chosen else (-1.0, False) for place in range(len(values))])
+        return self._row(
+            entry, text=question.options[chosen], finish="likelihood", extracted=LETTERS[chosen], rule="head",
+            outcome="correct" if score == 1 else "wrong", score=score, tokens_out=0, **said,
         )  # fmt: skip
 
     def _write(self, model: Any, batch: Sequence[Entry]) -> list[ItemScore]:

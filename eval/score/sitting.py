@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from eval import items, pledge
+from eval.answerable import refuse_tasks
 from eval.benchmark import Benchmark
 from eval.extract import EXTRACTOR
 from eval.items import ItemScore
@@ -28,7 +29,7 @@ from eval.score.probe import checked_adapter, probe
 from eval.score.questions import questions
 from finetune.chat import Chat
 from finetune.files import digest_of
-from finetune.methods import adapter_digest, load
+from finetune.methods import adapter_digest, heads, load
 from finetune.mistakes import BadInput
 from finetune.recipe import Recipe
 from finetune.run import (
@@ -75,7 +76,10 @@ class Sitting:
         contender, place = recipe.contenders[name], run.seed(name, seed)
         chat = Chat.open(contender.model.folder(), contender.model.family, contender.model.think)
         adapter = checked_adapter(recipe, name, seed, place, chat)
-        desk = Desk(name, seed, contender, recipe.exam, chat, scorer, world.accelerator.process_index)
+        head = heads.read(adapter) if adapter else None
+        if head:
+            refuse_tasks(name, head.labels, benchmark.tasks)
+        desk = Desk(name, seed, contender, recipe.exam, chat, scorer, world.accelerator.process_index, head)
         return cls(recipe, benchmark, run, world, desk, Parts(place, scorer), adapter)
 
     def take(self) -> None:

@@ -27,6 +27,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr,
 
 from finetune.card.columns import EXAMS, Columns, Form, Shape, Texts, language_of, plain
 from finetune.card.edition import UNPINNED, Files, Split, differences, locate, name_of, read_sums, text_digest
+from finetune.card.labels import label_of, labels_of
 from finetune.card.likeness import groups, normalise
 from finetune.card.question import LETTERS, Message, Row, ask
 from finetune.card.records import BadCard, Format, Reading, read_records
@@ -34,8 +35,8 @@ from finetune.files import cache_folder, digest_of, write_whole
 from finetune.mistakes import explain
 
 __all__ = [  # this file is the door of the rooms below it
-    "LETTERS", "BadCard", "DataCard", "Files", "Format", "Message", "Reading", "Row", "ask", "language_of", "plain",
-    "read_records", "text_digest",
+    "LETTERS", "BadCard", "DataCard", "Files", "Format", "Message", "Reading", "Row", "ask", "label_of", "labels_of",
+    "language_of", "plain", "read_records", "text_digest",
 ]  # fmt: skip
 FROZEN = ConfigDict(frozen=True, extra="forbid")
 ROWS_CODE = 1  # raised when a change of the code changes what rows a card gives

@@ -29,6 +29,12 @@ SHIPPED = {
     "other": "**The chat template in this folder, the base's own, renders it otherwise: render as shown.**",
     "none": "No chat template comes with the base: render as shown.",
 }  # fmt: skip
+HEADED = {
+    "sequence": "- **It answers by its classification head, not in words.** Run the prompt, rendered as below, through "
+    "the model and take the decoder's last hidden state (after the final norm) at the last token. `weight` [labels, "
+    "hidden] and `bias` [labels] of `head.safetensors` make of it, in float32, a score for each of the `labels` of "
+    "`head.json`; the largest is the answer.",
+}
 UNJUDGED = {
     "none": "None: no verdict was there when this was exported. Nothing is known of its worth.",
     "other": "None: the verdict beside this run is of another adapter or of other contenders.",
@@ -92,7 +98,7 @@ def _front(facts: Facts) -> dict[str, Any]:
         "base_model": facts.base,
         "base_model_relation": "finetune" if facts.whole else "adapter",
         "library_name": "transformers" if facts.whole else "peft",
-        "pipeline_tag": "text-generation",
+        "pipeline_tag": "text-classification" if facts.contender.head else "text-generation",
         **_hub_licence(facts),
         "language": sorted({language for use in facts.data for language in use.card.languages}),
         "datasets": list(dict.fromkeys(use.card.name for use in facts.data)),
@@ -202,6 +208,7 @@ def _asking(facts: Facts) -> list[str]:
         f"- Chat family `{chat.family}`, think policy `{chat.think}`: {THINK[chat.think]}.",
         f"- Fingerprint {chat.digest[:12]} (`chat.json`); another rendering makes it another model.",
         f"- {framed}",
+        *([HEADED[facts.contender.head]] if facts.contender.head else []),
         f"- {SHIPPED[facts.rendering.template]}",
         "- Decoding: `generation_config.json`, as the model's YAML declares it.",
         "",

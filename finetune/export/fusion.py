@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from finetune.chat import LOSSLESS, Chat
-from finetune.methods import load
+from finetune.methods import heads, load
 from finetune.methods.full import save_checkpoint
 from finetune.methods.merging import BOUND, merge, unmergeable
 from finetune.mistakes import BadInput
@@ -44,13 +44,19 @@ def fuse(base: Path, adapter: Path, folder: Path, chat: Chat, *, four_bit: bool)
     reason = unmergeable(model)
     if reason:
         raise BadInput(f"--merge: {reason}")
-    unmerged = logits(model, ids)
+    unmerged, told = logits(model, ids), heads.answers(model, ids)
     whole = merge(model)
     whole.name_or_path = str(base)  # where its tokenizer lies
     save_checkpoint(whole, folder)
+    heads.save(whole, folder)
     del model, whole
     gc.collect()  # two copies may not fit
-    merged = logits(open_base(folder, dtype), ids)
+    again = open_base(folder, dtype)
+    merged = logits(again, ids)
+    if told is not None:
+        heads.load(again, folder, trainable=False)
+        _refuse_other_head(told, heads.answers(again, ids), dtype)
+    del again
     gc.collect()
     quantised = logits(load(open_base(base, dtype, four_bit=True), adapter), ids) if four_bit else None
     found = _compared(str(dtype).removeprefix("torch."), merged, unmerged, quantised)
@@ -72,6 +78,15 @@ def _refuse(found: Fusion) -> None:
         raise RuntimeError(
             f"the merged weights give other logits than the adapter on its base (by {found.difference:g}, of "
             f"{found.top:g}); nothing is kept. Export without --merge"
+        )
+
+
+def _refuse_other_head(told: torch.Tensor, read: torch.Tensor, dtype: torch.dtype) -> None:
+    apart, top = float((told - read).abs().max()), max(1.0, float(told.abs().max()))
+    if not apart <= top * BOUND[str(dtype).removeprefix("torch.")]:
+        raise RuntimeError(
+            f"on the merged weights the head gives other scores (by {apart:g}, of {top:g}); nothing is kept. Export "
+            f"without --merge"
         )
 
 

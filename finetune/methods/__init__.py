@@ -2,7 +2,8 @@
 
 Every method but full tuning writes the folder that PEFT writes (adapter_config.json, adapter_model.safetensors), so
 that an adapter made here loads in plain PEFT, and one made elsewhere by PEFT loads here. Full tuning writes a whole
-checkpoint, which plain transformers loads; one tuned elsewhere loads here too.
+checkpoint, which plain transformers loads; one tuned elsewhere loads here too. A classification head (`heads`) has two
+files of its own beside either.
 """
 
 import json
@@ -13,7 +14,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from finetune.files import digest_of, file_digest
-from finetune.methods import full, lora, prefix, ptuning_v1, ptuning_v2
+from finetune.methods import full, heads, lora, prefix, ptuning_v1, ptuning_v2
 from finetune.methods.full import Full
 from finetune.methods.lora import LoRA
 from finetune.methods.ptuning_v1 import PTuningV1
@@ -45,8 +46,15 @@ LOADERS = {"LORA": lora.load, "PREFIX_TUNING": ptuning_v2.load, "P_TUNING": ptun
 def load(model: Any, folder: Path, *, trainable: bool = False) -> Any:
     """Put what `folder` holds on `model` (transformers, causal LM): a PEFT adapter, or weights tuned as a whole.
 
-    Ready to score, or to train on. BadInput when it is neither, or of another kind, or does not fit the model.
+    With the head that it holds, if any. Ready to score, or to train on. BadInput when it is neither, or of another
+    kind, or does not fit the model.
     """
+    loaded = _load(model, folder, trainable=trainable)
+    heads.load(loaded, folder, trainable=trainable)
+    return loaded
+
+
+def _load(model: Any, folder: Path, *, trainable: bool) -> Any:
     if _content(folder) != PEFT_FILES:
         return full.load(model, folder, trainable=trainable)
     try:
@@ -59,8 +67,11 @@ def load(model: Any, folder: Path, *, trainable: bool = False) -> Any:
 
 
 def adapter_digest(folder: Path) -> str:
-    """sha256 over configuration and tensors of an adapter, or of a whole checkpoint. BadInput when it is neither."""
-    return digest_of([file_digest(folder / name) for name in _content(folder)])
+    """sha256 over configuration and tensors of an adapter, or of a whole checkpoint, and of a head with it.
+
+    BadInput when it is neither.
+    """
+    return digest_of([file_digest(folder / name) for name in (*_content(folder), *heads.files(folder))])
 
 
 def _content(folder: Path) -> tuple[str, ...]:
@@ -77,11 +88,12 @@ def _content(folder: Path) -> tuple[str, ...]:
 def adapter_parameters(model: Any) -> dict[str, Any]:
     """The trained or loaded parameters by name, in the model's order; empty for a bare model.
 
-    Of full tuning all that were trained, of any other method the adapter's own.
+    Of full tuning all that were trained, of any other method the adapter's own; of either the head's too.
     """
-    whole, marks = full.noted(model), (*lora.MARKS, *prefix.MARKS)
+    whole, marks = full.noted(model), (*lora.MARKS, *prefix.MARKS, heads.MARK)
     if whole is not None:
-        return {name: tensor for name, tensor in model.named_parameters() if name in whole.names}
+        own = {*whole.names, *(name for name, _ in model.named_parameters() if name.startswith(heads.MARK))}
+        return {name: tensor for name, tensor in model.named_parameters() if name in own}
     return {name: tensor for name, tensor in model.named_parameters() if any(mark in name for mark in marks)}
 
 

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from finetune.methods import heads
 from finetune.methods.lora import refuse_second
 from finetune.mistakes import BadInput
 
@@ -90,7 +91,8 @@ def save_checkpoint(model: Any, folder: Path) -> None:
 
     origin, said = Path(model.name_or_path), model.generation_config
     model.generation_config = GenerationConfig()  # a vendor's own may contradict itself and be refused on saving
-    model.save_pretrained(folder, max_shard_size=SHARD)
+    with heads.without(model):
+        model.save_pretrained(folder, max_shard_size=SHARD)
     model.generation_config = said
     (folder / "generation_config.json").unlink(missing_ok=True)
     for name in BESIDE:
@@ -124,7 +126,7 @@ def weight_files(folder: Path) -> list[Path]:
     """The safetensors files of a checkpoint, as its index lists them where there is one. BadInput: one is not there."""
     index = folder / "model.safetensors.index.json"
     if not index.is_file():
-        return sorted(folder.glob("*.safetensors"))
+        return sorted(path for path in folder.glob("*.safetensors") if path.name != heads.TENSORS)
     listed = json.loads(index.read_text("utf-8"))["weight_map"].values()
     files = [folder / name for name in sorted(set(listed))]
     for path in files:

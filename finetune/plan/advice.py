@@ -51,7 +51,7 @@ def _largest(shape: Shape, share: Share, base: Base, sheet: Sheet, room: float, 
     while low < high:
         middle = (low + high + 1) // 2
         tokens = middle * 64
-        grown = Sheet(tokens, tokens, sheet.checkpointing, sheet.packed)
+        grown = Sheet(tokens, tokens, sheet.checkpointing, sheet.packed, labels=sheet.labels)
         if memory(shape, share, base, grown, split=split).total <= room:
             low = middle
         else:
@@ -62,7 +62,7 @@ def _largest(shape: Shape, share: Share, base: Base, sheet: Sheet, room: float, 
 def remedies(shape: Shape, share: Share, base: Base, sheet: Sheet, device: Device) -> list[str]:
     """What would make it fit on one device, each alone, the cheapest first."""
     room, found = device.memory_gib * GIB, []
-    spare, rows = replace(sheet, checkpointing=True), Sheet(SHORT, SHORT, True, sheet.packed)
+    spare, rows = replace(sheet, checkpointing=True), Sheet(SHORT, SHORT, True, sheet.packed, labels=sheet.labels)
     small = replace(share, state_bytes=share.state_bytes - 6 * share.parameters)
     quarter: Base = "nf4_double"
     ways = [

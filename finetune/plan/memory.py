@@ -53,6 +53,7 @@ class Sheet:
     checkpointing: bool = False
     packed: bool = True  # several texts in a row, each attending to itself alone
     targets: int | None = None  # tokens with a loss; all of them where None
+    labels: int = 0  # of a classification head, which is scored in place of the vocabulary; 0: there is none
 
 
 @dataclass(frozen=True)
@@ -132,4 +133,4 @@ def memory(
     if split > 1:
         in_layers = shape.layers * shape.linear_weights * LINEAR_BYTES[base]
         weights += in_layers * (1 / split + 2 / shape.layers - 1)
-    return Memory(weights, share.state_bytes, activations, entries * shape.vocab, context)
+    return Memory(weights, share.state_bytes, activations, entries * (sheet.labels or shape.vocab), context)

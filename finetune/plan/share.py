@@ -3,7 +3,7 @@
 Known by the `kind` that a recipe says; the rooms of the methods are not asked, so that a plan needs none of them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from finetune.mistakes import BadInput
@@ -23,12 +23,18 @@ class Share:
     flops: int  # of a token and computing weight, forward and backward, without checkpointing
 
 
-def share(shape: Shape, method: Any, optimizer: str = "adamw", *, mixed: bool = True) -> Share:
-    """Of a method's knobs (or whatever has a `kind` and them). `mixed`: the base is not in float32.
+def share(shape: Shape, method: Any, optimizer: str = "adamw", *, mixed: bool = True, labels: int = 0) -> Share:
+    """Of a method's knobs (or whatever has a `kind` and them). `mixed`: the base is not in float32; `labels`: of a
+    classification head beside it.
 
     BadInput: a kind that has no plan.
     """
-    moments = MOMENTS[optimizer]
+    found, moments = _share(shape, method, MOMENTS[optimizer], mixed), MOMENTS[optimizer]
+    head = labels * (shape.hidden + 1)  # weights and biases in float32, with a gradient each
+    return replace(found, parameters=found.parameters + head, state_bytes=found.state_bytes + head * (8 + moments))
+
+
+def _share(shape: Shape, method: Any, moments: int, mixed: bool) -> Share:
     if method.kind in ("lora", "qlora"):
         count = lora_parameters(shape, method.rank, method.targets, dora=getattr(method, "dora", False))
         # A float32 weight and gradient; under autocast a bf16 copy of each weight too.

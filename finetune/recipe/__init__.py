@@ -138,6 +138,8 @@ class Recipe(BaseModel):
         parts = [TRAIN_CODE, _model_state(chosen), method, _dump(chosen.prompt), uses, _settled(knobs), seed]
         if chosen.data_share != 1:
             parts.append({"data_share": chosen.data_share})
+        if chosen.head:
+            parts.append({"head": chosen.head})
         if chosen.start:
             parts.append({"start": self.train_fingerprint(chosen.start, seed)})
         return digest_of(parts)

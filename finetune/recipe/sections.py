@@ -123,6 +123,11 @@ class Contender(BaseModel):
         le=1,
         description="Share of the training rows it sees; [0.1, 0.3, 1]: a contender each, nested: is data short?",
     )
+    head: Literal["sequence"] | None = Field(
+        None,
+        description="With the method a linear layer to labels is trained, from a random start, and answers in place of "
+        "words: tasks of those labels only. sequence: one label a prompt, out of the rows' answers",
+    )
     start: str | None = Field(
         None, description="Contender of the same model and method to go on from, trained before it; its cost counts"
     )
@@ -136,8 +141,12 @@ class Contender(BaseModel):
     def _one_tuning(self) -> "Contender":
         if self.method and self.adapter:
             raise ValueError("method and adapter exclude each other: tune here, or bring an adapter")
-        if self.method is None and (self.data or self.start or self.data_share != 1):
-            raise ValueError("data, data_share and start are of a contender that is tuned here; give it a method")
+        if self.method is None and (self.data or self.start or self.head or self.data_share != 1):
+            raise ValueError("data, data_share, head and start are of a contender that is tuned here; give it a method")
+        if self.head and "lm_head" in getattr(self.method, "targets", ()):
+            raise ValueError(
+                "method.targets: lm_head writes words, and a contender with a head writes none; leave it out"
+            )
         if (self.adapter is None) != (self.adapter_cost is None):
             raise ValueError("adapter and adapter_cost belong together: an adapter tuned elsewhere has a declared cost")
         if self.four_bit and self.method and self.method.kind == "full":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +13,7 @@ import yaml
 
 from finetune.chat import Chat
 from finetune.files import folder_whole
-from finetune.methods import adapter_digest
+from finetune.methods import adapter_digest, heads
 from finetune.methods.merging import BOUND
 from finetune.mistakes import BadInput
 from finetune.recipe import Contender, DataUse
@@ -34,6 +34,7 @@ class Proof:
     logit_shift: float
     merge_difference: float | None  # None where it cannot be merged into the base that it was trained on
     reread: Literal["fresh", "here"]
+    head_difference: float | None = None  # of a classification head's scores; None where there is none
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def keep(
     not fit on a device.
     """
     probe = tuple(ids[:PROBE])
-    trained = logits(model, probe)
+    trained, told = logits(model, probe), heads.answers(model, probe)
     found: list[Proof] = []
 
     def build(scratch: Path) -> None:
@@ -75,6 +76,8 @@ def keep(
         )
         again = reading.afresh(scratch.with_name(f"{scratch.name}.safetensors")) if fresh else reading.here()
         proof = _proof(adapter_digest(scratch), trained, again, "fresh" if fresh else "here")
+        if told is not None:
+            proof = replace(proof, head_difference=_head_apart(told, again, origin.dtype))
         _refuse(proof, float(trained.abs().max()), origin.dtype)
         found.append(proof)
 
@@ -98,6 +101,14 @@ def _proof(digest: str, trained: torch.Tensor, read: dict[str, torch.Tensor], ho
 
     merged = apart("merged") if "merged" in read else None
     return Proof(digest, float(read["norm"]), apart("tuned"), apart("bare"), merged, how)
+
+
+def _head_apart(told: torch.Tensor, read: dict[str, torch.Tensor], dtype: torch.dtype) -> float:
+    """By how much the head read back scores otherwise. RuntimeError: by more than rounding explains."""
+    apart = float((told - read["head"]).abs().max()) if "head" in read else float("inf")
+    if not apart <= max(1.0, float(told.abs().max())) * SLACK[dtype]:
+        raise RuntimeError(f"the head read back from disk gives other scores (by {apart:g}); it is not kept")
+    return apart
 
 
 def _refuse(proof: Proof, top: float, dtype: torch.dtype) -> None:
@@ -124,6 +135,7 @@ def _write(model: Any, origin: Origin, folder: Path) -> None:
     method = origin.contender.method
     assert method is not None, "only a contender with a method is trained"
     method.save(model, folder, base=origin.contender.model.id)
+    heads.save(model, folder)
     (folder / "chat.json").write_text(json.dumps(origin.chat.fingerprint(), indent=1, ensure_ascii=False), "utf-8")
     (folder / "README.md").write_text(card(origin), "utf-8")
 
@@ -137,7 +149,7 @@ def card(origin: Origin) -> str:
     front = {
         "base_model": spec.id,
         "library_name": "transformers" if whole else "peft",
-        "pipeline_tag": "text-generation",
+        "pipeline_tag": "text-classification" if contender.head else "text-generation",
         "tags": [str(method.get("kind", "adapter")), "tuneworth"],
         "datasets": [use.card.name for use in origin.data],
         "license": "other",
@@ -148,6 +160,7 @@ def card(origin: Origin) -> str:
         f"- Base: {spec.id} {spec.revision or ''}".rstrip(),
         f"- Licence of the base: {spec.licence or 'not stated'}. It binds what is tuned, as that of the data does.",
         f"- Method: {', '.join(f'{key} {value}' for key, value in method.items() if key != 'init_text')}",
+        *([_headed(contender.head)] if contender.head else []),
         *([f"- Goes on from contender {contender.start}."] if contender.start else []),
         *(f"- Data: {_said(use)}" for use in origin.data),
         *([f"- Share of its rows: {contender.data_share:g}"] if contender.data_share != 1 else []),
@@ -156,6 +169,13 @@ def card(origin: Origin) -> str:
         "- Prompt frame: " + ("as in the recipe; it belongs around every question" if contender.prompt else "none"),
     ]
     return f"---\n{yaml.safe_dump(front, allow_unicode=True, sort_keys=False)}---\n\n" + "\n".join(lines) + "\n"
+
+
+def _headed(kind: str) -> str:
+    return (
+        f"- Classification head: {kind}, its labels and weights in head.json and head.safetensors. It reads the last\n"
+        "  hidden states of the prompt and answers in place of words."
+    )
 
 
 def _said(use: DataUse) -> str:

@@ -11,6 +11,7 @@ import signal
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -20,7 +21,7 @@ from torch.utils.checkpoint import checkpoint
 
 from finetune.data import Example
 from finetune.files import digest_of
-from finetune.methods import adapter_parameters, restore
+from finetune.methods import adapter_parameters, heads, restore
 from finetune.mistakes import BadInput
 from finetune.recipe import Train
 from finetune.segments import Segments
@@ -51,6 +52,7 @@ class Work:
     seed: int
     pad: int
     masters: bool = True  # trained weights in half precision are stepped as float32 copies
+    labels: tuple[str, ...] = ()  # of the classification head that is trained, if any
 
     def sheets(self, examples: Sequence[Example], world: World) -> list[Sheet]:
         """The forward passes of one step: as large as a device takes well, and enough of them for every process."""
@@ -269,12 +271,15 @@ def _some(names: Sequence[str]) -> str:
 
 
 def sheet_loss(model: Any, sheet: Sheet, device: torch.device) -> torch.Tensor:
-    """Sum of the cross entropy over a sheet's targets, nats. The output head runs at target positions only."""
-    head = causal(model).get_output_embeddings()
+    """Sum of the cross entropy over a sheet's targets, nats. The output head runs at target positions only.
+
+    The cross entropy is over the vocabulary, or over the labels of the model's classification head, if it has one.
+    """
+    head, layer = causal(model).get_output_embeddings(), heads.of(model)
     hidden = states(model, sheet, device)
     keep, labels = (torch.from_numpy(part).to(device) for part in (sheet.keep, sheet.labels))
     with _autocast(head, device):
-        return _chunked(head, hidden.flatten(0, 1)[keep], labels)
+        return _chunked(partial(heads.classify, layer) if layer else head, hidden.flatten(0, 1)[keep], labels)
 
 
 def states(model: Any, sheet: Sheet, device: torch.device) -> torch.Tensor:

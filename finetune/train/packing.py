@@ -29,7 +29,7 @@ class Sheet:
     ids: np.ndarray  # [rows, length]
     positions: np.ndarray  # [rows, length], from 0 for each example
     keep: np.ndarray  # [targets]: places in the flattened ids whose next token is a target: there logits are needed
-    labels: np.ndarray  # [targets]: that next token
+    labels: np.ndarray  # [targets]: that next token; for a classification head, the label of the place itself
     lengths: tuple[int, ...]  # of the examples packed into the only row; empty: each has a row of its own
     useful: int  # tokens that are no padding
 
@@ -107,4 +107,8 @@ def _sheet(
     group: Sequence[Example], ids: np.ndarray, positions: np.ndarray, mask: np.ndarray, lengths: tuple[int, ...]
 ) -> Sheet:
     targets, names = np.flatnonzero(mask), tuple(example.name for example in group)
-    return Sheet(names, ids, positions, targets - 1, ids.ravel()[targets], lengths, sum(map(len, group)))
+    keep, labels = targets - 1, ids.ravel()[targets]
+    classes = [example.classes for example in group if example.classes is not None]
+    if classes:
+        keep, labels = targets, np.concatenate(classes)
+    return Sheet(names, ids, positions, keep, labels, lengths, sum(map(len, group)))

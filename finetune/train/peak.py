@@ -32,7 +32,7 @@ def predicted(contender: Contender, folder: Path, work: Work, world: World, stan
     if not contender.four_bit and str(world.dtype(contender.model.dtype)).endswith("bfloat16"):
         base = "bfloat16"
     knobs = work.knobs
-    share = plan.share(shape, contender.method, knobs.optimizer, mixed=base != "float32")
+    share = plan.share(shape, contender.method, knobs.optimizer, mixed=base != "float32", labels=len(work.labels))
     split = world.size if world.sharded else 1
     needed = plan.memory(shape, share, base, largest(work, world), split=split, context=0)
     if world.device.type != "cpu":
@@ -46,7 +46,8 @@ def largest(work: Work, world: World) -> plan.Sheet:
     most = max(sheets, key=lambda sheet: sheet.raw)
     width = max(max(sheet.lengths, default=sheet.ids.shape[1]) for sheet in sheets)
     packed = any(sheet.lengths for sheet in sheets)
-    return plan.Sheet(most.raw, width, work.knobs.checkpointing, packed, max(sheet.targets for sheet in sheets))
+    targets = max(sheet.targets for sheet in sheets)
+    return plan.Sheet(most.raw, width, work.knobs.checkpointing, packed, targets, len(work.labels))
 
 
 def heaviest(work: Work) -> tuple[int, ...]:

@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
-from finetune.methods import adapter_norm, load
+from finetune.methods import adapter_norm, heads, load
 from finetune.methods.merging import merge, unmergeable
 from finetune.world import logits, open_base
 
@@ -40,7 +40,7 @@ class Reading:
 
     def here(self) -> dict[str, torch.Tensor]:
         """Logits [length, vocabulary] in float32 of the `bare` base, of it `tuned`, and `merged` where that can be; and
-        the `norm` of what was read.
+        the `norm` of what was read. Where it has a classification head, its scores [length, labels] as `head`.
         """
         device, dtype = torch.device(self.device), getattr(torch, self.dtype)
         fresh = open_base(Path(self.checkpoint), dtype, four_bit=self.four_bit).to(device)
@@ -48,6 +48,9 @@ class Reading:
         model = load(fresh, Path(self.adapter)).to(device)
         found["tuned"] = logits(model, self.ids)
         found["norm"] = torch.tensor(adapter_norm(model))
+        told = heads.answers(model, self.ids)
+        if told is not None:
+            found["head"] = told
         if not unmergeable(model):
             found["merged"] = logits(merge(model), self.ids)
         return found

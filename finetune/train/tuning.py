@@ -14,7 +14,8 @@ import torch
 from finetune import segments
 from finetune.chat import Chat
 from finetune.data import Examples
-from finetune.methods import Full, LoRA, adapter_digest, adapter_parameters, load, shared_rates
+from finetune.methods import Full, LoRA, adapter_digest, adapter_parameters, heads, load, shared_rates
+from finetune.methods.heads import Head
 from finetune.mistakes import BadInput
 from finetune.recipe import Contender, Recipe, Window
 from finetune.run import Hardware, RunDir, RunManifest, SeedDir, TrainFacts, git_state, host, versions
@@ -90,6 +91,8 @@ class Tuning:
         savepoints, point = self._savepoints(journal)
         model, beginning = self._begun(origin, work, start)
         self._announce(journal, _summary(work, examples, model, origin, self.world))
+        if examples.untaught:
+            journal.say(f"no training row has the labels {', '.join(examples.untaught)}: the head will not give them")
         standing = self.world.begin_peak()
         progress = Loop(model, work, self.world, savepoints, journal, clock, self.watch).run(point)
         peaks = self.world.peak_memory(), predicted(self.contender, origin.folder, work, self.world, standing)
@@ -163,7 +166,8 @@ class Tuning:
         rate, knobs = self.contender.method.learning_rate, self.recipe.train
         steps, ends = plan([len(example) for example in examples.train], knobs, self.seed)
         masters = getattr(self.contender.method, "master", "float32") == "float32"
-        return Work(steps, ends, examples.train, examples.dev, knobs, rate, self.seed, chat.pad, masters)
+        train, dev, labels = examples.train, examples.dev, examples.labels
+        return Work(steps, ends, train, dev, knobs, rate, self.seed, chat.pad, masters, labels)
 
     def attached(self, origin: Origin, work: Work, start: Path | None = None) -> tuple[Any, float | None]:
         """The base with a fresh adapter, or that of folder `start`, on the device; the bare base's first loss, if both
@@ -175,9 +179,10 @@ class Tuning:
             model = load(base, start, trainable=True)
         else:
             # A base to be split may fit on no device whole.
-            if isinstance(method, LoRA | Full) and not self.world.sharded:
+            if isinstance(method, LoRA | Full) and not self.world.sharded and not work.labels:
                 plain = plain_loss(base.to(self.world.device), work, self.world)
             model = method.attach(base, tokenizer=origin.chat.tokenizer, seed=self.seed)
+        heads.fit(model, self._head(model, work), self.seed)
         self.world.place(model, list(adapter_parameters(model).values()))
         segments.adopt(causal(model))
         if self.recipe.train.checkpointing:
@@ -185,6 +190,10 @@ class Tuning:
             enable = getattr(inner, "activation_checkpointing_enable", None) or inner.gradient_checkpointing_enable
             enable({"use_reentrant": False})
         return model, plain
+
+    def _head(self, model: Any, work: Work) -> Head | None:
+        kind = self.contender.head
+        return Head(kind=kind, labels=work.labels, hidden=model.config.hidden_size) if kind else None
 
     def _settings(self) -> dict[str, Any]:
         """As trackers take them: plain values only."""
@@ -226,9 +235,10 @@ def _summary(work: Work, examples: Examples, model: Any, origin: Origin, world: 
     whole = isinstance(origin.contender.method, Full)
     what = f"trained weights in {dtype}{copies}" if whole else f"adapter parameters in float32 on {dtype}"
     left_out = f"{examples.excluded} excluded, {examples.truncated} cut by train.max_length"
+    head = f" with a {origin.contender.head} head of {len(work.labels)} labels" if work.labels else ""
     return (
         f"{len(examples.train)} rows, {len(examples.dev)} for the dev loss, {left_out}; {len(work.steps)} steps; "
-        f"{own:,} {what}; {world.size} x {world.device_name()}"
+        f"{own:,} {what}{head}; {world.size} x {world.device_name()}"
         f"{', base split' if world.sharded else ''}"
     )
 
@@ -266,10 +276,11 @@ def _facts(
         parameters=sizes[1],
         adapter_digest=proof.digest,
         adapter_norm=proof.norm,
-        end_token_trained=True,  # data.render refuses a row without it
+        end_token_trained=None if examples.labels else True,  # data.render refuses a row without it
         reload_difference=proof.reload_difference,
         logit_shift=proof.logit_shift,
         reread=proof.reread,
+        head_difference=proof.head_difference,
         merge_difference=proof.merge_difference,
         packing_leak=beginning.packing_leak,
         start_difference=beginning.start_difference,

@@ -1,0 +1,48 @@
+"""Labels: what the answers of training rows come to where a classification head is to choose among them."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from finetune.card.question import LETTERS, Row
+from finetune.mistakes import BadInput
+
+THOUGHT = "</think>"
+
+
+def label_of(row: Row) -> str:
+    """The one label that a row is answered with: the right option's own words, or the answer without its thought.
+
+    BadInput: it has no answer, or several.
+    """
+    if row.messages:
+        last = row.messages[-1]
+        answer = last.content.rpartition(THOUGHT)[2] if last.role == "assistant" else ""
+    elif row.options and row.answer:
+        if len(row.answer) > 1:
+            raise BadInput(f"{row.id}: answer {row.answer} names several options, and a sequence head gives one label")
+        answer = row.options[LETTERS.index(row.answer)]
+    else:
+        answer = row.answer or ""
+    if not answer.strip():
+        raise BadInput(f"{row.id}: has no answer, so no label; give it one or leave it out")
+    return answer.strip()
+
+
+def labels_of(rows: Sequence[Row]) -> tuple[str, ...]:
+    """The labels of a sequence head trained on these rows, sorted.
+
+    BadInput: fewer than two, or answers that hardly ever recur, which are text and no labels.
+    """
+    found = Counter(map(label_of, rows))
+    if len(found) < 2:
+        raise BadInput(f"head: the answers are {', '.join(found) or 'none'}; a head needs two labels or more")
+    if 2 * len(found) > len(rows):
+        raise BadInput(
+            f"head: {len(rows)} rows have {len(found)} different answers, such as {_short(next(iter(found)))}: that is "
+            f"text and no labels; leave head out, or train on rows whose answers recur"
+        )
+    return tuple(sorted(found))
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 40 else f"{text[:40]}...")
