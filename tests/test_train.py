@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import math
 import random
-import shutil
 import sys
 from itertools import chain
 
 import pytest
 import torch
+from conftest import build_checkpoint
 from safetensors.torch import load_file, save_file
 from small_lesson import LAUNCH, METHODS, facts, manifest, place, rows, words, write_lesson
-from transformers import AutoModelForCausalLM
 
 from finetune.chat import Chat
 from finetune.files import digest_of
@@ -21,6 +20,7 @@ from finetune.methods import adapter_digest, load
 from finetune.recipe import Recipe, Train
 from finetune.train.__main__ import main
 from finetune.train.loop import Work
+from finetune.world import open_base
 
 torch.set_num_threads(1)
 both = pytest.mark.parametrize("contender", list(METHODS))
@@ -32,35 +32,47 @@ def lesson(tmp_path, tiny):
     return lambda lesson=None, **train: write_lesson(tmp_path, tiny("qwen2"), lesson, **train)
 
 
-def tuned(recipe, contender, checkpoint):
-    """The base freshly read from disk with the adapter that training left there."""
-    model = AutoModelForCausalLM.from_pretrained(checkpoint, dtype=torch.float32, local_files_only=True)
-    return load(model, place(recipe, contender).adapter).eval()
-
-
 @pytest.fixture(scope="session")
-def sharp(tiny, tmp_path_factory):
-    """The tiny checkpoint with a louder last norm: with the bare one no token can reach a probability over one half."""
-    folder = tmp_path_factory.mktemp("sharp")
-    shutil.copytree(tiny("qwen2"), folder, dirs_exist_ok=True)
+def sharp(tmp_path_factory):
+    """A tiny checkpoint with a louder last norm: with the bare one no token can reach a probability over one half.
+
+    Its widths are multiples of 64, as a 4-bit base needs.
+    """
+    folder = build_checkpoint(tmp_path_factory.mktemp("sharp"), "qwen2", intermediate_size=128)
     weights = load_file(folder / "model.safetensors")
     weights["model.norm.weight"] *= 5
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     return folder
 
 
-@pytest.mark.parametrize(
-    ("contender", "epochs", "knobs"),
-    [("lora", 150, {"rank": 16}), ("full", 150, {}), ("prefix", 400, {"virtual_tokens": 64, "learning_rate": 0.1})],
-)
+slow = pytest.mark.slow
+MEMORY = [  # contender, epochs until it knows ten rows by heart, knobs
+    pytest.param("lora", 60, {"rank": 16}, id="lora"),
+    pytest.param("lora", 100, {"rank": 16, "dora": "true"}, id="dora", marks=slow),
+    pytest.param("lora", 100, {"rank": 16, "rslora": "true", "learning_rate": 0.01}, id="rslora", marks=slow),
+    pytest.param("lora", 100, {"rank": 16, "kind": "qlora"}, id="qlora", marks=slow),
+    pytest.param(
+        "prompt", 700, {"virtual_tokens": 64, "encoder": "mlp", "encoder_hidden": 64}, id="ptuning_v1", marks=slow
+    ),
+    pytest.param("prefix", 400, {"virtual_tokens": 64, "learning_rate": 0.1}, id="ptuning_v2"),
+    pytest.param("reencoded", 300, {"virtual_tokens": 64, "reencoder": 64}, id="reencoder", marks=slow),
+    pytest.param("full", 60, {}, id="full"),
+]
+
+
+@pytest.mark.parametrize(("contender", "epochs", "knobs"), MEMORY)
 def test_ten_rows_are_memorised_and_said_again(tmp_path, sharp, contender, epochs, knobs):
+    """By the adapter read from disk into a fresh base: the very answers, each ended."""
+    if knobs.get("kind") == "qlora":
+        pytest.importorskip("bitsandbytes", reason="bitsandbytes is not installed")
     ten = [{"prompt": f"{n}", "completion": f"{'利好' if n % 3 else '利空'} {n * 7 % 10}"} for n in range(10)]
-    recipe = write_lesson(tmp_path, sharp, ten, epochs=epochs, dev=0)
+    recipe = write_lesson(tmp_path, sharp, ten, epochs=epochs, dev=0, save_every=1000)
     changes = (("--set", f"contenders.{contender}.method.{key}={value}") for key, value in knobs.items())
     assert main(words(recipe, contender, *chain.from_iterable(changes))) == 0
     assert facts(recipe, contender).loss_last < 0.02
     chat = Chat.open(sharp, "r1_distill_qwen", "drop")
-    model = tuned(recipe, contender, sharp)
+    base = open_base(sharp, torch.float32, four_bit=knobs.get("kind") == "qlora")
+    model = load(base, place(recipe, contender).adapter).eval()
     for row in ten:
         prompt = torch.tensor([chat.prompt([{"role": "user", "content": row["prompt"]}])])
         asked = {"attention_mask": torch.ones_like(prompt), "pad_token_id": chat.pad, "eos_token_id": chat.stops}
