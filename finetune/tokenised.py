@@ -72,7 +72,7 @@ def read(path: Path) -> Rendered:
     with safe_open(path, "pt") as file:  # of torch, whose tensors are the mapped pages; numpy's are copies
         facts = file.metadata() or {}
         parts = {key: file.get_tensor(key).numpy() for key in ("ids", "mask", "ends", "names", "classes")}
-    if facts["sha256"] != _sum(parts):
+    if facts.pop("sha256") != _sum(parts, facts):
         raise ValueError("its bytes are not those that were written")
     with suppress(OSError):
         os.utime(path)
@@ -98,7 +98,8 @@ def write(path: Path, rows: Rendered) -> None:
         "names": np.frombuffer(names, dtype=np.uint8),
         "classes": _joined([each.classes for each in rows.examples if each.classes is not None], np.int64),
     }
-    facts = {"excluded": str(rows.excluded), "labels": json.dumps(rows.labels), "sha256": _sum(parts)}
+    facts = {"excluded": str(rows.excluded), "labels": json.dumps(rows.labels)}
+    facts["sha256"] = _sum(parts, facts)
 
     def build(scratch: Path) -> None:
         scratch.touch(0o600)
@@ -132,8 +133,8 @@ def _code() -> str:
     return digest_of([file_digest(path) for path in files])
 
 
-def _sum(parts: Mapping[str, np.ndarray]) -> str:
-    found = hashlib.sha256()
+def _sum(parts: Mapping[str, np.ndarray], facts: Mapping[str, str]) -> str:
+    found = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
     for key in sorted(parts):
         found.update(np.ascontiguousarray(parts[key]).view(np.uint8).data)
     return found.hexdigest()

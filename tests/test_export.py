@@ -18,9 +18,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 from verdict_samples import _trained, sample
 
 from finetune.chat import Chat
-from finetune.export import fusion
+from finetune.export import fusion, parcel
 from finetune.export.__main__ import main
 from finetune.export.result import Result
+from finetune.lock import held
 from finetune.methods import load
 from finetune.mistakes import BadInput
 from finetune.train.__main__ import main as train
@@ -121,6 +122,85 @@ def test_an_adapter_loads_in_plain_peft(lesson, tiny, arch, contender, tmp_path)
     assert (front(folder)["library_name"], front(folder)["base_model_relation"]) == ("peft", "adapter")
 
 
+DORA = ("--set", "contenders.lora.method.dora=true", "--set", "contenders.lora.method.rslora=true")
+
+
+@quiet
+@pytest.mark.parametrize("arch", ["qwen2", pytest.param("qwen3", marks=pytest.mark.slow)])
+def test_dora_merges_into_what_was_trained_and_loads_in_plain_peft(tiny, arch, tmp_path):
+    """Magnitudes and all: the merged weights, and the adapter in plain PEFT, answer as the adapter does here."""
+    from peft import PeftModel
+
+    family = "qwen3" if arch == "qwen3" else "r1_distill_qwen"
+    knobs = (*DORA, "--set", f"contenders.lora.model.family={family}")
+    recipe, probe = write_lesson(tmp_path / "it", tiny(arch), max_steps=4), list(range(40, 72))
+    assert train(words(recipe, "lora", *knobs)) == 0
+    want = logits(load(open_base(tiny(arch), torch.float32), place(recipe).adapter), probe)
+    merged = logits(fresh(export(recipe, "lora", tmp_path / "whole", "--merge", *knobs)), probe)
+    folder = export(recipe, "lora", tmp_path / "adapter", *knobs)
+    theirs = logits(PeftModel.from_pretrained(fresh(tiny(arch)), folder).eval(), probe)
+    assert (want - logits(fresh(tiny(arch)), probe)).abs().max() > 1e-2
+    for found in (merged, theirs):
+        assert (found - want).abs().max() <= 1e-4 * want.abs().max()
+
+
+@quiet
+@pytest.mark.parametrize("arch", ["qwen2", pytest.param("llama", marks=pytest.mark.slow)])
+def test_a_prompt_loads_in_plain_peft_padded_right_and_the_card_says_so(lesson, tiny, arch, tmp_path):
+    from peft import PeftModel
+
+    recipe = lesson(arch, "prompt")
+    folder = export(recipe, "prompt", tmp_path / "adapter")
+    theirs = PeftModel.from_pretrained(fresh(tiny(arch)), folder).eval()
+    own = ids(folder)
+    want = trained(recipe, tiny(arch), "prompt")
+
+    def asked(left: int, right: int) -> torch.Tensor:
+        row = torch.tensor([[0] * left + own + [0] * right])
+        mask = torch.tensor([[0] * left + [1] * len(own) + [0] * right])
+        with torch.no_grad():
+            found = theirs(input_ids=row, attention_mask=mask).logits[0]  # those of the 8 virtual tokens come first
+        return found[8 + left : 8 + left + len(own)]
+
+    assert (asked(0, 7) - want).abs().max() <= 1e-4 * want.abs().max()
+    assert (asked(7, 0) - want).abs().max() > 1e-3 * want.abs().max()
+    assert "rows padded on the right. In a batch padded on the left PEFT" in (folder / "README.md").read_text("utf-8")
+
+
+@quiet
+@pytest.mark.parametrize("more", [(), ("--merge",)], ids=["plain", "merge"])
+def test_an_adapter_replaced_while_it_is_read_is_not_handed_on(tmp_path, tiny, capsys, monkeypatch, more):
+    """A real training of the changed recipe, in the middle of the export."""
+    recipe = write_lesson(tmp_path / "it", tiny("qwen2"), max_steps=2)
+    assert train(words(recipe)) == 0
+    name = "fuse" if more else "adapter_digest"
+    whole, trainings = getattr(parcel, name), []
+
+    def meanwhile(*asked, **keys):
+        if parcel_filling() and not trainings:
+            trainings.append(train(words(recipe, "lora", "--set", "train.max_steps=3")))
+        return whole(*asked, **keys)
+
+    def parcel_filling() -> bool:
+        return any(path.name.startswith(".to.") for path in tmp_path.iterdir())
+
+    monkeypatch.setattr(parcel, name, meanwhile)
+    capsys.readouterr()
+    assert main(words(recipe, "lora", "--to", str(tmp_path / "to"), *more)) == 2
+    assert trainings == [0]
+    assert "another training has replaced it while it was read; nothing is kept" in refused(capsys)
+    assert [path.name for path in tmp_path.iterdir()] == ["it"]
+
+
+def test_an_adapter_is_handed_on_beside_a_scoring_of_it(lesson, tmp_path):
+    """Who only reads needs no hold, and leaves nothing in the run's folder."""
+    recipe = lesson("qwen2", "lora")
+    with held([place(recipe).folder]):
+        before = sorted(place(recipe).folder.iterdir())
+        export(recipe, "lora", tmp_path / "a")
+        assert sorted(place(recipe).folder.iterdir()) == before
+
+
 @quiet
 @pytest.mark.parametrize("more", [(), ("--merge",)], ids=["plain", "merge"])
 def test_a_full_contender_is_copied_whole(lesson, tiny, more, tmp_path):
@@ -206,6 +286,7 @@ import sys, time
 from finetune.export import parcel
 from finetune.export.__main__ import main
 from finetune.export.result import Result
+from finetune.lock import held
 kept = parcel.card
 def card(facts):
     print("nearly", flush=True)

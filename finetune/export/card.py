@@ -24,6 +24,12 @@ THINK = {
     "drop": "no thought was trained; an untuned reasoning model may think all the same",
     "empty": "an empty thought is handed to the model, so that it answers at once",
 }
+PLAIN_PEFT = {  # what plain PEFT makes of a trained prompt, beside what the exam did
+    "ptuning_v1": "In plain PEFT: one question at a time, or rows padded on the right. In a batch padded on the left "
+    "PEFT puts the virtual tokens before the padding, at other positions: the answers are others, `generate`'s too.",
+    "ptuning_v2": "In plain PEFT: `generate` is right in any batch. A bare forward of rows padded on the left needs "
+    "`position_ids` counted from the attention mask; without them the logits are others.",
+}
 SHIPPED = {
     "same": "The chat template in this folder renders this question in the same way.",
     "other": "**The chat template in this folder, the base's own, renders it otherwise: render as shown.**",
@@ -211,6 +217,7 @@ def _asking(facts: Facts) -> list[str]:
         *([HEADED[facts.contender.head]] if facts.contender.head else []),
         f"- {SHIPPED[facts.rendering.template]}",
         "- Decoding: `generation_config.json`, as the model's YAML declares it.",
+        *([f"- {PLAIN_PEFT[facts.method['kind']]}"] if facts.method["kind"] in PLAIN_PEFT else []),
         "",
         "One question as it was rendered, up to where the model writes:",
         "",

@@ -77,8 +77,32 @@ class Parcel:
         target = to or self.place.exported(merged=self.merge)
         if os.path.lexists(target):
             raise BadInput(f"{target}: is there already; move it away, or name another place with --to")
-        folder_whole(target, self._fill, over=False)
+        folder_whole(target, self._whole, over=False)
         return target
+
+    def _whole(self, folder: Path) -> None:
+        """Read without a hold, beside a scoring or from a place that cannot be written; what moved is not kept."""
+        try:
+            self._fill(folder)
+        except Exception:
+            self._refuse_moved()  # then that is the reason
+            raise
+        self._refuse_moved()
+
+    def _refuse_moved(self) -> None:
+        try:
+            same = self.place.trained() == self.trained and self._digest() == adapter_digest(self.place.adapter)
+        except (OSError, BadInput):  # gone, or half there
+            same = False
+        if not same:
+            raise BadInput(
+                f"{self.place.adapter}: another training has replaced it while it was read; nothing is kept, export "
+                f"again when that has ended"
+            )
+
+    def _digest(self) -> str:
+        assert self.trained.training is not None, "`find` has seen to it"
+        return self.trained.training.adapter_digest
 
     def torn(self, to: Path | None) -> list[Path]:
         """Unfinished folders beside the target: of an export that was killed, or that is still at work."""
@@ -109,8 +133,7 @@ class Parcel:
         if self.merge and not self._full:
             return fuse(base, self.place.adapter, folder, chat, four_bit=self.contender.four_bit)
         _copy(self.place.adapter, folder, [path.name for path in self.place.adapter.iterdir() if path.is_file()])
-        assert self.trained.training is not None, "`find` has seen to it"
-        if adapter_digest(folder) != self.trained.training.adapter_digest:
+        if adapter_digest(folder) != self._digest():
             raise RuntimeError(f"what was copied from {self.place.adapter} is not what stands there; nothing is kept")
         return None
 
