@@ -12,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from eval.paired import Estimate, Floats, Layout, Noise, holm, mcnemar_midp, noise
+from eval.noise import Noise, noise
+from eval.paired import Estimate, Floats, Layout
 from eval.sheet import BadPairing, Sheet, score
+from eval.significance import holm, mcnemar_midp
 
 FROZEN = ConfigDict(frozen=True, extra="forbid")
 Role = Literal["delta", "alternative", "tau", "gamma"]  # against incumbent, alternative, own base; bases

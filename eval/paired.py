@@ -3,8 +3,7 @@
 Every estimate here is a weighted mean of per-question values (differences of two contenders, or the scores of
 one) with weights a_i = w_t / n_t, and an interval that treats the source document, not the question, as the unit
 that was drawn. Sources: Miller 2024 (arXiv 2411.00640) for clustered errors of evaluations, Satterthwaite 1946 for
-the degrees of freedom, Cameron, Gelbach & Miller 2008 and Webb 2013 for the wild bootstrap with few clusters,
-Holm 1979, Fagerland 2013 for McNemar's mid-p.
+the degrees of freedom, Cameron, Gelbach & Miller 2008 and Webb 2013 for the wild bootstrap with few clusters.
 """
 
 from __future__ import annotations
@@ -268,63 +267,3 @@ def mde80(se: float, df: float, confidence: float = 0.95, critical: float | None
 
     critical = float(stdtrit(df, (1 + confidence) / 2)) if critical is None else critical
     return (critical + float(stdtrit(df, 0.8))) * se if se else 0.0
-
-
-@dataclass(frozen=True)
-class HolmStep:
-    """What Holm decides for one of J hypotheses; `level` is the one-sided alpha at which it was tested last."""
-
-    rejected: bool
-    adjusted_p: float
-    level: float
-
-
-def holm(p_values: Sequence[float], alpha: float) -> list[HolmStep]:
-    """Decisions in the order given, family-wise error at most `alpha` under any dependence.
-
-    Decision and bound agree: a hypothesis is rejected exactly where its lower bound at `level` exceeds the margin. What
-    is rejected is tested at the level of its own step, what is not at alpha / (number not rejected).
-    """
-    count = len(p_values)
-    order = sorted(range(count), key=lambda j: p_values[j])
-    adjusted, running = [0.0] * count, 0.0
-    for rank, j in enumerate(order):
-        running = max(running, min(1.0, (count - rank) * p_values[j]))
-        adjusted[j] = running
-    rejected = [p <= alpha for p in adjusted]
-    left = count - sum(rejected)
-    levels = {j: alpha / (count - rank) for rank, j in enumerate(order)}
-    return [HolmStep(rejected[j], adjusted[j], levels[j] if rejected[j] else alpha / left) for j in range(count)]
-
-
-def mcnemar_midp(wins: int, losses: int) -> float:
-    """Two-sided mid-p of McNemar's test on the discordant pairs; ignores clusters, a secondary for single samples."""
-    from scipy.special import bdtr
-
-    total, fewer = wins + losses, min(wins, losses)
-    if total == 0:
-        return 1.0
-    upto, below = float(bdtr(fewer, total, 0.5)), float(bdtr(fewer - 1, total, 0.5)) if fewer else 0.0
-    return min(1.0, 2 * below + (upto - below))
-
-
-@dataclass(frozen=True)
-class Noise:
-    """`sigma2` of one sample per side (0 where there is one sample), and `omega2`: what more samples cannot remove."""
-
-    sigma2_a: float
-    sigma2_b: float
-    omega2: float
-    removable: float  # share of Var(d) that more samples would remove
-
-
-def noise(a: ArrayLike, b: ArrayLike) -> Noise:
-    """Split Var(d) for samples a [n, K_A] and b [n, K_B] of the same n questions (of one task)."""
-    first, second = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
-    if first.ndim != 2 or second.ndim != 2 or len(first) != len(second) or len(first) < 2:
-        raise ValueError(f"samples of shape {first.shape} and {second.shape}: both must be [n, K], n at least 2")
-    total = float(np.var(first.mean(axis=1) - second.mean(axis=1), ddof=1))
-    sigmas = [float(np.var(x, axis=1, ddof=1).mean()) if x.shape[1] > 1 else 0.0 for x in (first, second)]
-    sampled = sigmas[0] / first.shape[1] + sigmas[1] / second.shape[1]
-    removable = min(1.0, sampled / total) if total > TINY else 0.0
-    return Noise(sigmas[0], sigmas[1], max(0.0, total - sampled), removable)

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eval.paired import Layout, estimate, holm, mcnemar_midp, noise
+from eval.paired import Layout, estimate
 from eval.power import items_needed, power
+from eval.significance import holm
 
 RUNS = 1500
 BAND = 3.3 * math.sqrt(0.05 * 0.95 / RUNS)  # Monte-Carlo error of a coverage: one false alarm in a thousand
@@ -193,58 +194,6 @@ def test_few_documents_report_both_intervals_and_the_wider_decides():
     assert estimate(d, range(60)).wild_interval is None
 
 
-def test_holm_equals_statsmodels():
-    from statsmodels.stats.multitest import multipletests
-
-    rng = np.random.default_rng(10)
-    for _ in range(50):
-        p = rng.uniform(0, 0.08, rng.integers(1, 8)).tolist()
-        rejected, adjusted, *_ = multipletests(p, alpha=0.025, method="holm")
-        found = holm(p, 0.025)
-        assert [step.rejected for step in found] == rejected.tolist()
-        assert [step.adjusted_p for step in found] == pytest.approx(adjusted.tolist())
-
-
-def test_holm_decision_and_lower_bound_agree():
-    from scipy.stats import norm
-
-    rng = np.random.default_rng(15)
-    for _ in range(200):
-        z = rng.normal(1.5, 1.2, rng.integers(1, 6))
-        for value, step in zip(z, holm(norm.sf(z).tolist(), 0.025), strict=True):
-            assert step.rejected == (value - norm.isf(step.level) > 0)
-    assert [step.level for step in holm([0.001, 0.5, 0.4], 0.03)] == pytest.approx([0.01, 0.015, 0.015])
-
-
-def test_mcnemar_midp_lies_between_and_equals_its_definition():
-    from scipy.stats import binom
-    from statsmodels.stats.contingency_tables import mcnemar
-
-    for wins, losses in [(0, 0), (1, 0), (5, 5), (3, 12), (40, 21), (7, 8)]:
-        found = mcnemar_midp(wins, losses)
-        fewer, total = min(wins, losses), wins + losses
-        assert found == pytest.approx(min(1, 2 * binom.cdf(fewer - 1, total, 0.5) + binom.pmf(fewer, total, 0.5)))
-        assert found <= mcnemar([[0, wins], [losses, 0]], exact=True).pvalue + 1e-12
-        assert found == mcnemar_midp(losses, wins)
-    assert mcnemar_midp(10, 10) == pytest.approx(1.0)
-
-
-def test_noise_split_recovers_what_samples_can_and_cannot_remove():
-    rng = np.random.default_rng(12)
-    chance = rng.beta(2, 2, (2, 20000))
-    a, b = (rng.binomial(1, np.repeat(p[:, None], 8, axis=1)).astype(float) for p in chance)
-    found = noise(a, b)
-    assert found.sigma2_a == pytest.approx((chance[0] * (1 - chance[0])).mean(), rel=0.02)
-    assert found.omega2 == pytest.approx((chance[0] - chance[1]).var(), rel=0.04)
-    assert noise(a[:, :1], b[:, :1]).removable == 0  # one sample cannot tell its own noise
-
-
-def test_noise_of_binary_scores_is_the_closed_form():
-    a = np.array([[1, 1, 0, 0], [1, 0, 0, 0], [1, 1, 1, 1.0]])
-    means = a.mean(axis=1)
-    assert noise(a, a).sigma2_a == pytest.approx((4 / 3 * means * (1 - means)).mean())
-
-
 def test_power_before_the_run_gives_the_known_table():
     alone = {"gpqa": (198, 10.0), "finqa": (1147, 4.1), "cflue": (3864, 2.3)}
     for n, points in alone.values():
@@ -349,5 +298,3 @@ def test_impossible_assumptions_are_refused():
         power({"x": [1, 1]}, psi=0)
     with pytest.raises(ValueError, match="cannot carry"):
         items_needed(0.1, 0.5)
-    with pytest.raises(ValueError, match="shape"):
-        noise([[1.0]], [[1.0]])

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from eval.compare import Comparison, Pair
 from eval.money import Bill
-from eval.paired import holm
+from eval.significance import holm
 
 FROZEN = ConfigDict(frozen=True, extra="forbid")
 Call = Literal["worth_it", "not_worth_it", "inconclusive"]

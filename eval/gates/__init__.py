@@ -1,0 +1,49 @@
+"""What makes a comparison invalid (decision.md 5.7): each gate from plain facts to passed, failed or not checked.
+
+A required gate that failed makes the outcome INVALID, one that was not checked INCONCLUSIVE; the plan's makes it
+EXPLORATORY. Advisory gates stand on the page and decide nothing.
+"""
+
+from eval.gates.advice import engine_parity, merge_faithful, not_measured, unchecked
+from eval.gates.behaviour import BlankFact, ChanceFact, below_chance, truncated, unparsed
+from eval.gates.gate import (
+    ADAPTER_APPLIED,
+    BASE_BELOW,
+    BELOW_CHANCE,
+    PLAN,
+    PROMPT_CONTENT,
+    SAME_QUESTIONS,
+    TRUNCATED_NAME,
+    UNPARSED_NAME,
+    Gate,
+    Words,
+)
+from eval.gates.identity import AdapterFact, PlanFact, adapter_applied, plan, prompt_content, same_questions
+
+__all__ = [
+    "ADAPTER_APPLIED",
+    "BASE_BELOW",
+    "BELOW_CHANCE",
+    "PLAN",
+    "PROMPT_CONTENT",
+    "SAME_QUESTIONS",
+    "TRUNCATED_NAME",
+    "UNPARSED_NAME",
+    "AdapterFact",
+    "BlankFact",
+    "ChanceFact",
+    "Gate",
+    "PlanFact",
+    "Words",
+    "adapter_applied",
+    "below_chance",
+    "engine_parity",
+    "merge_faithful",
+    "not_measured",
+    "plan",
+    "prompt_content",
+    "same_questions",
+    "truncated",
+    "unchecked",
+    "unparsed",
+]

@@ -1,0 +1,92 @@
+"""How the answers behave: none under blind guessing, few that could not be graded, or none that could turn the call."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from eval.gates.gate import BELOW_CHANCE, TRUNCATED_NAME, UNPARSED_NAME, Gate, Words, gate
+
+UNPARSED = (0.02, 0.01)  # largest share of one contender, largest gap of two
+TRUNCATED = (0.05, 0.02)
+
+
+@dataclass(frozen=True)
+class ChanceFact:
+    """One contender's mean score on one choice task."""
+
+    contender: str
+    task: str
+    guess: float
+    score: float
+    high: float  # upper end of its clustered interval, simultaneous over all rows that are checked
+
+
+def below_chance(facts: Sequence[ChanceFact], name: Words = BELOW_CHANCE, required: bool = True) -> Gate:
+    """Worse than blind guessing is a fault of extraction until shown otherwise."""
+    fallen = [fact for fact in facts if fact.high < fact.guess - 1e-9]  # one letter always is at it
+    figures = {f"{fact.contender}, {fact.task}": fact.score for fact in fallen or facts}
+    if fallen:
+        en = [f"{f.contender} on {f.task}: {f.score:.1%}, at most {f.high:.1%}, blind {f.guess:.1%}" for f in fallen]
+        zh = [f"{f.contender} 在 {f.task}：{f.score:.1%}，上限 {f.high:.1%}，瞎猜 {f.guess:.1%}" for f in fallen]
+        return gate(name, "failed", ("; ".join(en), "；".join(zh)), figures, required)
+    words = (f"none of {len(facts)} choice scores lies under blind guessing", f"{len(facts)} 个选择题得分都不低于瞎猜")
+    return gate(name, "passed", words, figures, required)
+
+
+@dataclass(frozen=True)
+class BlankFact:
+    """Weighted shares of answers that were not there to be graded, of the two sides of one comparison that decides."""
+
+    challenger: str
+    rival: str
+    shares: tuple[float, float]
+    low: float
+    high: float
+    margin: float
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Manski: whatever the blanks would have scored, the interval lies within these."""
+        return self.low - self.shares[1], self.high + self.shares[0]
+
+    def within(self, most: float, gap: float) -> bool:
+        return max(self.shares) <= most and abs(self.shares[0] - self.shares[1]) <= gap
+
+    def agrees(self) -> bool:
+        low, high = self.bounds
+        return _side(self.low, self.high, self.margin) == _side(low, high, self.margin)
+
+
+def _side(low: float, high: float, margin: float) -> int:
+    return 1 if low > margin else -1 if high < margin else 0
+
+
+def unparsed(facts: Sequence[BlankFact]) -> Gate:
+    return _blanks(UNPARSED_NAME, facts, *UNPARSED)
+
+
+def truncated(facts: Sequence[BlankFact]) -> Gate:
+    """Cut by the length limit, or a thought that never closed."""
+    return _blanks(TRUNCATED_NAME, facts, *TRUNCATED)
+
+
+def _blanks(name: tuple[str, str], facts: Sequence[BlankFact], most: float, gap: float) -> Gate:
+    """Few and alike, or so many that the verdict would stand whatever they had been."""
+    shares = {who: s for f in facts for who, s in zip((f.challenger, f.rival), f.shares, strict=True)}
+    many = [fact for fact in facts if not fact.within(most, gap)]
+    turned = [fact for fact in many if not fact.agrees()]
+    shown = ", ".join(f"{who} {share:.1%}" for who, share in shares.items())
+    figures: dict[str, float | str | None] = dict(shares)
+    for fact in many:
+        figures |= zip(
+            (f"{fact.challenger} - {fact.rival}, {end}" for end in ("low", "high")), fact.bounds, strict=True
+        )
+    limits = f"{most:.0%}, {100 * gap:g}"
+    if turned:
+        words = (f"{shown} (limits: {limits} pt apart), and the decision could turn on them",
+                 f"{shown}（上限：{limits} 个百分点之差），结论可能因此改变")  # fmt: skip
+        return gate(name, "failed", words, figures)
+    if many:
+        words = (f"{shown}; many, but the decision stands whatever they were (Manski bounds)",
+                 f"{shown}；虽多，但无论它们是否正确，结论不变（Manski 界）")  # fmt: skip
+        return gate(name, "passed", words, figures)
+    return gate(name, "passed", (shown or "nothing to count", shown or "无可统计"), figures)

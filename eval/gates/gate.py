@@ -1,0 +1,42 @@
+"""A gate: one condition of validity, named, asked and told in both languages."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Status = Literal["passed", "failed", "not_checked"]
+
+
+class Gate(BaseModel):
+    """One condition of validity, in both languages; `figures` holds every number it rests on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    name: str
+    name_zh: str
+    status: Status
+    required: bool
+    reason: str
+    reason_zh: str
+    figures: dict[str, float | str | None] = {}
+
+
+Words = tuple[str, str]  # English, Chinese
+Figures = Mapping[str, float | str | None]
+SAME_QUESTIONS = ("same questions", "同一批题目")
+PROMPT_CONTENT = ("prompt content", "题面内容")
+ADAPTER_APPLIED = ("adapter applied", "适配器生效")
+BELOW_CHANCE = ("below chance", "低于瞎猜")
+BASE_BELOW = ("base below chance", "原底座低于瞎猜")  # tau would be inflated; delta is not touched
+UNPARSED_NAME = ("unparsed", "答案无法提取")
+TRUNCATED_NAME = ("truncated", "截断或思考未结束")
+PLAN = ("plan", "事先登记")
+MERGE = ("merge faithful", "合并一致")
+PARITY = ("engine parity", "引擎一致")
+
+
+def gate(name: Words, status: Status, reason: Words, figures: Figures | None = None, required: bool = True) -> Gate:
+    return Gate(
+        name=name[0], name_zh=name[1], status=status, required=required, reason=reason[0], reason_zh=reason[1],
+        figures=dict(figures or {}),
+    )  # fmt: skip

@@ -1,0 +1,149 @@
+"""Whether the scores are of what they say: the same questions, the same prompt, the adapter trained, the plan kept."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from eval.gates.gate import ADAPTER_APPLIED, PLAN, PROMPT_CONTENT, SAME_QUESTIONS, Gate, Words, gate
+from eval.sheet import Key, Sheet
+
+PROBES = 8  # prompts below which the adapter's proof is too thin
+CLEAR = 10  # times the divergence of an A/A pair that a working adapter must show
+LEAST_KL = 1e-7  # nats: an adapter that moves less than rounding is not there
+AFRESH = ("a changed recipe is another study: give it another --out", "配方改动即为另一项研究：请换一个 --out")
+
+
+def same_questions(sheets: Sequence[Sheet], expected: Mapping[Key, str]) -> Gate:
+    """Every contender answered exactly the exam's questions (key -> hash), under one protocol a task."""
+    fault = next((fault for sheet in sheets if (fault := _unlike(sheet, expected))), None) or _mixed(sheets)
+    if fault:
+        return gate(SAME_QUESTIONS, "failed", fault)
+    words = (f"{len(expected)} questions, the same for all", f"所有方案回答相同的 {len(expected)} 道题")
+    return gate(SAME_QUESTIONS, "passed", words, {"questions": len(expected), "contenders": len(sheets)})
+
+
+def _unlike(sheet: Sheet, expected: Mapping[Key, str]) -> Words | None:
+    lacking, extra = expected.keys() - sheet.answers.keys(), sheet.answers.keys() - expected.keys()
+    if lacking:
+        return (f"{sheet.name} lacks questions of the exam ({len(lacking)}): {_shown(lacking)}",
+                f"{sheet.name} 缺少 {len(lacking)} 道题：{_shown(lacking)}")  # fmt: skip
+    if extra:
+        return (f"{sheet.name} answered questions that the exam has not ({len(extra)}): {_shown(extra)}",
+                f"{sheet.name} 多出 {len(extra)} 道题：{_shown(extra)}")  # fmt: skip
+    other = {key for key, row in sheet.questions.items() if row.hash != expected[key]}
+    if other:
+        return (f"{sheet.name} answered another text under the same id ({len(other)}): {_shown(other)}",
+                f"{sheet.name} 有 {len(other)} 个编号下是另一道题：{_shown(other)}")  # fmt: skip
+    return None
+
+
+def _shown(keys: Iterable[Key]) -> str:
+    return ", ".join("/".join(key) for key in sorted(keys)[:3])
+
+
+def _mixed(sheets: Sequence[Sheet]) -> Words | None:
+    seen: dict[str, str] = {}
+    for sheet in sheets:
+        for (task, _), row in sheet.questions.items():
+            if seen.setdefault(task, row.protocol) != row.protocol:
+                return (f"{task} is scored by likelihood for one and by written answers for another",
+                        f"{task} 的评分方式不统一：有的按似然，有的按生成")  # fmt: skip
+    return None
+
+
+def prompt_content(sheets: Sequence[Sheet], templates: Mapping[str, str]) -> Gate:
+    """The same content before frame and chat template, and a recorded template (contender -> digest)."""
+    first: dict[Key, tuple[str, str]] = {}
+    for sheet in sheets:
+        if not templates.get(sheet.name):
+            words = (f"{sheet.name} has no record of its chat template", f"{sheet.name} 没有对话模板的记录")
+            return gate(PROMPT_CONTENT, "failed", words)
+        for key, row in sheet.questions.items():
+            content, who = first.setdefault(key, (row.content, sheet.name))
+            if content != row.content:
+                words = (f"{'/'.join(key)}: {who} and {sheet.name} were asked different things",
+                         f"{'/'.join(key)}：{who} 与 {sheet.name} 的题面不同")  # fmt: skip
+                return gate(PROMPT_CONTENT, "failed", words)
+    words = ("all were asked the same before frame and template", "套用提示框架和模板之前，题面完全相同")
+    return gate(PROMPT_CONTENT, "passed", words, {"templates": len(set(templates.values()))})
+
+
+@dataclass(frozen=True)
+class AdapterFact:
+    """What one scored contender and seed says of its adapter."""
+
+    contender: str
+    seed: int
+    tuned: bool
+    scored: str | None  # digest in the score manifest
+    trained: str | None  # digest of what training (or the adapter's folder) holds
+    prompts: int = 0
+    kl: float | None = None  # mean KL(tuned || base), nats
+    kl_same: float | None = None  # of an A/A pair of the base
+    norm: float | None = None
+
+
+def adapter_applied(facts: Sequence[AdapterFact]) -> Gate:
+    """Tuned contenders were scored with the adapter that was trained, and it moves them; untuned ones without any."""
+    figures: dict[str, float | str | None] = {}
+    unchecked = None
+    for fact in facts:
+        who = f"{fact.contender} seed {fact.seed}" if fact.tuned else fact.contender
+        fault = _adapter_fault(fact)
+        if fault:
+            return gate(ADAPTER_APPLIED, "failed", (f"{who}: {fault[0]}", f"{who}：{fault[1]}"), figures)
+        if fact.tuned and (fact.kl is None or fact.prompts < PROBES):
+            unchecked = who
+        if fact.tuned:
+            figures |= {f"{who}: kl": fact.kl, f"{who}: kl of an A/A pair": fact.kl_same, f"{who}: norm": fact.norm}
+    if unchecked:
+        words = (f"{unchecked}: no probe of at least {PROBES} prompts", f"{unchecked}：没有至少 {PROBES} 条提示的探测")
+        return gate(ADAPTER_APPLIED, "not_checked", words, figures)
+    words = ("every adapter moves its model's outputs", "每个适配器都改变了模型输出")
+    return gate(ADAPTER_APPLIED, "passed", words, figures)
+
+
+def _adapter_fault(fact: AdapterFact) -> tuple[str, str] | None:
+    if not fact.tuned:
+        return ("an untuned contender was scored with an adapter", "未微调却加载了适配器") if fact.scored else None
+    if not fact.scored:
+        return "was scored without an adapter", "评分时没有加载适配器"
+    if fact.trained != fact.scored:
+        return "was scored with another adapter than the one that was trained", "评分用的适配器不是训练所得的那一个"
+    if fact.norm == 0:
+        return "the adapter's tensors are all zero", "适配器的参数全为零"
+    if fact.kl is not None and fact.kl <= max(CLEAR * (fact.kl_same or 0.0), LEAST_KL):
+        return (f"the adapter moves the outputs by a KL of {fact.kl:.2g}, no more than chance",
+                f"适配器对输出的影响（KL {fact.kl:.2g}）不超出偶然")  # fmt: skip
+    return None
+
+
+@dataclass(frozen=True)
+class PlanFact:
+    """Under which plan one contender and seed was scored, and when its first question was."""
+
+    contender: str
+    digest: str
+    first_score_at: float
+
+
+def plan(digest: str | None, at: float | None, current: str, facts: Sequence[PlanFact]) -> Gate:
+    """The plan of record is this recipe's, and older than every score made under it."""
+    if digest is None or at is None:
+        return gate(PLAN, "failed", ("no plan was kept before scoring", "评分之前没有登记方案"))
+    figures: dict[str, float | str | None] = {"plan": digest[:12], "kept at": at}
+    if digest != current:
+        words = (f"recipe, questions or models are not those of the kept plan; {AFRESH[0]}",
+                 f"配方、题目或模型与登记的方案不同；{AFRESH[1]}")  # fmt: skip
+        return gate(PLAN, "failed", words, figures)
+    for fact in facts:
+        if fact.digest != digest:
+            words = (f"{fact.contender} was scored under another plan; {AFRESH[0]}",
+                     f"{fact.contender} 是按另一份方案评分的；{AFRESH[1]}")  # fmt: skip
+            return gate(PLAN, "failed", words, figures)
+        if fact.first_score_at < at:
+            words = (f"{fact.contender} was scored before the plan was kept", f"{fact.contender} 的评分早于方案登记")
+            return gate(PLAN, "failed", words, figures)
+    words = ("the plan is older than every score", "方案登记早于所有评分")
+    return gate(
+        PLAN, "passed", words, figures | {"first score at": min((f.first_score_at for f in facts), default=None)}
+    )
