@@ -202,18 +202,29 @@ def export(
 @data_app.command("check")
 @careful
 def data_check(
-    card: Annotated[Path, typer.Argument(help="A data card, such as data_cards/fineval.md")], data_root: DataRoot = None
+    card: Annotated[Path, typer.Argument(help="A data card, such as data_cards/fineval.md")],
+    data_root: DataRoot = None,
+    against: Annotated[
+        list[str],
+        typer.Option("--against", metavar="CARD[#SPLIT]", help="An exam's card: what do these rows teach of it?"),
+    ] = [],  # noqa: B006 (typer reads the default)
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="All that was found, ids too")
+    ] = None,
 ) -> None:
-    """Verify a card's files, schema, duplicates, empty fields, letter balance and blind baselines.
+    """Verify a card's files and schema; duplicates, overlap with exams, balance, lengths, what looks broken.
 
-    Example: tuneworth data check data_cards/demo_label.md
+    Example: tuneworth data check data_cards/demo_tuning.md --against data_cards/demo_label.md --json found.json
     """
     from eval.intake import check as check_card
     from eval.intake import table
+    from finetune.files import write_whole
     from finetune.recipe import data_root as root
 
     _set_root(data_root)
-    found = check_card(card, root())
+    found = check_card(card, root(), against)
+    if json_file:
+        write_whole(json_file, found.model_dump_json(indent=1) + "\n")
     _console().print(table(found))
     if found.faults:
         raise typer.Exit(2)

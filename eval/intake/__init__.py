@@ -4,63 +4,29 @@ A fault means that the card cannot be used as it is; a warning is something to k
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
-
+from eval.audit.condition import answer_of, encoding_faults, labels, lengths, looks_cut
+from eval.audit.duplicates import first_alike
+from eval.audit.overlap import Overlap, overlap, words_of
 from eval.intake.draft import draft
+from eval.intake.report import CardReport, SplitReport
+from eval.intake.table import table
 from finetune.card import BadCard, DataCard, Row
+from finetune.card.columns import EXAMS
 
 __all__ = ["CardReport", "SplitReport", "check", "draft", "table"]
-FROZEN = ConfigDict(frozen=True, extra="forbid")
 FEW_CLUSTERS = 40  # below so many, intervals rest on a bootstrap and stay wide
-SHOWN = 20  # faults on the screen
 UNEVEN = 0.05  # a blind rule that beats guessing by more than this share of points is worth a warning
 
 
-class SplitReport(BaseModel):
-    """Counts of one split. Shares are of the rows with exactly one right option."""
+def check(path: Path, root: Path | None, exams: Sequence[str] = ()) -> CardReport:
+    """Verify a card and its files, and hold its rows against `exams`, cards as `card.md` or `card.md#split`.
 
-    model_config = FROZEN
-    split: str
-    rows: int
-    languages: dict[str, int]
-    clusters: int
-    largest_cluster: int
-    exact: int  # rows whose question, context and options stand in the split already
-    conflicting: int  # of those, how many have another answer
-    near: int  # rows that are nearly like an earlier one, exact ones not counted
-    repeated_options: int  # rows with the same option text twice
-    empty: dict[str, int]  # parts the card has a column for -> rows without a value
-    options: dict[int, int]  # number of options -> rows
-    several: int  # rows with several right options
-    letters: dict[str, float]
-    blind: dict[str, float]  # what would be scored by most_frequent, longest, random
-
-
-class CardReport(BaseModel):
-    """What `tuneworth data check` found."""
-
-    model_config = FROZEN
-    card: str
-    title: str
-    licence: str
-    defects: tuple[str, ...]  # known ones, as the card says
-    edition: str
-    files: int
-    splits: tuple[SplitReport, ...]
-    overlaps: dict[str, int]  # "a & b" -> rows of b that are nearly like a row of a
-    warnings: tuple[str, ...]
-    faults: tuple[str, ...]
-
-
-def check(path: Path, root: Path | None) -> CardReport:
-    """Verify a card and its files. BadCard where the card cannot be read or no file is found at all."""
+    BadCard where a card cannot be read or no file is found at all.
+    """
     card = DataCard.read(path)
     files = card.locate(root)
     rows: dict[str, list[Row]] = {}
@@ -74,7 +40,8 @@ def check(path: Path, root: Path | None) -> CardReport:
         except BadCard as fault:
             faults.append(str(fault))
     splits = tuple(describe(card, split, found) for split, found in rows.items() if found)
-    overlaps = dict(_overlaps(card, rows))
+    overlaps = dict(_overlaps(rows))
+    against = tuple(_against(card, rows, exams, root))
     return CardReport(
         card=card.name,
         title=card.title,
@@ -84,20 +51,29 @@ def check(path: Path, root: Path | None) -> CardReport:
         files=len(files.sha256),
         splits=splits,
         overlaps=overlaps,
-        warnings=(*_about_card(card, card.differences(files)), *_about_rows(splits, overlaps)),
+        warnings=(
+            *_about_card(card, card.differences(files)),
+            *_about_rows(splits, overlaps, card.shape in EXAMS),
+            *_about_exams(against),
+        ),
         faults=tuple(faults),
+        against=against,
     )
 
 
 def describe(card: DataCard, split: str, rows: list[Row]) -> SplitReport:
     """Counts of one split's rows (at least one)."""
-    clusters = Counter(row.cluster for row in card.cluster(rows))
-    asked = [(row.context, row.asked, row.options) for row in rows]
-    answers: dict[object, set[str | None]] = {}
-    for key, row in zip(asked, rows, strict=True):
-        answers.setdefault(key, set()).add(row.answer)
+    answered = [answer_of(row) for row in rows]
+    answers: dict[object, set[str]] = {}
+    for answer, row in zip(answered, rows, strict=True):
+        answers.setdefault((row.context, row.asked, row.options), set()).add(
+            answer if row.messages else row.answer or ""
+        )
     exact = len(rows) - len(answers)
-    alike = card.alike([f"{row.context}\n{row.asked}\n" + "\n".join(row.options) for row in rows])
+    alike = first_alike([f"{row.context}\n{row.asked}\n" + "\n".join(row.options) for row in rows])
+    # an exam's clusters as its intervals have them; training needs none, and the exact search takes its time
+    exam = card.shape in EXAMS
+    clusters = Counter(row.cluster for row in card.cluster(rows)) if exam else Counter(alike)
     single = [row for row in rows if row.options and row.answer and len(row.answer) == 1]
     return SplitReport(
         split=split,
@@ -114,7 +90,19 @@ def describe(card: DataCard, split: str, rows: list[Row]) -> SplitReport:
         several=sum(row.options != () and len(row.answer or "") > 1 for row in rows),
         letters={letter: n / len(single) for letter, n in sorted(Counter(row.answer or "" for row in single).items())},
         blind=_blind(single),
+        lengths={"asked": lengths([f"{row.context}{row.asked}" for row in rows]), "answered": lengths(answered)},
+        labels={} if any(row.options for row in rows) else labels(answered),
+        cut=tuple(row.id for row, answer in zip(rows, answered, strict=True) if looks_cut(answer)),
+        encoding=_encoding(rows),
     )
+
+
+def _encoding(rows: list[Row]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        for fault in encoding_faults(words_of(row)):
+            found.setdefault(fault, []).append(row.id)
+    return {fault: tuple(ids) for fault, ids in found.items()}
 
 
 def _empty(card: DataCard, rows: list[Row]) -> dict[str, int]:
@@ -140,19 +128,30 @@ def _blind(rows: list[Row]) -> dict[str, float]:
     }
 
 
-def _overlaps(card: DataCard, rows: dict[str, list[Row]]) -> Iterator[tuple[str, int]]:
+def _overlaps(rows: dict[str, list[Row]]) -> Iterator[tuple[str, int]]:
     """Rows of one split that are nearly like a row of another; splits that share rows by design are left out."""
     ids = {split: {(row.id, row.digest) for row in found} for split, found in rows.items()}
     pairs = [pair for pair in combinations(rows, 2) if not ids[pair[0]] & ids[pair[1]]]
     if not pairs:
         return
-    groups = iter(card.alike([f"{row.context}\n{row.asked}" for found in rows.values() for row in found]))
+    groups = iter(first_alike([f"{row.context}\n{row.asked}" for found in rows.values() for row in found]))
     alike = {split: [next(groups) for _ in found] for split, found in rows.items()}
     for one, other in pairs:
         seen = set(alike[one])
         count = sum(group in seen for group in alike[other])
         if count:
             yield f"{one} & {other}", count
+
+
+def _against(card: DataCard, rows: dict[str, list[Row]], exams: Sequence[str], root: Path | None) -> Iterator[Overlap]:
+    """Each split of the card beside each named split of each exam."""
+    for named in exams:
+        file, _, wanted = named.partition("#")
+        exam = DataCard.read(Path(file))
+        for split in [wanted] if wanted else exam.splits:
+            asked = exam.rows(root, split)
+            for own, found in rows.items():
+                yield overlap(found, asked, (f"{card.name}#{own}", f"{exam.name}#{split}"))
 
 
 def _about_card(card: DataCard, differences: dict[str, list[str]]) -> Iterator[str]:
@@ -168,7 +167,7 @@ def _about_card(card: DataCard, differences: dict[str, list[str]]) -> Iterator[s
         yield "unpinned: the card lists no edition; list the files' sha256, so that a change is noticed"
 
 
-def _about_rows(splits: tuple[SplitReport, ...], overlaps: dict[str, int]) -> Iterator[str]:
+def _about_rows(splits: tuple[SplitReport, ...], overlaps: dict[str, int], exam: bool) -> Iterator[str]:
     for it in splits:
         if it.conflicting:
             yield f"{it.split}: the same question with different answers: {it.conflicting}"
@@ -176,7 +175,11 @@ def _about_rows(splits: tuple[SplitReport, ...], overlaps: dict[str, int]) -> It
             yield f"{it.split}: duplicates: {it.exact} exact, {it.near} near"
         if it.repeated_options:
             yield f"{it.split}: questions that offer an option twice: {it.repeated_options}"
-        if it.clusters < FEW_CLUSTERS:
+        if it.cut:
+            yield f"{it.split}: answers that look cut off: {len(it.cut)}, the first in row {it.cut[0]}"
+        for fault, ids in it.encoding.items():
+            yield f"{it.split}: characters decoded wrongly ({fault}) in {len(ids)} rows, the first is {ids[0]}"
+        if exam and it.clusters < FEW_CLUSTERS:
             yield f"{it.split}: clusters: {it.clusters}; below {FEW_CLUSTERS} expect wide intervals"
         for rule in ("most_frequent", "longest"):
             if it.blind and it.blind[rule] > it.blind["random"] + UNEVEN:
@@ -186,40 +189,10 @@ def _about_rows(splits: tuple[SplitReport, ...], overlaps: dict[str, int]) -> It
         yield f"{pair}: nearly equal questions: {count}; do not tune on one split and examine on the other"
 
 
-def table(report: CardReport) -> RenderableType:
-    """The report for a terminal."""
-    head = f"{report.card}: {report.title}\nlicence {report.licence}; edition {report.edition}; {report.files} files\n"
-    parts: list[RenderableType] = [Text(head), _counts(report.splits)]
-    if any(it.blind for it in report.splits):
-        parts.append(_choices(report.splits))
-    parts += [Text(f"known defect: {line}", style="dim") for line in report.defects]
-    parts += [Text(f"note: {line}", style="yellow") for line in report.warnings]
-    parts += [Text(f"fault: {line}", style="red") for line in report.faults[:SHOWN]]
-    if len(report.faults) > SHOWN:
-        parts.append(Text(f"and {len(report.faults) - SHOWN} faults more", style="red"))
-    end = Text("not usable as it is", style="bold red") if report.faults else Text("no faults", style="bold green")
-    return Group(*parts, end)
-
-
-def _counts(splits: tuple[SplitReport, ...]) -> Table:
-    shown = Table("split", title="Rows", title_justify="left")
-    for head in ("rows", "languages", "clusters", "largest", "exact", "near", "conflicting", "empty"):
-        shown.add_column(head, justify="left" if head in ("languages", "empty") else "right")
-    for it in splits:
-        empty = ", ".join(f"{part} {count}" for part, count in it.empty.items())
-        languages = ", ".join(f"{lang} {count}" for lang, count in it.languages.items())
-        numbers = (it.clusters, it.largest_cluster, it.exact, it.near, it.conflicting)
-        shown.add_row(it.split, str(it.rows), languages, *map(str, numbers), empty)
-    return shown
-
-
-def _choices(splits: tuple[SplitReport, ...]) -> Table:
-    shown = Table("split", "options", title="Choices: what blind rules would score", title_justify="left")
-    for head in ("several right", "letters", "most frequent", "longest", "random"):
-        shown.add_column(head, justify="left" if head == "letters" else "right")
-    for it in splits:
-        options = ", ".join(f"{rows} with {count}" for count, rows in it.options.items())
-        letters = " ".join(f"{letter} {share:.0%}" for letter, share in it.letters.items())
-        blind = [f"{it.blind[rule]:.1%}" for rule in ("most_frequent", "longest", "random")] if it.blind else [""] * 3
-        shown.add_row(it.split, options, str(it.several), letters, *blind)
-    return shown
+def _about_exams(against: Sequence[Overlap]) -> Iterator[str]:
+    for it in against:
+        if it.any:
+            yield (
+                f"{it.taught} teaches {len(it.any)} of {it.questions} questions of {it.exam}: take them out with "
+                f"train.exclude, or judge on others"
+            )

@@ -9,13 +9,14 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.benchmarks import scoring, training
+from tests.benchmarks import auditing, scoring, training
 
 RACES: dict[str, Callable[[int], list[dict]]] = {
     "score.choice": scoring.choices,
     "train.float32": lambda rounds: training.same_dtype("float32", rounds),
     "train.bfloat16": lambda rounds: training.same_dtype("bfloat16", rounds),
     "train.defaults": training.defaults,
+    "data.check": auditing.check_rows,
 }
 PLACE = Path(__file__).parent / "latest.json"
 

@@ -1,0 +1,278 @@
+"""Audit of rows: duplicates and overlap as comparing all pairs finds them, and as they stand in the real sets."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_likeness import SHORT, by_all_pairs
+from typer.testing import CliRunner
+
+from eval.audit.condition import encoding_faults, labels, looks_cut
+from eval.audit.duplicates import first_alike
+from eval.audit.grams import characters, words
+from eval.audit.overlap import overlap
+from eval.cli import app
+from eval.intake import check
+from finetune.card import DataCard, Message, Row
+from finetune.card.likeness import normalise
+
+HAN = "的一是不了在人有我他这为之大来以个中上们到说国和地也子时道出而"
+
+
+def asked(number: int, question: str, lang: str = "zh", **facts) -> Row:
+    return Row(id=str(number), split="test", lang=lang, question=question, answer="1", **facts)
+
+
+def taught(number: int, question: str, answer: str = "好", lang: str = "zh", **facts) -> Row:
+    turns = (Message(role="user", content=question), Message(role="assistant", content=answer))
+    return Row(id=str(number), split="train", lang=lang, messages=turns, **facts)
+
+
+# ---- grams and duplicates
+
+
+@given(st.text("ab甲乙, ", max_size=30), st.text("ab甲乙, ", max_size=30), st.integers(1, 6))
+@settings(max_examples=300, deadline=None)
+def test_grams_are_equal_where_the_runs_are(one, other, size):
+    def runs(text: str) -> set[str]:
+        plain = normalise(text)
+        return {plain[at : at + size] for at in range(max(1, len(plain) - size + 1)) if plain}
+
+    mine, theirs = characters(one, size), characters(other, size)
+    assert (len(mine), len(theirs)) == (len(runs(one)), len(runs(other)))
+    if min(map(len, map(normalise, (one, other)))) >= size:
+        assert len(np.intersect1d(mine, theirs)) == len(runs(one) & runs(other))
+
+
+def test_words_do_not_care_for_marks_and_case():
+    assert words("The net profit, rose!", 3).tolist() == words("the NET profit - rose", 3).tolist()
+    assert len(words("the net profit rose", 5)) == 0
+
+
+@given(SHORT)
+@settings(max_examples=100, deadline=None)
+def test_duplicates_join_what_comparing_all_pairs_joins(texts):
+    """One direction only: a chain of likeness may be found from another end, but nothing unlike is joined."""
+    exact = by_all_pairs(texts)
+    assert all(exact[place] == exact[first] for place, first in enumerate(first_alike(texts)))
+
+
+def test_planted_copies_are_found_among_many():
+    rng = random.Random(5)
+    texts = ["".join(rng.choices(HAN, k=200)) for _ in range(2000)]
+    copies = {at: texts[at][:100] + "新" + texts[at][101:] for at in range(0, 2000, 40)}
+    found = first_alike([*texts, *copies.values(), "", "。"])
+    assert found[:2000] == list(range(2000))
+    assert found[2000:-2] == list(copies)
+    assert found[-2:] == [2050, 2051]
+
+
+# ---- overlap
+
+
+def test_every_sign_of_overlap_is_told_apart():
+    rng = random.Random(1)
+    long = ["".join(rng.choices(HAN, k=60)) for _ in range(4)]
+    english = "the company recorded net revenue of 4.5 billion dollars in fiscal 2020, up from a year before"
+    exam = [
+        asked(0, "什么是净息差？"),
+        asked(1, long[0]),
+        asked(2, "利润是多少？", context=long[1]),
+        asked(3, f"Why? {english}", "en"),
+        asked(4, "别的问题？", cluster="年报2023.pdf"),
+        asked(5, "没有人教过这道题，题目也不短，一共有二十五个字以上的样子。", cluster="7"),
+    ]
+    rows = [
+        taught(0, "什么是 净息差"),
+        taught(1, long[0][:30] + "新" + long[0][31:]),
+        taught(2, f"请看：{long[1][10:40]}。", cluster="7"),
+        taught(3, "说一说", english.upper()),
+        taught(4, "说说", source="年报 2023.PDF"),
+        taught(5, "没有人教过这道题，题目也不长"),
+    ]
+    found = overlap(rows, exam, ("a#train", "b#test"))
+    assert (found.same, found.near, found.runs, found.source) == (("0",), ("1",), ("1", "2", "3"), ("4",))
+    assert (found.questions, found.any) == (6, {"0", "1", "2", "3", "4"})
+
+
+def test_an_instruction_that_all_share_is_no_overlap():
+    told = "请阅读下面这则新闻，并判断它对相关公司的股价是利好、利空还是中性，只写一个词："
+    exam = [asked(at, f"{told}甲{at}公司盈利") for at in range(20)]
+    rows = [taught(at, f"{told}乙{at}公司亏损严重啊", "利空") for at in range(20)]
+    assert overlap(rows, exam, ("a", "b")).runs == ()
+    assert len(overlap(rows[:5], exam, ("a", "b")).runs) == 20  # too few to call it an instruction
+
+
+def test_a_report_taught_by_many_rows_is_overlap_all_the_same():
+    report = "".join(random.Random(2).choices(HAN, k=300))
+    exam = [asked(at, f"第{at}问？", context=report) for at in range(20)]
+    rows = [taught(at, f"{report}\n第{at}题") for at in range(30)]
+    assert len(overlap(rows, exam, ("a", "b")).runs) == 20
+
+
+def test_nothing_overlaps_with_nothing():
+    assert overlap([], [asked(0, "问？")], ("a", "b")).any == set()
+    assert overlap([taught(0, "问？")], [], ("a", "b")).any == set()
+
+
+# ---- the real sets: counts of the files at hand
+
+
+def card(place: Path, name: str, **front) -> DataCard:
+    """A card in `place` over upstream files."""
+    settled = {"licence": {"name": "x", "commercial": False}, "published": True, "title": name, "name": name}
+    path = place / f"{name}.md"
+    path.write_text(f"---\n{yaml.safe_dump({**settled, **front}, allow_unicode=True)}---\n", "utf-8")
+    return DataCard.read(path)
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory):
+    place = tmp_path_factory.mktemp("cards")
+    asks = {"languages": ["zh"], "shape": "prompt_completion", "format": "csv"}
+    asks["columns"] = {"prompt": "question", "completion": "A"}
+    tables = {"context": ["text", "table"], "answer": "answer", "source": "table", "question": "questions"}
+    return {
+        "fineval": card(
+            place, "fineval", folder="fineval/original", **asks,
+            splits={"val": ["val/*_val.csv"], "test": ["test_unlabelled/*_test.csv"]},
+        ),
+        "sufe": card(
+            place, "sufe", folder="fin_eva/original/SUFE", **asks,
+            splits={"all": ["dev/*.csv", "val/*.csv", "test/*.csv"], "val": ["val/*.csv"]},
+        ),
+        "finre": card(
+            place, "finre", folder="finre/original", languages=["zh"], shape="prompt_completion", format="csv",
+            reading={"delimiter": "\t", "header": ["head", "tail", "relation", "sentence"]},
+            columns={"prompt": "sentence", "completion": "relation"},
+            splits={"train": ["train.txt"], "test": ["test.txt"]},
+        ),
+        "finqa": card(
+            place, "finqa", folder="finqa", languages=["en"], shape="numeric", format="jsonl",
+            columns={"context": ["context", "table"], "answer": "computed_answer", "source": "table"},
+            splits={"all": ["dev.jsonl", "test.jsonl"]},
+        ),
+        "convfinqa": card(
+            place, "convfinqa", folder="convfinqa/original", languages=["en"], shape="numeric", format="json",
+            columns=tables, splits={"dev": ["convfinqa_dev.json"]},
+        ),
+    }  # fmt: skip
+
+
+@pytest.mark.data
+def test_fineval_is_fin_eva_under_another_name(real, shared_data):
+    """708 of its val questions are in the other's val part, one more elsewhere in it; so is all of its test part."""
+    exam, suite = real["fineval"], real["sufe"].rows(shared_data, "all")
+    val = overlap(suite, exam.rows(shared_data, "val"), ("sufe", "val"))
+    test = overlap(suite, exam.rows(shared_data, "test"), ("sufe", "test"))
+    assert (len(val.same), len(val.near), val.questions) == (709, 1, 765)
+    assert (len(test.same), test.questions) == (3340, 3340)
+    parts = overlap(real["sufe"].rows(shared_data, "val"), exam.rows(shared_data, "val"), ("sufe", "val"))
+    assert len(parts.same) == 708
+
+
+@pytest.mark.data
+def test_finqa_and_convfinqa_share_their_tables(real, shared_data):
+    single, chained = real["finqa"].rows(shared_data, "all"), real["convfinqa"].rows(shared_data, "dev")
+    found = overlap(chained, single, ("convfinqa", "finqa"))
+    assert len(found.source) == 470
+    assert len({normalise(row.source) for row in single if row.id in set(found.source)}) == 145
+    assert len(set(found.runs) - set(found.source)) == 80
+    assert len(overlap(single, chained, ("finqa", "convfinqa")).source) == 285
+
+
+@pytest.mark.data
+def test_four_sentences_of_finre_are_taught_and_examined(real, shared_data):
+    exam = real["finre"].rows(shared_data, "test")
+    found = overlap(real["finre"].rows(shared_data, "train"), exam, ("train", "test"))
+    assert len({row.asked for row in exam if row.id in set(found.same)}) == 4
+
+
+# ---- condition
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "公司营业收入同比增长百分之十二，净利润略有下降。主要原因是原材料价格上涨，以及新产能尚未释放，同时汇率波动也带来了一定的，",
+        "The company's revenue rose by twelve per cent. Profit fell because the price of raw material rose and the",
+        "<think>先看收入，再看利润",
+        "```python\nprint(1)",
+    ],
+)
+def test_a_cut_answer_is_seen(answer):
+    assert looks_cut(answer)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "利好",
+        "B",
+        "Natalia sold 48/2 = 24 clips in May. Altogether she sold 48+24 = 72 clips in April and May.\nAnswer: 72",
+        "公司名称：贵州茅台、五粮液、泸州老窖、洋河股份、山西汾酒、古井贡酒、今世缘、迎驾贡酒、口子窖、舍得酒业、水井坊、酒鬼酒、金徽酒、老白干酒、伊力特",
+        "公司营业收入同比增长百分之十二。净利润略有下降，主要原因是原材料价格上涨，以及新产能尚未释放，同时汇率波动也带来了影响。",
+        "<think>先看收入</think>利好",
+    ],
+)
+def test_a_whole_answer_is_left_alone(answer):
+    assert not looks_cut(answer)
+
+
+def test_wrong_decoding_is_named():
+    assert encoding_faults("the bank\u2019s rate".encode().decode("cp1252")) == ["mojibake"]
+    assert encoding_faults("利率".encode("gb18030").decode("utf-8", "replace")) == ["replaced"]
+    assert encoding_faults("利\ue000率\x07") == ["control", "private use"]
+    assert encoding_faults("naïve café, 5 µm, “quotes”, 利率（％）\n\t€ Ångström") == []
+
+
+def test_labels_are_few_short_and_repeated():
+    assert labels(["利好"] * 3 + ["利空"]) == {"利好": 0.75, "利空": 0.25}
+    assert labels(["72", "18", "5"]) == {}
+    assert labels(["这是一个很长很长很长很长很长很长很长很长的回答。"] * 9) == {}
+
+
+def test_what_check_finds_at_the_front_door(tmp_path):
+    cards = Path(__file__).parent.parent / "data_cards"
+    rows = [{"prompt": "沪铜的交易单位是多少？", "completion": "5吨"}] * 2
+    rows += [{"prompt": "the bank\u2019s rate".encode().decode("cp1252"), "completion": "```up"}]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    front = {
+        "languages": ["zh", "en"],
+        "shape": "prompt_completion",
+        "format": "jsonl",
+        "splits": {"train": "rows.jsonl"},
+    }
+    own = card(tmp_path, "own", **front)
+    words = ["data", "check", str(own.path), "--json", str(tmp_path / "found.json")]
+    done = CliRunner().invoke(
+        app, [*words, "--against", str(cards / "demo_label.md"), "--against", f"{own.path}#train"]
+    )
+    assert done.exit_code == 0, done.output
+    found = json.loads((tmp_path / "found.json").read_text("utf-8"))
+    (split,) = found["splits"]
+    assert (split["rows"], split["exact"], split["cut"], split["encoding"]) == (3, 1, ["2"], {"mojibake": ["2"]})
+    demo, itself = found["against"]
+    assert (demo["exam"], demo["questions"], demo["same"], demo["runs"]) == ("demo_label#test", 480, [], [])
+    assert (itself["same"], itself["questions"]) == (["0", "1", "2"], 3)
+    for line in (
+        "own#train teaches 3 of 3 questions of own#train",
+        "decoded wrongly (mojibake) in 1 rows",
+        "cut off: 1",
+    ):
+        assert line in done.output
+    assert CliRunner().invoke(app, [*words, "--against", str(tmp_path / "none.md")]).exit_code == 2
+
+
+@pytest.mark.parametrize("name", ["label", "knowledge", "extraction"])
+def test_the_demo_teaches_nothing_of_its_exams(name):
+    cards = Path(__file__).parent.parent / "data_cards"
+    (found,) = check(cards / "demo_tuning.md", None, [str(cards / f"demo_{name}.md")]).against
+    assert (found.questions, found.same, found.source) == (480, (), ())
