@@ -1,4 +1,4 @@
-"""Tiny models with a trained prompt, for the tests of the prompt methods: every form, far from its start."""
+"""Tiny models with an adapter, for the tests of the methods: LoRA and every form of a trained prompt, far from the start."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM
 
-from finetune.methods import PTuningV1, PTuningV2, adapter_parameters
+from finetune.methods import LoRA, PTuningV1, PTuningV2, adapter_parameters
 
 ARCHES = ("qwen2", "llama", "qwen3")
 LENGTH = 7
@@ -20,8 +20,11 @@ FORMS: dict[str, Any] = {
     "mlp": PTuningV1(virtual_tokens=LENGTH, encoder_hidden=24),
     "lstm": PTuningV1(virtual_tokens=LENGTH, encoder_hidden=24, encoder="lstm"),
 }
+ADAPTERS: dict[str, Any] = {"lora": LoRA(rank=4), **FORMS}
+FAR = {"direct": 1.0, "lora": 0.03}  # how far from its start; the other forms 0.3
 every_arch = pytest.mark.parametrize("arch", ARCHES)
 every_form = pytest.mark.parametrize("form", list(FORMS))
+every_adapter = pytest.mark.parametrize("form", list(ADAPTERS))
 # PEFT itself asks transformers by a name that is to go; nothing of ours does.
 plain_peft = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
 
@@ -36,17 +39,17 @@ def tokenizer_of(folder: Path) -> Tokenizer:
 
 
 def prompted(folder: Path, form: str, **options: Any) -> Any:
-    """The checkpoint with a prompt that is far from any start."""
+    """The checkpoint with an adapter that is far from any start."""
     return moved(fresh(folder, **options), folder, form)
 
 
 def moved(model: Any, folder: Path, form: str) -> Any:
-    """`model` with a prompt attached and moved by seeded draws as large as its weights."""
-    model = FORMS[form].attach(model, tokenizer=tokenizer_of(folder), seed=0)
+    """`model` with an adapter attached and moved by seeded draws: a prompt by some as large as its weights."""
+    model = ADAPTERS[form].attach(model, tokenizer=tokenizer_of(folder), seed=0)
     draw = torch.Generator().manual_seed(5)
     with torch.no_grad():
         for tensor in adapter_parameters(model).values():
-            tensor += (1.0 if form == "direct" else 0.3) * torch.randn(tensor.shape, generator=draw)
+            tensor += FAR.get(form, 0.3) * torch.randn(tensor.shape, generator=draw)
     return model.eval()
 
 

@@ -8,26 +8,16 @@ import types
 import pytest
 import torch
 from pydantic import TypeAdapter, ValidationError
-from tokenizers import Tokenizer
-from transformers import AutoModelForCausalLM
+from small_prompts import every_arch, fresh, gap, gradients, plain_peft, rows, tokenizer_of
 
-from finetune.methods import METHODS, AnyMethod, LoRA, adapter_parameters, load, restore
+from finetune.methods import METHODS, AnyMethod, LoRA, adapter_parameters, load
 from finetune.methods.lora import LINEARS
 
 torch.set_num_threads(1)
-every_arch = pytest.mark.parametrize("arch", ["qwen2", "llama", "qwen3"])
-# PEFT itself asks transformers by a name that is to go; nothing of ours does.
-plain_peft = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
-
-
-def fresh(folder, **options):
-    options = {"dtype": torch.float32, **options}
-    return AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, **options)
 
 
 def attach(folder, method=None, *, seed=0, **options):
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    return (method or LoRA(rank=4)).attach(fresh(folder, **options), tokenizer=tokenizer, seed=seed)
+    return (method or LoRA(rank=4)).attach(fresh(folder, **options), tokenizer=tokenizer_of(folder), seed=seed)
 
 
 @pytest.fixture
@@ -42,15 +32,6 @@ def tuned(tiny):
         return model.eval()
 
     return make
-
-
-def rows(batch=3, length=20):
-    return torch.randint(10, 470, (batch, length), generator=torch.Generator().manual_seed(1))
-
-
-def gap(one, other):
-    """Largest difference, as a share of the largest value where that is above 1 (the bare base is 6e-7 off itself)."""
-    return (one - other).abs().max().item() / max(1.0, other.abs().max().item())
 
 
 @every_arch
@@ -119,76 +100,6 @@ def test_each_knob_reaches_the_model(tiny, tuned):
         still = model(input_ids=ids).logits
         torch.manual_seed(0)
         assert (gap(model.train()(input_ids=ids).logits, still) > 1e-3) == (dropout > 0)
-
-
-def test_attaching_leaves_the_mode_alone(tiny):
-    for training in (True, False):
-        model = LoRA(rank=4).attach(fresh(tiny("qwen2")).train(training), tokenizer=None, seed=0)
-        assert all(part.training == training for part in model.modules())
-
-
-def gradients(model, mode):
-    if mode is not None:
-        # The name was changed in transformers 5.2x; the older one warns where the newer one is.
-        switch = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
-        switch({"use_reentrant": mode == "reentrant"})
-        model.enable_input_require_grads()
-    loss = model.train()(input_ids=rows(), labels=rows(), use_cache=False).loss
-    loss.backward()
-    return loss.item(), {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
-
-
-@every_arch
-def test_checkpointing_gives_the_same_gradients(tuned, arch):
-    loss, plain = gradients(tuned(arch), None)
-    assert set(plain) == set(adapter_parameters(tuned(arch)))
-    assert min(g.abs().max().item() for g in plain.values()) > 0
-    for mode in ("reentrant", "non-reentrant"):
-        again, found = gradients(tuned(arch), mode)
-        assert again == loss
-        assert max(gap(found[name], plain[name]) for name in plain) <= 1e-7
-
-
-@every_arch
-@torch.no_grad()
-def test_packed_rows_do_not_see_each_other(tuned, arch):
-    model, ids = tuned(arch), rows(1)
-    positions = torch.cat([torch.arange(9), torch.arange(11)])[None]
-    other = ids.clone()
-    other[0, :9] = (other[0, :9] + 3) % 470
-    one, two = (model(input_ids=x, position_ids=positions, use_cache=False).logits for x in (ids, other))
-    assert gap(one[:, :9], two[:, :9]) > 1e-2
-    assert gap(one[:, 9:], two[:, 9:]) == 0
-    assert gap(one[:, 9:], model(input_ids=ids[:, 9:]).logits) <= 1e-6
-
-
-@every_arch
-@torch.no_grad()
-def test_generating_in_a_left_padded_batch_equals_one_by_one(tuned, arch):
-    model, ids, mask = tuned(arch), rows(), torch.ones(3, 20, dtype=torch.long)
-    mask[0, :7] = mask[1, :3] = 0
-    options = {"max_new_tokens": 10, "do_sample": False, "pad_token_id": 0, "eos_token_id": None}
-    together = model.generate(input_ids=ids, attention_mask=mask, **options)[:, 20:]
-    for row, pad in enumerate((7, 3, 0)):
-        alone = model.generate(input_ids=ids[row : row + 1, pad:], **options)[0, 20 - pad :]
-        assert torch.equal(together[row], alone)
-
-
-@every_arch
-def test_training_moves_the_adapter_alone_and_lowers_the_loss(tiny, arch):
-    model, ids = attach(tiny(arch), LoRA(rank=8, dropout=0.1)).train(), rows(2, 24)
-    base = {name: p.clone() for name, p in model.named_parameters() if not p.requires_grad}
-    optimizer = torch.optim.AdamW(adapter_parameters(model).values(), lr=5e-3)
-    torch.manual_seed(0)
-    losses = []
-    for _ in range(12):
-        loss = model(input_ids=ids, labels=ids, use_cache=False).loss
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        losses.append(loss.item())
-    assert losses[-1] < losses[0] - 0.3
-    assert all(torch.equal(p, base[name]) for name, p in model.named_parameters() if name in base)
 
 
 @every_arch
@@ -267,29 +178,8 @@ def test_half_precision_base_keeps_a_full_precision_adapter(tuned, tmp_path, tin
     assert {p.dtype for p in adapter_parameters(again).values()} == {torch.float32}
     with torch.no_grad():
         assert gap(again(input_ids=rows()).logits, model(input_ids=rows()).logits) == 0
-    _, grads = gradients(model, None)
+    _, grads = gradients(model, rows(), None)
     assert {g.dtype for g in grads.values()} == {torch.float32}
-
-
-def test_restore_takes_back_exactly_what_was_there(tuned):
-    model = tuned("qwen2")
-    own = adapter_parameters(model)
-    kept = {name: p.detach().clone() for name, p in own.items()}
-    with torch.no_grad():
-        for p in own.values():
-            p.add_(1)
-    restore(model, kept)
-    assert all(torch.equal(p, kept[name]) for name, p in own.items())
-
-
-def test_a_second_adapter_is_refused(tuned, tiny, tmp_path):
-    model = tuned("qwen2")
-    LoRA().save(model, tmp_path, base="b")
-    for method in METHODS:
-        with pytest.raises(ValueError, match="already carries an adapter"):
-            method().attach(model, tokenizer=None, seed=0)
-    with pytest.raises(ValueError, match="already carries an adapter"):
-        load(model, tmp_path)
 
 
 def test_knobs_are_read_by_kind_and_each_says_what_it_does():

@@ -60,25 +60,6 @@ def test_equals_peft_without_left_padding_and_the_row_alone_with_it(tiny, form, 
     assert said == ("P_TUNING", "some/base", form.upper())
 
 
-@every_arch
-@plain_peft
-@torch.no_grad()
-@pytest.mark.parametrize("encoder", ["MLP", "LSTM"])
-def test_loads_a_prompt_tuned_by_peft(tiny, arch, encoder, tmp_path):
-    from peft import PromptEncoderConfig, get_peft_model
-
-    torch.manual_seed(0)
-    config = PromptEncoderConfig(
-        task_type="CAUSAL_LM", num_virtual_tokens=5, encoder_hidden_size=32, encoder_reparameterization_type=encoder
-    )
-    theirs = get_peft_model(fresh(tiny(arch)), config).eval()
-    theirs.save_pretrained(tmp_path)
-    ids = rows()
-    ours = load(fresh(tiny(arch)), tmp_path)
-    assert gap(ours(input_ids=ids).logits, theirs(input_ids=ids).logits[:, 5:]) <= 1e-5
-    assert not any(p.requires_grad for p in ours.parameters())
-
-
 @both_encoders
 def test_the_encoder_has_the_shapes_of_pefts(tiny, form):
     """So what is known of PEFT's sizes and rates holds here; all of it is among the adapter's own."""

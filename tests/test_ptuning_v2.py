@@ -35,25 +35,6 @@ def test_equals_peft_given_the_same_positions(tiny, form, arch, tmp_path):
 
 
 @every_arch
-@plain_peft
-@torch.no_grad()
-@pytest.mark.parametrize("projection", [False, True])
-def test_loads_a_prefix_tuned_by_peft(tiny, arch, projection, tmp_path):
-    from peft import PrefixTuningConfig, get_peft_model
-
-    torch.manual_seed(0)
-    config = PrefixTuningConfig(
-        task_type="CAUSAL_LM", num_virtual_tokens=5, prefix_projection=projection, encoder_hidden_size=32
-    )
-    theirs = get_peft_model(fresh(tiny(arch)), config).eval()
-    theirs.save_pretrained(tmp_path)
-    ids = rows()
-    ours = load(fresh(tiny(arch)), tmp_path)
-    assert gap(ours(input_ids=ids).logits, theirs(input_ids=ids).logits) <= 1e-6
-    assert not any(p.requires_grad for p in ours.parameters())
-
-
-@every_arch
 @pytest.mark.parametrize("reencoder", [None, 24])
 def test_text_start_is_what_the_text_leaves_in_the_cache(tiny, arch, reencoder):
     """So the prefixed model reads on exactly as the base does behind that text; a re-encoder starts there too."""
