@@ -1,4 +1,4 @@
-"""Tiny models with an adapter, for the tests of the methods: LoRA and every form of a trained prompt, far from the start."""
+"""Tiny models with an adapter, LoRA and every form of a trained prompt, far from its start."""
 
 from __future__ import annotations
 
