@@ -19,6 +19,7 @@ from eval.forecast.load import conversations
 from finetune.chat import Chat, Rendered
 from finetune.methods import shared_rates
 from finetune.recipe import Contender, Recipe
+from finetune.recipe.privacy import refuse_personal
 
 # Assumed before scores exist: the share of questions on which two contenders differ, and likeness within a cluster.
 PSI, RHO = 0.25, 0.2
@@ -35,6 +36,7 @@ def show(recipe: Recipe, console: Console, wish: forecast.Wish | None = None, ou
         console.print(Text(line, style="yellow"))
     for name, contender in recipe.contenders.items():
         if contender.method:
+            refuse_personal(recipe, name)
             console.print(example(recipe, name))
     benchmark = Benchmark.read(recipe)
     refuse_unanswerable(recipe, benchmark)

@@ -211,13 +211,16 @@ def data_check(
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="All that was found, ids too")
     ] = None,
+    mask_to: Annotated[
+        Path | None, typer.Option("--mask", metavar="FOLDER", help="Copy the files with placeholders for personal data")
+    ] = None,
 ) -> None:
-    """Verify a card's files and schema; duplicates, overlap with exams, balance, lengths, what looks broken.
+    """Verify a card's files and schema; duplicates, overlap with exams, personal data, balance, lengths, faults.
 
     Example: tuneworth data check data_cards/demo_tuning.md --against data_cards/demo_label.md --json found.json
     """
     from eval.intake import check as check_card
-    from eval.intake import table
+    from eval.intake import mask, table
     from finetune.files import write_whole
     from finetune.recipe import data_root as root
 
@@ -226,6 +229,9 @@ def data_check(
     if json_file:
         write_whole(json_file, found.model_dump_json(indent=1) + "\n")
     _console().print(table(found))
+    if mask_to:
+        told = ", ".join(f"{kind} {count}" for kind, count in mask(card, root(), mask_to).items())
+        typer.echo(f"masked: {told or 'nothing'}; {mask_to / card.name}")
     if found.faults:
         raise typer.Exit(2)
 

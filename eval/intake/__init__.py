@@ -4,7 +4,7 @@ A fault means that the card cannot be used as it is; a warning is something to k
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations
 from pathlib import Path
 
@@ -12,12 +12,14 @@ from eval.audit.condition import answer_of, encoding_faults, labels, lengths, lo
 from eval.audit.duplicates import first_alike
 from eval.audit.overlap import Overlap, overlap, words_of
 from eval.intake.draft import draft
+from eval.intake.mask import mask
 from eval.intake.report import CardReport, SplitReport
 from eval.intake.table import table
 from finetune.card import BadCard, DataCard, Row
 from finetune.card.columns import EXAMS
+from finetune.card.personal import find
 
-__all__ = ["CardReport", "SplitReport", "check", "draft", "table"]
+__all__ = ["CardReport", "SplitReport", "check", "draft", "mask", "table"]
 FEW_CLUSTERS = 40  # below so many, intervals rest on a bootstrap and stay wide
 UNEVEN = 0.05  # a blind rule that beats guessing by more than this share of points is worth a warning
 
@@ -93,16 +95,18 @@ def describe(card: DataCard, split: str, rows: list[Row]) -> SplitReport:
         lengths={"asked": lengths([f"{row.context}{row.asked}" for row in rows]), "answered": lengths(answered)},
         labels={} if any(row.options for row in rows) else labels(answered),
         cut=tuple(row.id for row, answer in zip(rows, answered, strict=True) if looks_cut(answer)),
-        encoding=_encoding(rows),
+        encoding=_ids(rows, encoding_faults),
+        personal=_ids(rows, lambda text: sorted({each.kind for each in find(text)})),
     )
 
 
-def _encoding(rows: list[Row]) -> dict[str, tuple[str, ...]]:
+def _ids(rows: list[Row], signs: Callable[[str], Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    """For each sign that a row's texts show, the rows that show it."""
     found: dict[str, list[str]] = {}
     for row in rows:
-        for fault in encoding_faults(words_of(row)):
-            found.setdefault(fault, []).append(row.id)
-    return {fault: tuple(ids) for fault, ids in found.items()}
+        for sign in signs(words_of(row)):
+            found.setdefault(sign, []).append(row.id)
+    return {sign: tuple(ids) for sign, ids in found.items()}
 
 
 def _empty(card: DataCard, rows: list[Row]) -> dict[str, int]:
@@ -177,6 +181,8 @@ def _about_rows(splits: tuple[SplitReport, ...], overlaps: dict[str, int], exam:
             yield f"{it.split}: questions that offer an option twice: {it.repeated_options}"
         if it.cut:
             yield f"{it.split}: answers that look cut off: {len(it.cut)}, the first in row {it.cut[0]}"
+        for kind, ids in it.personal.items():
+            yield f"{it.split}: personal data ({kind}) in {len(ids)} rows, the first is {ids[0]}; --mask FOLDER"
         for fault, ids in it.encoding.items():
             yield f"{it.split}: characters decoded wrongly ({fault}) in {len(ids)} rows, the first is {ids[0]}"
         if exam and it.clusters < FEW_CLUSTERS:

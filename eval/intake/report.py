@@ -29,6 +29,7 @@ class SplitReport(BaseModel):
     labels: dict[str, float]  # share of each answer, where they are labels
     cut: tuple[str, ...]  # ids of rows whose answer looks cut off
     encoding: dict[str, tuple[str, ...]]  # fault -> ids of rows that show it
+    personal: dict[str, tuple[str, ...]]  # kind of personal data -> ids of rows that hold it
 
 
 class CardReport(BaseModel):

@@ -50,6 +50,12 @@ class Recipe(BaseModel):
     note: str = Field("", description="A caveat printed on the report")
     note_zh: str = Field("", description="The caveat in Chinese; the same words without it")
     data: tuple[CardSplit, ...] = Field((), description="Data cards to tune on: card.md or card.md#split")
+    allow_personal_data: str | None = Field(
+        None,
+        min_length=1,
+        description="Why rows with personal data may be trained on; without it they are refused; `data check --mask` "
+        "puts placeholders in their stead",
+    )
     contenders: dict[FolderName, Contender] = Field(min_length=2)
     train: Train = Field(default_factory=Train)
     exam: Exam

@@ -18,6 +18,7 @@ from finetune.methods import Full, LoRA, adapter_digest, adapter_parameters, hea
 from finetune.methods.heads import Head
 from finetune.mistakes import BadInput
 from finetune.recipe import Contender, Recipe, Window
+from finetune.recipe.privacy import refuse_personal
 from finetune.run import Hardware, RunDir, RunManifest, SeedDir, TrainFacts, git_state, host, versions
 from finetune.train.adapter import Origin, Proof, keep
 from finetune.train.journal import Journal
@@ -84,6 +85,7 @@ class Tuning:
         self.watch.note("reading rows")
         journal = Journal(f"train {self.name} seed {self.seed}", self.world.accelerator)
         origin, start = self.origin(), self._start()
+        refuse_personal(self.recipe, self.name)
         examples = lesson(self.recipe, self.name, origin.chat, self.world, self.watch, journal)
         refuse_misfits(origin, examples, sharded=self.world.sharded)
         self._set_aside(journal)
@@ -121,6 +123,8 @@ class Tuning:
     def _announce(self, journal: Journal, summary: str) -> None:
         for line in shared_rates(self.recipe.methods):
             journal.say(line)
+        if self.recipe.allow_personal_data:
+            journal.say(f"personal data in the rows is allowed: {self.recipe.allow_personal_data}")
         journal.say(summary)
         journal.track(self.recipe.name, self._settings(), str(self.place.folder / "logs"))
 

@@ -1,0 +1,52 @@
+"""Privacy of training data: rows with personal data are not trained on, unless the recipe says why they may be.
+
+What was found is said by card, row and kind, never as the number itself. The cache keeps ids and kinds of it.
+"""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from finetune.card.personal import find
+from finetune.files import cache_folder, digest_of, write_whole
+from finetune.mistakes import BadInput
+from finetune.recipe.sections import DataUse
+from finetune.recipe.source import data_root
+
+if TYPE_CHECKING:
+    from finetune.recipe import Recipe
+
+PERSONAL_CODE = 1  # raised when a change of finetune.card.personal finds more or less
+Rows = dict[str, list[str]]  # id of a row -> kinds that it holds
+
+
+def refuse_personal(recipe: "Recipe", contender: str) -> None:
+    """BadInput: a row that the contender would be tuned on holds personal data, and the recipe does not allow it."""
+    if recipe.allow_personal_data:
+        return
+    for use in recipe.data_of(contender):
+        found = personal_rows(use, data_root())
+        if found:
+            row, kinds = next(iter(found.items()))
+            counts = Counter(kind for held in found.values() for kind in held)
+            raise BadInput(
+                f"data: {use.card.name}#{use.split}:{row}: holds personal data ({', '.join(kinds)}), as do "
+                f"{len(found) - 1} rows more ({', '.join(f'{kind} in {n}' for kind, n in counts.items())} in all); "
+                f"mask them with `tuneworth data check {use.card.path} --mask FOLDER`, or say in the recipe why they "
+                f"may be trained on: allow_personal_data: <reason>"
+            )
+
+
+def personal_rows(use: DataUse, root: Path | None) -> Rows:
+    """Rows of a card's split that hold personal data, with its kinds."""
+    note = cache_folder() / "personal" / f"{digest_of([PERSONAL_CODE, use.card.digest(root), use.split])[:32]}.json"
+    if note.is_file():
+        return dict(json.loads(note.read_text("utf-8")))
+    found: Rows = {}
+    for row in use.card.rows(root, use.split):
+        text = "\n".join(turn.content for turn in row.conversation())
+        if kinds := sorted({each.kind for each in find(text)}):
+            found[row.id] = list(kinds)
+    write_whole(note, json.dumps(found, ensure_ascii=False))
+    return found
