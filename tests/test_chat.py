@@ -347,6 +347,33 @@ def test_tokenizer_that_loses_text_is_refused(tmp_path):
         Chat.open(folder, "qwen3", "keep")
 
 
+@pytest.mark.parametrize("family", ["r1_distill_llama", "r1_distill_qwen"])
+def test_a_tokenizer_with_sentencepiece_parts_is_refused(tmp_path, family):
+    """As a load path of transformers 5.0 to 5.15 makes of a distill's byte-level tokenizer."""
+    folder = save_tiny(tmp_path, family)
+    part = {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": False}
+    edit(folder, normalizer=None, pre_tokenizer=part, decoder=part)
+    with pytest.raises(ValueError, match="loses text"):
+        Chat.open(folder, family, "keep")
+
+
+@pytest.mark.parametrize(("family", "think"), [case for case in CASES if case[0].startswith("r1_")])
+def test_a_tokenizer_that_begins_every_text_itself_still_begins_a_row_once(tmp_path, family, think):
+    """The distills' own file does so: rendered by a template that writes BOS too, rows would begin twice."""
+    folder = save_tiny(tmp_path, family)
+    begin = {"SpecialToken": {"id": BEGIN, "type_id": 0}}
+    number = Chat.open(folder, family, think).markers[BEGIN]
+    edit(folder, post_processor={
+        "type": "TemplateProcessing", "single": [begin, {"Sequence": {"id": "A", "type_id": 0}}], "pair": [begin],
+        "special_tokens": {BEGIN: {"id": BEGIN, "ids": [number], "tokens": [BEGIN]}},
+    })  # fmt: skip
+    chat = Chat.open(folder, family, think)
+    assert chat.tokenizer.encode(BEGIN + "a").ids[:2] == [number, number]  # the fault is there
+    row = chat.example([user("a"), assistant("b", "c"), user("d"), assistant("e", "f")])
+    assert [place for place, token in enumerate(row.ids) if token == number] == [0]
+    assert chat.prompt([user("a")]).count(number) == 1
+
+
 def test_tokenizer_whose_text_becomes_control_is_refused(tmp_path):
     """Markers in a vocabulary that whole words are looked up in would be found in what people write."""
     folder = save_tiny(tmp_path, "qwen3")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import math
 import random
+import shutil
 import sys
 from itertools import chain
+from pathlib import Path
 
 import pytest
 import torch
@@ -33,12 +35,15 @@ def lesson(tmp_path, tiny):
 
 
 @pytest.fixture(scope="session")
-def sharp(tmp_path_factory):
-    """A tiny checkpoint with a louder last norm: with the bare one no token can reach a probability over one half.
+def wide(tmp_path_factory):
+    """A tiny checkpoint whose widths are multiples of 64, as a 4-bit base needs."""
+    return build_checkpoint(tmp_path_factory.mktemp("wide"), "qwen2", intermediate_size=128)
 
-    Its widths are multiples of 64, as a 4-bit base needs.
-    """
-    folder = build_checkpoint(tmp_path_factory.mktemp("sharp"), "qwen2", intermediate_size=128)
+
+@pytest.fixture(scope="session")
+def sharp(wide, tmp_path_factory):
+    """`wide` with a louder last norm: with the bare one no token can reach a probability over one half."""
+    folder = Path(shutil.copytree(wide, tmp_path_factory.mktemp("sharp"), dirs_exist_ok=True))
     weights = load_file(folder / "model.safetensors")
     weights["model.norm.weight"] *= 5
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
@@ -136,14 +141,25 @@ def curve(recipe, contender="lora"):
     return [loss for _, loss in (*found.losses, *found.dev_losses)]
 
 
-def test_accumulation_is_one_batch(tmp_path, tiny, monkeypatch):
+ACCUMULATED = [
+    *(pytest.param(name, (), id=name, marks=() if name == "lora" else slow) for name in METHODS),
+    pytest.param("lora", ("dora=true", "rslora=true"), id="dora", marks=slow),
+    pytest.param("lora", ("kind=qlora",), id="qlora", marks=slow),
+]
+
+
+@pytest.mark.parametrize(("contender", "knobs"), ACCUMULATED)
+def test_accumulation_is_one_batch(tmp_path, wide, monkeypatch, contender, knobs):
     """The same steps, taken in sheets of at most 64 tokens or each in one."""
-    curves = []
+    if "kind=qlora" in knobs:
+        pytest.importorskip("bitsandbytes", reason="bitsandbytes is not installed")
+    changes = chain.from_iterable(("--set", f"contenders.{contender}.method.{knob}") for knob in knobs)
+    curves, changes = [], list(changes)
     for roomy in (64, 4096):
         monkeypatch.setattr("finetune.train.loop.ROOMY", roomy)
-        recipe = write_lesson(tmp_path / str(roomy), tiny("qwen2"), tokens_per_step=1200, dev=0.2)
-        assert main(words(recipe)) == 0
-        curves.append(curve(recipe))
+        recipe = write_lesson(tmp_path / str(roomy), wide, tokens_per_step=1200, dev=0.2)
+        assert main(words(recipe, contender, *changes)) == 0
+        curves.append(curve(recipe, contender))
     assert curves[0] != curves[1]
     assert curves[0] == pytest.approx(curves[1], abs=1e-5)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
@@ -148,6 +149,32 @@ def test_a_damaged_checkpoint_is_passed_over(abandoned, undisturbed, capsys):
     assert main(words(recipe)) == 0
     out = capsys.readouterr().out
     assert "step-000015 is damaged" in out
+    assert "goes on after step 10" in out
+    same(facts(recipe), undisturbed("lora"))
+
+
+class Trap:
+    """What a pickle can do to whoever opens it."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+def test_a_pickle_put_in_place_of_the_optimizers_state_is_never_opened(abandoned, undisturbed, capsys, tmp_path):
+    """With its digest put right in state.json, as whoever planted it would."""
+    recipe, sprung = abandoned(17), tmp_path / "sprung"
+    newest = place(recipe).checkpoints / "step-000015"
+    torch.save({"exp_avg": Trap(sprung)}, newest / "optimizer.safetensors")
+    state = json.loads((newest / "state.json").read_text("utf-8"))
+    state["sha256"]["optimizer"] = hashlib.sha256((newest / "optimizer.safetensors").read_bytes()).hexdigest()
+    (newest / "state.json").write_text(json.dumps(state), "utf-8")
+    assert main(words(recipe)) == 0
+    assert not sprung.exists()
+    out = capsys.readouterr().out
+    assert "step-000015 is damaged (SafetensorError)" in out
     assert "goes on after step 10" in out
     same(facts(recipe), undisturbed("lora"))
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from finetune.files import folder_whole, write_whole
@@ -87,7 +88,7 @@ class Savepoints:
                 state = json.loads((folder / "state.json").read_text("utf-8"))
                 self._refuse_others(state)
                 point = _read(folder, state)
-            except (OSError, KeyError, TypeError, json.JSONDecodeError, _Torn) as fault:
+            except (OSError, KeyError, TypeError, json.JSONDecodeError, SafetensorError, _Torn) as fault:
                 say(f"checkpoint {folder.name} is damaged ({type(fault).__name__}), looking for the one before")
                 continue
             return point
