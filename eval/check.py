@@ -17,7 +17,7 @@ from eval.answerable import refuse_unanswerable
 from eval.benchmark import Benchmark
 from eval.forecast.load import conversations
 from finetune.chat import Chat, Rendered
-from finetune.methods import shared_rates
+from finetune.methods import declared, shared_rates, trials
 from finetune.recipe import Contender, Recipe
 from finetune.recipe.privacy import refuse_personal
 
@@ -32,7 +32,7 @@ def show(recipe: Recipe, console: Console, wish: forecast.Wish | None = None, ou
     """
     console.print(f"[bold]{recipe.question}[/]  ({recipe.purpose} {recipe.name})\n")
     console.print(contenders(recipe))
-    for line in shared_rates(recipe.methods):
+    for line in (*shared_rates(recipe.methods), *recipe.unsearched()):
         console.print(Text(line, style="yellow"))
     for name, contender in recipe.contenders.items():
         if contender.method:
@@ -59,7 +59,10 @@ def tuning(contender: Contender) -> str:
     method = contender.method
     if method is None:
         return "adapter" if contender.adapter else "none"
-    said = [method.kind, f"rate {method.learning_rate:g}"]
+    lists = declared(method)
+    said: list[str] = [method.kind]
+    said += [] if "learning_rate" in lists else [f"rate {method.learning_rate:g}"]
+    said += [f"{len(trials(method))} trials of {' x '.join(lists)}"] if lists else []
     said += [f"{contender.head} head"] if contender.head else []
     said += [f"from {contender.start}"] if contender.start else []
     said += [f"{contender.data_share:.3g} of the rows"] if contender.data_share != 1 else []

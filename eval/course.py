@@ -74,9 +74,11 @@ class Course:
         """All that is to be tuned as a job script for SLURM."""
         seeds = ((name, seed) for name in self._tuned(only) for seed in self.recipe.seeds(name))
         jobs = [Job("train", self.path, name, seed, self.out, self.changes) for name, seed in seeds]
-        return script(self.recipe.name, jobs, self.recipe.train.launch)
+        return script(self.recipe.name, jobs, self.recipe.train.launch, self._searches(only))
 
     def train(self, only: str | None) -> None:
+        for note in self._searches(only) if self.dry_run else ():
+            typer.echo(note)
         for name in self._tuned(only):
             for seed in self.recipe.seeds(name):
                 done = None if self.dry_run else self.folder.seed(name, seed).trained()
@@ -115,6 +117,16 @@ class Course:
             raise BadInput(f"--contender {only}: has no method, so there is nothing to train")
         tuned = [name for name in self._named(only) if self.recipe.contenders[name].method]
         return list(dict.fromkeys(before for name in tuned for before in self.recipe.lineage(name)))
+
+    def _searches(self, only: str | None) -> list[str]:
+        """Comments on the lines that run more than they name: whichever seed comes first runs the trials before it."""
+        counts = {name: len(self.recipe.trials(name)) for name in self._tuned(only)}
+        return [
+            f"# {name}: its first line runs {count} trials (method.search); the best is the training of seed "
+            f"{self.recipe.train.seeds[0]}"
+            for name, count in counts.items()
+            if count
+        ]
 
     def _stage(self, stage: Stage, contender: str, seed: int, launch: str | None) -> None:
         note = self.folder.paused(contender)

@@ -40,7 +40,7 @@ class Bill(BaseModel):
     model_config = FROZEN
     challenger: str
     rival: str
-    parts: dict[str, float]  # training, evaluation, data, people; or declared and evaluation
+    parts: dict[str, float]  # training, search if any, evaluation, data, people; or declared and evaluation
     tuning: float  # F, their sum
     horizon: float  # F (1 + R)
     extra_per_query: float  # dc; below 0 where the tuned one is cheaper to serve
@@ -70,6 +70,7 @@ class Effort:
     training: float
     evaluation: float
     declared: float | None = None
+    search: float = 0.0  # of trials that became no seed's training
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,8 @@ def tuning_parts(effort: Effort, costs: Costs) -> dict[str, float]:
     if effort.declared is not None:
         return {"declared": effort.declared, "evaluation": evaluation}
     training = device_price(effort.training, costs)
-    return {"training": training, "evaluation": evaluation, "data": costs.data, "people": costs.people}
+    search = {"search": device_price(effort.search, costs)} if effort.search else {}
+    return {"training": training, **search, "evaluation": evaluation, "data": costs.data, "people": costs.people}
 
 
 def bill(challenger: str, rival: str, effort: Effort, serving: Serving, gain: Gain, costs: Costs) -> Bill:

@@ -57,8 +57,11 @@ run() {{
 """
 
 
-def script(name: str, jobs: Sequence[Job], launch: str | None) -> str:
-    """What `sbatch` takes for these jobs, one after another, on the machines of a launch file (None: one process)."""
+def script(name: str, jobs: Sequence[Job], launch: str | None, notes: Sequence[str] = ()) -> str:
+    """What `sbatch` takes for these jobs, one after another, on the machines of a launch file (None: one process).
+
+    `notes` are comments above them.
+    """
     machine = Machine.read(launch)
     per_node = machine.processes // machine.machines
     kind = KIND | {"TOKENIZERS_PARALLELISM": "false", "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": str(GRACE)}
@@ -68,7 +71,7 @@ def script(name: str, jobs: Sequence[Job], launch: str | None) -> str:
         devices=f"#SBATCH --cpus-per-task={per_node}" if machine.cpu else f"#SBATCH --gpus-per-node={per_node}",
         notice=NOTICE,
         environment=" ".join(f"{key}={value}" for key, value in kind.items()),
-        lines="\n".join(f"run {_typed(job, launch)}" for job in jobs),
+        lines="\n".join([*notes, *(f"run {_typed(job, launch)}" for job in jobs)]),
     )
 
 

@@ -12,7 +12,7 @@ import platform
 import subprocess
 import time
 from collections.abc import Iterable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from finetune.files import write_whole
 from finetune.lock import held
+from finetune.methods import SearchFacts
 from finetune.mistakes import BadInput
 
 FROZEN = ConfigDict(frozen=True, extra="forbid")
@@ -80,6 +81,7 @@ class TrainFacts(BaseModel):
     start_difference: float | None = None  # how far the first loss is off the bare base's, of it; None where it may be
     chat_digest: str
     data: dict[str, str]  # card name -> edition
+    search: SearchFacts | None = None  # None: its knobs are as the recipe gives them
 
 
 class TaskFacts(BaseModel):
@@ -263,13 +265,19 @@ class RunDir:
     def seed(self, contender: str, seed: int) -> SeedDir:
         return SeedDir(self.folder / contender / f"seed-{seed}")
 
-    def hold(self, contender: str, seeds: Iterable[int]) -> AbstractContextManager[None]:
-        """The folders of these seeds for this process alone, which of several processes the first one takes for all.
+    def search(self, contender: str) -> Path:
+        """Where its trials lie, each like a seed's folder, and search.json, which is written last."""
+        return self.folder / contender / "search"
+
+    def hold(self, contender: str, seeds: Iterable[int], *, search: bool = False) -> AbstractContextManager[None]:
+        """The folders of these seeds (and of the search before them) for this process alone, which of several
+        processes the first one takes for all.
 
         BadInput: another run is at work there. Whoever only reads needs no hold.
         """
         first = os.environ.get("RANK", "0") == "0"
-        return held([self.seed(contender, seed).folder for seed in seeds] if first else [])
+        places = [*([self.search(contender)] if search else []), *(self.seed(contender, each).folder for each in seeds)]
+        return held(places if first else [])
 
     def attempt(self, event: str, **facts: Any) -> None:
         """Append one line to attempts.jsonl: every plan and every scoring of this question is counted."""
@@ -281,15 +289,11 @@ class RunDir:
 
     def attempted(self) -> list[dict[str, Any]]:
         """The lines of attempts.jsonl; one that a kill or a full disk tore is left out."""
-        lines = self.attempts.read_bytes().splitlines() if self.attempts.is_file() else []
-        return [found for line in lines if (found := _record(line))]
-
-
-def _record(line: bytes) -> dict[str, Any] | None:
-    try:
-        return dict(json.loads(line))
-    except ValueError:
-        return None
+        found = []
+        for line in self.attempts.read_bytes().splitlines() if self.attempts.is_file() else []:
+            with suppress(ValueError):
+                found.append(dict(json.loads(line)))
+        return found
 
 
 def versions() -> dict[str, str]:

@@ -14,6 +14,7 @@ from eval.forecast.load import Load, read_load
 from eval.forecast.measured import measured, probed
 from eval.money import device_price
 from finetune import plan
+from finetune.methods import AnyMethod
 from finetune.mistakes import BadInput
 from finetune.plan import GIB, Device, Fit, Sheet, Sitting
 from finetune.recipe import Recipe
@@ -66,9 +67,10 @@ def _sheet(recipe: Recipe, load: Load, devices: int) -> Sheet:
     return Sheet(tokens, longest, knobs.checkpointing, knobs.packing, math.ceil(tokens * load.densest), load.labels)
 
 
-def _share(recipe: Recipe, load: Load) -> plan.Share:
-    mixed, labels = load.base != "float32", load.labels
-    return plan.share(load.shape, load.contender.method, recipe.train.optimizer, mixed=mixed, labels=labels)
+def _share(recipe: Recipe, load: Load, method: AnyMethod | None = None) -> plan.Share:
+    """Of one training; of the largest without a `method`."""
+    method, mixed, labels = method or load.contender.method, load.base != "float32", load.labels
+    return plan.share(load.shape, method, recipe.train.optimizer, mixed=mixed, labels=labels)
 
 
 def _memory_table(recipe: Recipe, loads: Iterable[Load], fits: dict[str, Fit], wish: Wish | None) -> Table:
@@ -120,7 +122,7 @@ def _cost(recipe: Recipe, loads: Sequence[Load], wish: Wish) -> Iterator[Rendera
         answers = _seeds(recipe, load) * sum(s.answers * s.written for s in load.sittings)
         read = _seeds(recipe, load) * sum(s.prompt_tokens for s in load.sittings)
         table.add_row(
-            load.name, _count(_seeds(recipe, load) * recipe.train.epochs * sum(load.lengths)),
+            load.name, _count(len(load.runs) * recipe.train.epochs * sum(load.lengths)),
             *_hours(tune, wish, recipe, price), _count(read), _count(answers), *_hours(sit, wish, recipe, price),
             _hours(most, wish, recipe, price)[0],
         )  # fmt: skip
@@ -136,20 +138,28 @@ def _cost(recipe: Recipe, loads: Sequence[Load], wish: Wish) -> Iterator[Rendera
 
 
 def seconds(recipe: Recipe, load: Load, device: Device) -> tuple[float | None, float | None, float | None]:
-    """Device seconds of (tuning, exam, exam with every answer at its limit), all seeds together."""
-    seeds, tune = _seeds(recipe, load), None
+    """Device seconds of (tuning, exam, exam with every answer at its limit), all seeds (and trials) together."""
+    seeds = _seeds(recipe, load)
     sit = plan.exam_seconds(load.shape, load.base, list(load.sittings), device)
     limit = load.contender.model.decoding.max_new_tokens
     full = [Sitting(s.answers, s.prompt_tokens, limit if s.written else 0, s.rows) for s in load.sittings]
     most = plan.exam_seconds(load.shape, load.base, full, device)
-    if load.contender.method:
-        knobs, rows = recipe.train, sum(load.lengths)
-        tokens = knobs.epochs * rows * (1 - knobs.dev)
-        work = plan.Tuning(tokens, tokens * load.targets, knobs.evaluations * knobs.dev * rows)
-        tune = plan.tuning_seconds(
-            load.shape, _share(recipe, load), load.base, work, device, checkpointing=knobs.checkpointing
-        )
-    return tuple(each * seeds if each is not None else None for each in (tune, sit, most))  # type: ignore[return-value]
+    sit, most = (each * seeds if each is not None else None for each in (sit, most))
+    return _tuning_seconds(recipe, load, device), sit, most
+
+
+def _tuning_seconds(recipe: Recipe, load: Load, device: Device) -> float | None:
+    """Of every run; None where nothing is tuned here, or the device's speed is not known."""
+    knobs, rows, total = recipe.train, sum(load.lengths), 0.0
+    tokens = knobs.epochs * rows * (1 - knobs.dev)
+    work = plan.Tuning(tokens, tokens * load.targets, knobs.evaluations * knobs.dev * rows)
+    for method in load.runs:
+        share = _share(recipe, load, method)
+        each = plan.tuning_seconds(load.shape, share, load.base, work, device, checkpointing=knobs.checkpointing)
+        if each is None:
+            return None
+        total += each
+    return total if load.runs else None
 
 
 def _seeds(recipe: Recipe, load: Load) -> int:

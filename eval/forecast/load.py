@@ -12,6 +12,7 @@ from finetune import plan
 from finetune.card import Row, ask, labels_of
 from finetune.card.likeness import normalise
 from finetune.chat import Chat
+from finetune.methods import AnyMethod
 from finetune.mistakes import BadInput
 from finetune.plan import Base, Shape, Sitting
 from finetune.recipe import Contender, Recipe, data_root
@@ -29,7 +30,8 @@ class Load:
     """One contender in tokens."""
 
     name: str
-    contender: Contender
+    contender: Contender  # of a search, with the knobs of its largest trial
+    runs: tuple[AnyMethod, ...]  # every training: a search's trials, then the seeds that take none over
     shape: Shape
     lengths: tuple[float, ...]  # of its training rows; empty where it is not tuned here
     targets: float  # share of those tokens with a loss
@@ -59,7 +61,8 @@ def conversations(recipe: Recipe, name: str) -> Iterator[list[dict[str, str]]]:
 
 
 def read_load(recipe: Recipe, benchmark: Benchmark, name: str, out: Path) -> Load:
-    contender = recipe.contenders[name]
+    shape, runs = recipe.contenders[name].model.sizes(), _runs(recipe, name)
+    contender = recipe.contenders[name].model_copy(update={"method": runs[-1] if runs else None})
     frame, texts = contender.prompt, conversations(recipe, name) if contender.method else ()
     rows = [frame.wrap_last(turns) if frame else turns for turns in texts]
     guessed = [FRAME + sum(plan.guess_tokens(turn["content"]) for turn in turns) for turns in rows]
@@ -73,11 +76,23 @@ def read_load(recipe: Recipe, benchmark: Benchmark, name: str, out: Path) -> Loa
     densest = max((min(1.0, answer / row) for answer, row in zip(answers, guessed, strict=True)), default=0.0)
     sittings = tuple(_sittings(recipe, benchmark, name, contender, right, out))
     labels = len(labels_of(_rows(recipe, name))) if contender.head else 0
-    return Load(name, contender, contender.model.sizes(), lengths, targets, densest, sittings, counted, labels)
+    return Load(name, contender, runs, shape, lengths, targets, densest, sittings, counted, labels)
 
 
 def _rows(recipe: Recipe, name: str) -> list[Row]:
     return [row for use in recipe.data_of(name) for row in use.card.rows(data_root(), use.split)]
+
+
+def _runs(recipe: Recipe, name: str) -> tuple[AnyMethod, ...]:
+    """Every training of a contender, the largest last: which trial wins is not known, so each seed counts as that."""
+    chosen, seeds = recipe.contenders[name], len(recipe.seeds(name))
+    if chosen.method is None:
+        return ()
+    tried = [recipe.settled(name, knobs).methods[name] for knobs in recipe.trials(name)]
+    if not tried:
+        return (chosen.method,) * seeds
+    most = plan.largest(chosen.model.sizes(), tried)
+    return (*(each for each in tried if each is not most), most, *[most] * (seeds - 1))
 
 
 def _correction(

@@ -37,6 +37,7 @@ def _facts(o: ContenderOrigin, c: ContenderRow) -> list[Fact]:
         Fact(Said("Released", "发布"), same(c.released)),
         Fact(Said("Weights, sha256", "权重 sha256"), same(o.weights_digest), code=True),
         Fact(Said("Tuning", "微调方式"), _listed({c.method: "", **c.knobs} if c.method != "none" else {})),
+        Fact(Said("Search of its knobs", "超参数搜索"), _searched(c)),
         Fact(Said("Tuning data, edition", "微调数据、版本"), _listed(o.data)),
         Fact(Said("Prompt frame, digest", "提示框架摘要"), same(o.frame_digest or ""), code=True),
         Fact(Said("Seeds", "训练种子"), same(", ".join(map(str, c.seeds)) if c.method != "none" else "")),
@@ -45,6 +46,13 @@ def _facts(o: ContenderOrigin, c: ContenderRow) -> list[Fact]:
         label = Said(f"Adapter, sha256, seed {seed}", f"适配器 sha256，种子 {seed}")
         found.insert(-1, Fact(label, same(digest), code=True))
     return [fact for fact in [*found, *_setting(o)] if fact.value.en]
+
+
+def _searched(c: ContenderRow) -> Said:
+    """Trials, where it is tuned here; nothing is said of what was tuned elsewhere or not at all."""
+    if c.method in ("none", "adapter"):
+        return same("")
+    return Said(f"{c.trials} trials", f"{c.trials} 次试验") if c.trials else Said("none", "无")
 
 
 def _setting(o: ContenderOrigin) -> list[Fact]:

@@ -75,6 +75,7 @@ METHODS = {
 }
 COSTS = {
     "training": Said("training", "训练"),
+    "search": Said("search", "搜索"),
     "evaluation": Said("evaluation", "评测"),
     "data": Said("data", "数据"),
     "people": Said("people", "人力"),

@@ -43,7 +43,7 @@ class Contrast(BaseModel):
     clusters: int
 
 
-NoteCode = Literal["in_distribution", "public", "no_guard", "chosen_on_dev", "licence"]
+NoteCode = Literal["in_distribution", "public", "no_guard", "chosen_on_dev", "licence", "search"]
 
 
 class Note(BaseModel):
@@ -233,13 +233,21 @@ def _notes(evidence: Evidence, outcome: Outcome) -> tuple[Note, ...]:
     if all(task.card.published for task in evidence.benchmark.tasks):
         words = ("The newer base may have seen these items: all of them are public.", "题目均已公开，新底座可能见过。")
         found.append(_note("public", outcome == "not_worth_it", words))
-    return (*found, *_licences(evidence))
+    return (*found, *_lasting(evidence))
 
 
-def _licences(evidence: Evidence) -> tuple[Note, ...]:
+def _lasting(evidence: Evidence) -> tuple[Note, ...]:
     """Of every run, whatever its outcome: it holds for the contenders themselves."""
     said = riders(evidence.recipe, [task.card for task in evidence.benchmark.tasks])
-    return tuple(_note("licence", False, words) for words in said)
+    return (*_searched(evidence), *(_note("licence", False, words) for words in said))
+
+
+def _searched(evidence: Evidence) -> list[Note]:
+    """How many trials each side had, where any challenger's knobs were searched."""
+    rule, found = evidence.recipe.rule, {name: evidence.search(name) for name in evidence.recipe.rule.challengers}
+    trials = {name: facts.trials if facts else 0 for name, facts in found.items()}
+    rivals = [rule.incumbent, *rule.alternatives]
+    return [_note("search", False, wording.searched(trials, rivals))] if any(trials.values()) else []
 
 
 def _note(code: NoteCode, headline: bool, words: wording.Words) -> Note:
@@ -260,7 +268,7 @@ def _verdict(
     evidence: Evidence, checked: Sequence[Gate], outcome: Outcome, words: wording.Words, **numbers: Any
 ) -> Verdict:
     recipe = evidence.recipe
-    facts = {"challenger": evidence.challengers[0], "notes": _licences(evidence), **numbers}
+    facts = {"challenger": evidence.challengers[0], "notes": _lasting(evidence), **numbers}
     return Verdict(
         name=recipe.name, purpose=recipe.purpose, outcome=outcome,
         question=recipe.question, question_zh=recipe.question_zh or recipe.question,

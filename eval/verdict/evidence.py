@@ -16,7 +16,7 @@ from eval.gates import AdapterFact, ChanceFact, PlanFact
 from eval.items import ItemScore, read
 from eval.money import Effort
 from eval.sheet import BadPairing, Key, Sheet, score
-from finetune.methods import adapter_digest
+from finetune.methods import SearchFacts, adapter_digest
 from finetune.mistakes import BadInput
 from finetune.recipe import Recipe
 from finetune.run import RunDir, RunManifest, ScoreFacts
@@ -106,11 +106,22 @@ class Evidence:
         line = self.recipe.lineage(name)
         return sum(stage.device_seconds for each in line for stage in self.trained.get(each, {}).values())
 
+    def search(self, name: str) -> SearchFacts | None:
+        """How a contender's knobs were chosen, which all its seeds share; None where they are as declared."""
+        first = next(iter(self.trained.get(name, {}).values()), None)
+        return first.training.search if first and first.training else None
+
+    def search_seconds(self, name: str) -> float:
+        """Device-seconds of the trials of a contender, and of those it goes on from, beside the training of seeds."""
+        found = [self.search(each) for each in self.recipe.lineage(name)]
+        return sum(each.device_seconds for each in found if each)
+
     def effort(self, challenger: str) -> Effort:
         """Device-seconds of tuning it, and of the scores that judging it took: its own and those of the untuned."""
         scored = [name for name in self.judged if name == challenger or not self.recipe.contenders[name].tuned]
         evaluation = sum(stage.device_seconds for name in scored for stage in self.scored[name].values())
-        return Effort(self.training_seconds(challenger), evaluation, self.recipe.contenders[challenger].adapter_cost)
+        declared = self.recipe.contenders[challenger].adapter_cost
+        return Effort(self.training_seconds(challenger), evaluation, declared, self.search_seconds(challenger))
 
     def adapters(self, names: Sequence[str]) -> list[AdapterFact]:
         found = []

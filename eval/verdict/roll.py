@@ -46,7 +46,9 @@ class ContenderRow(BaseModel):
     tokens_out: float
     cost_per_query: float
     training_seconds: float  # device-seconds over all seeds, with those of the contenders it goes on from
-    training_cost: float | None  # None: untuned
+    training_cost: float | None  # None: untuned; with the search
+    trials: int = 0  # of a search of its knobs; 0: as declared
+    search_seconds: float = 0.0  # device-seconds of those that became no seed's training
     scoring_seconds: float
     licence: str
     released: str
@@ -115,13 +117,17 @@ def contender_rows(evidence: Evidence) -> tuple[ContenderRow, ...]:
 
 def _contender(evidence: Evidence, name: str) -> ContenderRow:
     chosen, sheet, costs = evidence.recipe.contenders[name], evidence.sheets[name], evidence.recipe.costs
-    training = evidence.training_seconds(name)
+    training, searched, search = evidence.training_seconds(name), evidence.search_seconds(name), evidence.search(name)
     seconds = evidence.mean(name, lambda row: row.seconds)
     mean, low, high = _interval(sheet, evidence)
     return ContenderRow(
         name=name, roles=_roles(evidence, name), model=chosen.model.id,
         method=chosen.method.kind if chosen.method else "adapter" if chosen.adapter else "none",
-        knobs=chosen.method.model_dump(mode="json") if chosen.method else {}, prompted=chosen.prompt is not None,
+        knobs={
+            **(chosen.method.model_dump(mode="json", exclude={"search"}) if chosen.method else {}),
+            **(search.knobs if search else {}),
+        },
+        prompted=chosen.prompt is not None,
         seeds=sheet.seeds, samples=sheet.samples, score=mean, low=low, high=high,
         tasks=tuple(
             TaskScore(task=task, score=m, low=lo, high=hi)
@@ -132,7 +138,8 @@ def _contender(evidence: Evidence, name: str) -> ContenderRow:
         tokens_thinking=evidence.mean(name, lambda row: row.tokens_thinking),
         tokens_out=evidence.mean(name, lambda row: row.tokens_out), cost_per_query=per_query(seconds, costs),
         training_seconds=training,
-        training_cost=device_price(training, costs) if chosen.method else chosen.adapter_cost,
+        training_cost=device_price(training + searched, costs) if chosen.method else chosen.adapter_cost,
+        trials=search.trials if search else 0, search_seconds=searched,
         scoring_seconds=sum(stage.device_seconds for stage in evidence.scored[name].values()),
         licence=chosen.model.licence, released=chosen.model.released,
     )  # fmt: skip

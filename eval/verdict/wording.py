@@ -19,6 +19,20 @@ def chosen(trials: Mapping[str, float]) -> Words:
             f"{ranked[0]} 是在开发题上选出的（{told_zh}），再用其余题目检验一次。")  # fmt: skip
 
 
+def searched(trials: Mapping[str, int], rivals: Sequence[str]) -> Words:
+    """The budget of both sides (decision.md 5.8): trials of each challenger's knobs, and of the rivals' prompts."""
+    bare = [name for name, count in trials.items() if not count]
+    told = ", ".join(f"{name} {_count(count, 'trial')}" for name, count in trials.items() if count)
+    told_zh = "、".join(f"{name} {count} 次" for name, count in trials.items() if count)
+    parts = [(f"Knobs were searched on training rows held out: {told}.", f"在留出的训练行上搜索超参数：{told_zh}。")]
+    if bare:
+        parts.append((f"{', '.join(bare)}: no trial, so what parts the challengers may be the search.",
+                      f"{'、'.join(bare)} 未作试验，挑战者之间的差别可能来自搜索。"))  # fmt: skip
+    parts.append((f"Prompts of {', '.join(rivals)}: as declared, no trial.",
+                  f"{'、'.join(rivals)} 的提示词按声明使用，未作试验。"))  # fmt: skip
+    return join(parts)
+
+
 def join(parts: Sequence[Words]) -> Words:
     """Sentences one after another; Chinese needs no space between them."""
     return " ".join(part[0] for part in parts), "".join(part[1] for part in parts)

@@ -15,6 +15,7 @@ from finetune.export.fusion import Fusion
 from finetune.export.rendering import Rendering
 from finetune.export.result import Result
 from finetune.licence import Terms, terms_of
+from finetune.methods import declared
 from finetune.recipe import Contender, DataUse, Recipe
 from finetune.run import RunManifest
 
@@ -67,8 +68,10 @@ class Facts:
 
     @property
     def method(self) -> dict[str, Any]:
-        method = self.contender.method
-        return method.model_dump(mode="json") if method else {}
+        """Knobs as they were trained with, those that a search chose among them."""
+        method, search = self.contender.method, self.trained.training and self.trained.training.search
+        knobs = method.model_dump(mode="json", exclude={"search"}) if method else {}
+        return {**knobs, **(search.knobs if search else {})}
 
     @property
     def whole(self) -> bool:
@@ -172,7 +175,19 @@ def _tuning(facts: Facts) -> list[str]:
             "optimizer", "packing"}  # fmt: skip
     knobs |= {f"train.{key}": value for key, value in facts.recipe.train.model_dump(mode="json", include=used).items()}
     knobs |= {"data_share": facts.contender.data_share}
-    return ["## How it was tuned", "", *_table(knobs), *_merged(facts)]
+    return ["## How it was tuned", "", *_table({**knobs, **_search(facts)}), *_merged(facts)]
+
+
+def _search(facts: Facts) -> dict[str, Any]:
+    """How its knobs were chosen, where they were."""
+    method, found = facts.contender.method, facts.trained.training and facts.trained.training.search
+    if method is None or not found:
+        return {}
+    tried = "; ".join(f"{knob}: {', '.join(map(str, values))}" for knob, values in declared(method).items())
+    return {
+        "method.search": f"{found.trials} trials ({tried}), chosen by the dev loss: {found.knobs}",
+        "device-seconds of the other trials": f"{found.device_seconds:.0f}",
+    }
 
 
 def _table(rows: dict[str, Any]) -> list[str]:

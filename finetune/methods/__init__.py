@@ -19,21 +19,27 @@ from finetune.methods.full import Full
 from finetune.methods.lora import LoRA
 from finetune.methods.ptuning_v1 import PTuningV1
 from finetune.methods.ptuning_v2 import PTuningV2
+from finetune.methods.search import Knobs, SearchFacts, declared, settled, trials
 from finetune.mistakes import BadInput
 
 __all__ = [
     "METHODS",
     "AnyMethod",
     "Full",
+    "Knobs",
     "LoRA",
     "PTuningV1",
     "PTuningV2",
+    "SearchFacts",
     "adapter_digest",
     "adapter_norm",
     "adapter_parameters",
+    "declared",
     "load",
     "restore",
+    "settled",
     "shared_rates",
+    "trials",
 ]
 
 METHODS = (LoRA, PTuningV2, PTuningV1, Full)
@@ -110,9 +116,9 @@ def adapter_norm(model: Any) -> float:
 
 def shared_rates(methods: Mapping[str, AnyMethod]) -> list[str]:
     """A line for each learning rate that contenders with methods of unlike rates share: one of them looks bad by it."""
-    lines = []
-    for rate in dict.fromkeys(method.learning_rate for method in methods.values()):
-        sharing = {name: method for name, method in methods.items() if method.learning_rate == rate}
+    lines, fixed = [], {name: method for name, method in methods.items() if "learning_rate" not in declared(method)}
+    for rate in dict.fromkeys(method.learning_rate for method in fixed.values()):
+        sharing = {name: method for name, method in fixed.items() if method.learning_rate == rate}
         own = {method.kind: _own_rate(method) for method in sharing.values()}
         if len(set(own.values())) > 1:
             lines.append(
@@ -125,7 +131,7 @@ def shared_rates(methods: Mapping[str, AnyMethod]) -> list[str]:
 
 def _own_rate(method: AnyMethod) -> float:
     """The rate a method has where none is given."""
-    return type(method)(**method.model_dump(exclude={"learning_rate"})).learning_rate
+    return type(method)(**method.model_dump(exclude={"learning_rate", "search"})).learning_rate
 
 
 def restore(model: Any, tensors: Mapping[str, Any]) -> None:

@@ -12,12 +12,13 @@ import shutil
 from collections.abc import Set
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from finetune.methods import heads
 from finetune.methods.lora import refuse_second
+from finetune.methods.search import FROZEN, SAID, Rates, Sizes, several
 from finetune.mistakes import BadInput
 
 NOTE = "full.json"  # in the folder: which layers were trained
@@ -39,6 +40,14 @@ class Noted:
     change: float  # L2 norm of trained minus base, over all weights; 0 before training
 
 
+class FullSearch(BaseModel):
+    """Values to be tried of full tuning's knobs."""
+
+    model_config = FROZEN
+    learning_rate: Rates = Field((), description="5e-6 to 2e-5, a factor 2 apart")
+    last_layers: Sizes = Field((), description="Fewer forget less; the dev loss tells what they still learn")
+
+
 class Full(BaseModel):
     """Knobs of full tuning."""
 
@@ -58,6 +67,7 @@ class Full(BaseModel):
     learning_rate: float = Field(
         1e-5, gt=0, description="A tenth of LoRA's; 2e-5 for little data, lower for large models; higher forgets"
     )
+    search: Annotated[FullSearch | None, AfterValidator(several)] = Field(None, description=SAID)
 
     def check(self, config: Any) -> None:
         """BadInput when there are fewer layers than are to be trained (transformers configuration)."""

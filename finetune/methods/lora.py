@@ -17,13 +17,24 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from finetune.methods.search import FROZEN, SAID, Rates, Shares, Sizes, several
 from finetune.mistakes import BadInput
 
 MARKS = (".lora_", ".modules_to_save.")  # in the name of a parameter: it is the adapter's
 LINEARS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 NAMED_ALIKE = ("llama", "mistral", "qwen2", "qwen3")  # architectures whose layers hold exactly LINEARS
+
+
+class LoRASearch(BaseModel):
+    """Values to be tried of LoRA's knobs."""
+
+    model_config = FROZEN
+    learning_rate: Rates = Field((), description="The knob that matters most: 1e-4 to 4e-4, a factor 2 apart")
+    rank: Sizes = Field((), description="Matters less than the rate unless the data outgrow it")
+    alpha: Rates = Field((), description="Acts as the rate does; search one of the two")
+    dropout: Shares = Field((), description="Worth a trial where the dev loss rises early")
 
 
 class LoRA(BaseModel):
@@ -56,6 +67,7 @@ class LoRA(BaseModel):
         description="About 10 times full tuning's (15 in very short runs), nearly whatever the rank while the product "
         "counts alpha / rank; under rslora lower as rank grows; too high forgets and diverges",
     )
+    search: Annotated[LoRASearch | None, AfterValidator(several)] = Field(None, description=SAID)
 
     def check(self, config: Any) -> None:
         """BadInput when a target is surely no linear layer of this architecture (transformers configuration)."""

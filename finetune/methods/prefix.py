@@ -13,13 +13,24 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, Field
+
 from finetune import segments
+from finetune.methods.search import FROZEN, Rates, Sizes
 from finetune.mistakes import BadInput
 
 MARKS = (".prompt_encoder.",)  # in the name of a parameter: it is the adapter's
 PROVEN = ("llama", "qwen2", "qwen3")  # softmax attention in every layer, through transformers' attention interface
 
 Unfold = Callable[[Any], Sequence[Any]]  # decoder -> key, value of layer 0, key, value of 1 ...: [kv_heads, n, width]
+
+
+class PromptSearch(BaseModel):
+    """Values to be tried of a trained prompt's knobs."""
+
+    model_config = FROZEN
+    learning_rate: Rates = Field((), description="Prompts are touchy here: a factor 3 apart, over 1 to 30 times")
+    virtual_tokens: Sizes = Field((), description="Length: 8 to 128, a factor 2 or 4 apart")
 
 
 def check(kind: str, virtual_tokens: int, config: Any) -> None:

@@ -9,12 +9,13 @@ Checkpointing of the reentrant kind fails loudly; `train.checkpointing` uses the
 """
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from finetune.methods import prefix
 from finetune.methods.lora import refuse_second
+from finetune.methods.search import SAID, several
 from finetune.mistakes import BadInput
 
 
@@ -31,6 +32,7 @@ class PTuningV1(BaseModel):
     learning_rate: float = Field(
         1e-3, gt=0, description="1e-4 for long runs forgets least; up to 5e-3 learns little more and forgets far more"
     )
+    search: Annotated[prefix.PromptSearch | None, AfterValidator(several)] = Field(None, description=SAID)
 
     def check(self, config: Any) -> None:
         """BadInput says why virtual tokens cannot be a prefix in this architecture (transformers configuration)."""

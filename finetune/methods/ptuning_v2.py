@@ -10,12 +10,13 @@ needs the other kind, which is what `train.checkpointing` uses.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from finetune.methods import prefix
 from finetune.methods.lora import refuse_second
+from finetune.methods.search import SAID, several
 from finetune.mistakes import BadInput
 
 INIT_TEXT = (
@@ -47,6 +48,7 @@ class PTuningV2(BaseModel):
         gt=0,
         description="5e-3, up to 3e-2: 100 times full tuning's and more; 1e-3 with a re-encoder, which multiplies it",
     )
+    search: Annotated[prefix.PromptSearch | None, AfterValidator(several)] = Field(None, description=SAID)
 
     def check(self, config: Any) -> None:
         """BadInput says why a prefix cannot live in this architecture (transformers configuration)."""

@@ -3,6 +3,7 @@
 Known by the `kind` that a recipe says; the rooms of the methods are not asked, so that a plan needs none of them.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -50,6 +51,11 @@ def _share(shape: Shape, method: Any, moments: int, mixed: bool) -> Share:
     raise BadInput(
         f"method.kind {method.kind}: no plan of its memory; known are lora, qlora, ptuning_v1, ptuning_v2, full"
     )
+
+
+def largest(shape: Shape, methods: Sequence[Any]) -> Any:
+    """Of several methods (a search's trials) the one that trains most, and so needs the most memory and time."""
+    return max(methods, key=lambda method: share(shape, method).parameters)
 
 
 def _full(shape: Shape, method: Any, moments: int, mixed: bool) -> Share:

@@ -10,9 +10,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from finetune.files import digest_of
-from finetune.methods import AnyMethod, adapter_digest
+from finetune.methods import AnyMethod, Knobs, adapter_digest, declared, settled, trials
 from finetune.mistakes import BadInput, explain
-from finetune.recipe import shares
+from finetune.recipe import budget, shares
 from finetune.recipe.lineage import lineage, refuse_misfits
 from finetune.recipe.sections import FROZEN, CardSplit, Contender, Costs, DataUse, DecisionRule, Exam, FolderName, Train
 from finetune.recipe.source import apply_change, data_root, read_yaml
@@ -103,6 +103,7 @@ class Recipe(BaseModel):
         _refuse_twice("exam.tasks", tuple(Path(task).name for task in self.exam.tasks))
         _refuse_twice("train.seeds", self.train.seeds)
         refuse_misfits(self.contenders)
+        budget.refuse_misfits(self.contenders, self.train)
         if self.data == () and any(c.method and not c.data for c in self.contenders.values()):
             raise ValueError("data: empty, but a contender has a method; name a data card to tune on")
         for task in self.exam.weights:
@@ -133,6 +134,22 @@ class Recipe(BaseModel):
         """The methods of the contenders that are tuned here, by contender."""
         return {name: chosen.method for name, chosen in self.contenders.items() if chosen.method}
 
+    def trials(self, contender: str) -> tuple[Knobs, ...]:
+        """Knobs that are tried for a contender before its seeds are trained; none where it is not searched."""
+        method = self.contenders[contender].method
+        return trials(method) if method else ()
+
+    def unsearched(self) -> list[str]:
+        """A line where the challengers' knobs are not chosen alike, some by a search and some not."""
+        return budget.unsearched(self.contenders, self.rule.challengers)
+
+    def settled(self, contender: str, knobs: Knobs) -> "Recipe":
+        """The recipe of a contender's trial: these knobs in place of its search."""
+        chosen = self.contenders[contender]
+        assert chosen.method is not None, "only a method is searched"
+        changed = chosen.model_copy(update={"method": settled(chosen.method, knobs)})
+        return self.model_copy(update={"contenders": {**self.contenders, contender: changed}})
+
     def train_fingerprint(self, contender: str, seed: int) -> str:
         """What training of this contender depends on: model, method, frame, data, schedule, seed; not the machine."""
         chosen, root = self.contenders[contender], data_root()
@@ -140,12 +157,14 @@ class Recipe(BaseModel):
         uses = [
             [[u.card.digest(root), u.split] for u in group] for group in (self.data_of(contender), self.train.exclude)
         ]
-        method = _settled(_dump(chosen.method) or {})
+        method = _settled(chosen.method.model_dump(mode="json", exclude={"search"}) if chosen.method else {})
         parts = [TRAIN_CODE, _model_state(chosen), method, _dump(chosen.prompt), uses, _settled(knobs), seed]
         if chosen.data_share != 1:
             parts.append({"data_share": chosen.data_share})
         if chosen.head:
             parts.append({"head": chosen.head})
+        if chosen.method and self.trials(contender):  # which are trained under the first seed
+            parts.append({"search": declared(chosen.method), "under": self.train.seeds[0]})
         if chosen.start:
             parts.append({"start": self.train_fingerprint(chosen.start, seed)})
         return digest_of(parts)

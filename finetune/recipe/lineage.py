@@ -3,10 +3,11 @@ Liu et al. 2021, arXiv 2110.07602), or any method that goes on from its own earl
 
 from collections.abc import Mapping
 
+from finetune.methods import declared
 from finetune.recipe.sections import Contender
 
 # Knobs of a method that shape how it begins or learns, not what it leaves: a contender that goes on may have others.
-OWN = {"learning_rate", "init", "init_text", "reencoder", "encoder", "encoder_hidden", "master"}
+OWN = {"learning_rate", "init", "init_text", "reencoder", "encoder", "encoder_hidden", "master", "search"}
 
 
 def lineage(contenders: Mapping[str, Contender], name: str) -> tuple[str, ...]:
@@ -37,6 +38,12 @@ def refuse_misfits(contenders: Mapping[str, Contender]) -> None:
             raise ValueError(f"{said} tunes another model; both must be the same in every key")
         assert origin.method is not None, "it is tuned here"
         assert chosen.method is not None, "a start without a method is refused before"
+        for who, searched in ((name, chosen.method), (chosen.start, origin.method)):
+            for knob in declared(searched).keys() - OWN:
+                raise ValueError(
+                    f"{said}: {who} searches method.{knob}, which both must share; give it one value there, and search "
+                    f"learning_rate"
+                )
         ours, theirs = (method.model_dump(exclude=OWN) for method in (chosen.method, origin.method))
         unlike = [key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key)]
         if unlike:

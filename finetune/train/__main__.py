@@ -80,13 +80,13 @@ def train(recipe: Recipe, name: str, seed: int | None, out: Path) -> int:
             print(f"train {name} seed {each}: done, unchanged", flush=True)
     if not pending:
         return 0
-    with run.hold(name, [each for each, _ in pending]):
+    with run.hold(name, [each for each, _ in pending], search=bool(recipe.trials(name))):
         return _tune(recipe, name, pending, run)
 
 
 def _tune(recipe: Recipe, name: str, pending: list[tuple[int, str]], run: RunDir) -> int:
     from finetune.train.pause import PAUSED, Stopped  # torch takes its time: what is bad or done was said before
-    from finetune.train.tuning import tune
+    from finetune.train.seeds import tune
 
     _forget_pause(run.paused(name))
     try:

@@ -144,7 +144,7 @@ def card(origin: Origin) -> str:
     """The model card: front matter for machines, a few lines for people."""
     contender, chat = origin.contender, origin.chat
     spec = contender.model
-    method = contender.method.model_dump(mode="json") if contender.method else {}
+    method = contender.method.model_dump(mode="json", exclude={"search"}) if contender.method else {}
     whole = method.get("kind") == "full"
     front = {
         "base_model": spec.id,

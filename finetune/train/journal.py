@@ -45,9 +45,13 @@ class Journal:
             self.accelerator.init_trackers(project, facts, {name: options.get(name, {}) for name in names})
 
     def end(self, progress: Progress) -> None:
-        """The last line; the trackers write what they hold."""
+        """The last line of a run."""
         (_, first), (_, last) = progress.losses[0], progress.losses[-1]
         self.say(f"{progress.ended} after {progress.step} steps, loss {first:.4f} -> {last:.4f}")
+        self.close()
+
+    def close(self) -> None:
+        """The trackers write what they hold."""
         for tracker in self.accelerator.trackers:
             tracker.finish()
         self.accelerator.trackers = []

@@ -76,6 +76,14 @@ class Work:
         return self.learning_rate * fall[self.knobs.schedule]
 
 
+class Diverged(BadInput):
+    """The run is lost to what it is tuned with, `what`; in a search such a trial does not win."""
+
+    def __init__(self, what: str, remedy: str) -> None:
+        super().__init__(f"{what}; {remedy}")
+        self.what = what
+
+
 class Loop:
     """One run over a plan. `model` has its adapter attached and stands on the world's device."""
 
@@ -93,7 +101,7 @@ class Loop:
     def run(self, point: Savepoint | None = None) -> Progress:
         """Take the steps that are left after `point`; the model ends with the best adapter.
 
-        BadInput: the loss is not finite, or explodes. Stopped: a SIGTERM or SIGINT came, or the hours of train.window
+        Diverged: the loss is not finite, or explodes. Stopped: a SIGTERM or SIGINT came, or the hours of train.window
         are over; the state after the current step is saved.
         """
         if point is not None:
@@ -185,20 +193,20 @@ class Loop:
     def _refuse(self, batch: Sequence[Sheet], losses: torch.Tensor) -> None:
         bad = [sheet for sheet, loss in zip(batch, losses.tolist(), strict=True) if not math.isfinite(loss)]
         names = [name for sheet in bad or batch for name in sheet.names]
-        raise BadInput(
-            f"step {self.progress.step + 1}: the {'loss' if bad else 'gradient'} is not finite in rows "
-            f"{_some(names)}; lower method.learning_rate "
-            f"({self.work.learning_rate:g}) or look at these rows; {self._kept()}"
+        raise Diverged(
+            f"step {self.progress.step + 1}: the {'loss' if bad else 'gradient'} is not finite in rows {_some(names)}",
+            f"lower method.learning_rate ({self.work.learning_rate:g}) or look at these rows; {self._kept()}",
         )
 
     def _refuse_explosion(self, batch: Sequence[Sheet], losses: torch.Tensor) -> None:
         mean = [float(loss) / sheet.targets for sheet, loss in zip(batch, losses, strict=True)]
         worst, highest = max(zip(batch, mean, strict=True), key=lambda pair: pair[1])
         (_, first), (step, last) = self.progress.losses[0], self.progress.losses[-1]
-        raise BadInput(
+        raise Diverged(
             f"step {step}: the loss has exploded, from {first:.4g} in the first step to {last:.4g}; it is highest "
-            f"({highest:.4g}) in rows {_some(worst.names)}; lower method.learning_rate ({self.work.learning_rate:g}), "
-            f"look at these rows, or raise train.explode ({self.work.knobs.explode:g}); {self._kept()}"
+            f"({highest:.4g}) in rows {_some(worst.names)}",
+            f"lower method.learning_rate ({self.work.learning_rate:g}), look at these rows, or raise train.explode "
+            f"({self.work.knobs.explode:g}); {self._kept()}",
         )
 
     def _kept(self) -> str:
@@ -207,8 +215,8 @@ class Loop:
     def _evaluate(self) -> None:
         loss, progress = self.dev_loss(), self.progress
         if not math.isfinite(loss):
-            raise BadInput(
-                f"step {progress.step}: the dev loss is not finite; lower method.learning_rate, {self._kept()}"
+            raise Diverged(
+                f"step {progress.step}: the dev loss is not finite", f"lower method.learning_rate, {self._kept()}"
             )
         best = loss < progress.best_loss
         progress.dev_losses.append((progress.step, loss))

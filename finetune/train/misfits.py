@@ -18,8 +18,6 @@ STATE = 16  # bytes of a trained weight in a checkpoint: itself and Adam's two m
 
 def refuse_misfits(origin: Origin, examples: Examples, *, sharded: bool) -> None:
     """What the checkpoint's configuration rules out, before its weights are read."""
-    from transformers import AutoConfig
-
     folder = origin.folder
     if origin.contender.four_bit:
         need_bitsandbytes("a base in 4 bits (nf4)")
@@ -33,10 +31,7 @@ def refuse_misfits(origin: Origin, examples: Examples, *, sharded: bool) -> None
             "train.launch: FSDP splits the frozen base alone, and method full trains it; use a DDP file "
             "(recipes/launch/ddp.yaml), or method.kind lora"
         )
-    try:
-        config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-    except (OSError, ValueError) as fault:
-        raise BadInput(f"checkpoint {folder}: config.json: {str(fault).partition(chr(10))[0]}") from None
+    config = configuration(folder)
     if origin.contender.method:
         origin.contender.method.check(config)
     known = max(origin.chat.tokenizer.get_vocab(with_added_tokens=True).values()) + 1
@@ -50,6 +45,16 @@ def refuse_misfits(origin: Origin, examples: Examples, *, sharded: bool) -> None
             f"train.max_length: a row has {examples.longest} tokens, but the model has "
             f"{config.max_position_embeddings} positions; lower train.max_length to that"
         )
+
+
+def configuration(folder: Path) -> Any:
+    """The checkpoint's own (transformers configuration). BadInput: it cannot be read."""
+    from transformers import AutoConfig
+
+    try:
+        return AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    except (OSError, ValueError) as fault:
+        raise BadInput(f"checkpoint {folder}: config.json: {str(fault).partition(chr(10))[0]}") from None
 
 
 def refuse_full_disk(method: AnyMethod | None, model: Any, folder: Path) -> None:

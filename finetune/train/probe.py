@@ -8,6 +8,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from finetune import plan
 from finetune.files import write_whole
 from finetune.recipe import Recipe
 from finetune.run import Probed, RunDir
@@ -24,6 +25,7 @@ from finetune.world import World, quiet
 def probe(recipe: Recipe, name: str, run: RunDir) -> None:
     """Two steps at the heaviest batch, the second one timed; prints what was measured, and keeps it for `check`."""
     quiet()
+    recipe = _heaviest(recipe, name)
     world = World.open(recipe.train.launch, None, run.folder)
     seed = recipe.seeds(name)[0]
     with tempfile.TemporaryDirectory() as scratch, Watch(Path(scratch), 0, 1, recipe.train.hang_minutes) as watch:
@@ -32,6 +34,15 @@ def probe(recipe: Recipe, name: str, run: RunDir) -> None:
     if world.main:
         write_whole(run.probe(name), found.model_dump_json(indent=1) + "\n")
         print(json.dumps(found.model_dump()), flush=True)
+
+
+def _heaviest(recipe: Recipe, name: str) -> Recipe:
+    """Of a search the trial that trains most; else the recipe as it is."""
+    tried = [recipe.settled(name, knobs) for knobs in recipe.trials(name)]
+    if not tried:
+        return recipe
+    most = plan.largest(recipe.contenders[name].model.sizes(), [each.methods[name] for each in tried])
+    return next(each for each in tried if each.methods[name] is most)
 
 
 def _measured(task: Tuning) -> Probed:

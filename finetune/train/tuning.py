@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from finetune import segments
 from finetune.chat import Chat
 from finetune.data import Examples
-from finetune.methods import Full, LoRA, adapter_digest, adapter_parameters, heads, load, shared_rates
+from finetune.methods import Full, LoRA, SearchFacts, adapter_digest, adapter_parameters, heads, load
 from finetune.methods.heads import Head
 from finetune.mistakes import BadInput
-from finetune.recipe import Contender, Recipe, Window
+from finetune.recipe import Contender, Recipe
 from finetune.recipe.privacy import refuse_personal
 from finetune.run import Hardware, RunDir, RunManifest, SeedDir, TrainFacts, git_state, host, versions
 from finetune.train.adapter import Origin, Proof, keep
@@ -26,38 +22,13 @@ from finetune.train.lesson import lesson
 from finetune.train.loop import Loop, Work
 from finetune.train.misfits import refuse_full_disk, refuse_misfits
 from finetune.train.packing import plan
-from finetune.train.pause import by_window, closed
 from finetune.train.peak import predicted
 from finetune.train.proofs import Beginning, begin, plain_loss
 from finetune.train.savepoint import Clock, Progress, Savepoint, Savepoints
 from finetune.train.watch import Watch
-from finetune.world import World, causal, open_base, parameter_count, quiet, said_dtype
+from finetune.world import World, causal, open_base, parameter_count, said_dtype
 
 CURVE = 200  # points of the loss curve in train.json, at most
-
-
-def tune(recipe: Recipe, name: str, pending: Sequence[tuple[int, str]], run: RunDir) -> None:
-    """Tune a contender for each pending (seed, fingerprint).
-
-    BadInput; Stopped: a signal came or train.window closed, all is saved; RuntimeError: the saved adapter is not the
-    trained one.
-    """
-    quiet()
-    rank, size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
-    with Watch(run.phases(name), rank, size, recipe.train.hang_minutes) as watch:
-        watch.note("joining the others")
-        world = World.open(recipe.train.launch, recipe.train.tracker, run.folder)
-        _refuse_hours(recipe.train.window, world)
-        for seed, fingerprint in pending:
-            Tuning(recipe, name, seed, fingerprint, run, world, watch).run()
-        world.accelerator.end_training()
-
-
-def _refuse_hours(window: Window | None, world: World) -> None:
-    """Outside of its hours a run does not begin; by one clock or another, all processes go or none."""
-    late = world.total(torch.tensor([float(closed(window))]))
-    if window is not None and late > 0:
-        raise by_window(window)
 
 
 @dataclass(frozen=True)
@@ -71,10 +42,18 @@ class Tuning:
     folder: RunDir
     world: World
     watch: Watch
+    trial: int | None = None  # its number in a search; None: the training of a seed
+    search: SearchFacts | None = None  # that chose the knobs of this training
 
     @property
     def place(self) -> SeedDir:
+        if self.trial is not None:
+            return SeedDir(self.folder.search(self.name) / f"{self.trial:02d}")
         return self.folder.seed(self.name, self.seed)
+
+    @property
+    def title(self) -> str:
+        return f"train {self.name} " + (f"seed {self.seed}" if self.trial is None else f"trial {self.trial:02d}")
 
     @property
     def contender(self) -> Contender:
@@ -83,18 +62,26 @@ class Tuning:
     def run(self) -> None:
         began = time.monotonic()
         self.watch.note("reading rows")
-        journal = Journal(f"train {self.name} seed {self.seed}", self.world.accelerator)
+        journal = Journal(self.title, self.world.accelerator)
         origin, start = self.origin(), self._start()
         refuse_personal(self.recipe, self.name)
         examples = lesson(self.recipe, self.name, origin.chat, self.world, self.watch, journal)
         refuse_misfits(origin, examples, sharded=self.world.sharded)
-        self._set_aside(journal)
+        if self.trial is not None and not examples.dev:
+            raise BadInput(
+                f"train.dev: {self.recipe.train.dev:g} holds out none of {len(examples.train)} rows, so nothing judges "
+                f"a trial; raise it, or add rows"
+            )
+        self.set_aside(journal)
         clock, work = Clock(self.place.checkpoints / "clock.json", began), self.work(examples, origin.chat)
         savepoints, point = self._savepoints(journal)
         model, beginning = self._begun(origin, work, start)
-        self._announce(journal, _summary(work, examples, model, origin, self.world))
+        if self.recipe.allow_personal_data:
+            journal.say(f"personal data in the rows is allowed: {self.recipe.allow_personal_data}")
+        journal.say(_summary(work, examples, model, origin, self.world))
         if examples.untaught:
             journal.say(f"no training row has the labels {', '.join(examples.untaught)}: the head will not give them")
+        journal.track(self.recipe.name, self._settings(), str(self.place.folder / "logs"))
         standing = self.world.begin_peak()
         progress = Loop(model, work, self.world, savepoints, journal, clock, self.watch).run(point)
         peaks = self.world.peak_memory(), predicted(self.contender, origin.folder, work, self.world, standing)
@@ -119,14 +106,6 @@ class Tuning:
         model, plain = self.attached(origin, work, start)
         refuse_full_disk(self.contender.method, model, self.place.folder)
         return model, begin(model, plain, work, self.world, origin.dtype)
-
-    def _announce(self, journal: Journal, summary: str) -> None:
-        for line in shared_rates(self.recipe.methods):
-            journal.say(line)
-        if self.recipe.allow_personal_data:
-            journal.say(f"personal data in the rows is allowed: {self.recipe.allow_personal_data}")
-        journal.say(summary)
-        journal.track(self.recipe.name, self._settings(), str(self.place.folder / "logs"))
 
     def _kept(self, model: Any, origin: Origin, examples: Examples) -> Proof | None:
         """The adapter, saved and read back; the proof on the main process."""
@@ -155,7 +134,7 @@ class Tuning:
             raise BadInput(f"{place.adapter}: not the one that train.json speaks of; move its folder away and {remedy}")
         return place.adapter
 
-    def _set_aside(self, journal: Journal) -> None:
+    def set_aside(self, journal: Journal) -> None:
         """The adapter of a recipe since changed is kept under another name, with whatever a kill left beside it."""
         done = self.place.trained()
         self.world.accelerator.wait_for_everyone()  # all have looked before the main process moves anything
@@ -219,7 +198,7 @@ class Tuning:
             versions=versions(),
             git=git_state(Path(__file__).parent),
             hardware=Hardware(device=self.world.device_name(), devices=size, processes=size, host=host()),
-            training=facts,
+            training=facts.model_copy(update={"search": self.search}),
         )
 
 

@@ -1,0 +1,355 @@
+"""The search of a method's knobs: equal budgets, resumable trials, a winner taken over bit for bit, and its bill."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+
+import pytest
+import torch
+import yaml
+from small_lesson import LAUNCH, METHODS, facts, finish, manifest, place, start, words, write_lesson
+from small_study import tuneworth, verdict, write_study
+from test_recipe import mistake
+
+from eval.benchmark import Benchmark
+from eval.forecast import seconds
+from eval.forecast.load import read_load
+from eval.money import Effort, tuning_parts
+from finetune.export.__main__ import main as export
+from finetune.methods import LoRA, PTuningV2, declared, settled, trials
+from finetune.plan import find
+from finetune.recipe import Costs, Recipe
+from finetune.run import RunDir, SeedDir
+from finetune.train.__main__ import main
+from finetune.train.probe import _heaviest
+
+torch.set_num_threads(1)
+GRID = {"learning_rate": [0.001, 0.02], "rank": [2, 4]}
+SHORT = {"epochs": 1, "dev": 0.2, "seeds": [17, 18]}
+
+
+@pytest.fixture
+def lesson(tmp_path, tiny):
+    """lesson(changes of contenders, **train) -> a recipe whose contenders have been changed."""
+
+    def make(changes=None, folder="it", **train):
+        path = write_lesson(tmp_path / folder, tiny("qwen2"), **{**SHORT, **train})
+        raw = yaml.safe_load(path.read_text())
+        for name, change in (changes or {"lora": searched(**GRID)}).items():
+            raw["contenders"][name] = raw["contenders"].get(name, {"model": raw["contenders"]["old"]["model"]}) | change
+        path.write_text(yaml.safe_dump(raw, allow_unicode=True))
+        return path
+
+    return make
+
+
+def searched(kind="lora", start=None, knobs=None, **lists):
+    found = {"method": {"kind": kind, **(knobs or {}), "search": lists}}
+    return found | ({"start": start} if start else {})
+
+
+def trial(recipe, number, contender="lora"):
+    return SeedDir(place(recipe, contender).folder.parent / "search" / f"{number:02d}")
+
+
+def record(recipe, contender="lora"):
+    return json.loads((place(recipe, contender).folder.parent / "search" / "search.json").read_text("utf-8"))
+
+
+def timeless(found):
+    """A search's record without what two runs of it differ in."""
+    return {**found, "trials": [{**each, "device_seconds": 0} for each in found["trials"]]}
+
+
+def held(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "logs"}
+
+
+def refused(capsys):
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    return line
+
+
+@pytest.fixture(scope="module")
+def run(tiny, tmp_path_factory):
+    """A search over GRID and two seeds, undisturbed."""
+    path = write_lesson(tmp_path_factory.mktemp("calm"), tiny("qwen2"), **SHORT)
+    raw = yaml.safe_load(path.read_text())
+    raw["contenders"]["lora"] |= searched(**GRID)
+    path.write_text(yaml.safe_dump(raw, allow_unicode=True))
+    assert main(words(path)) == 0
+    return path
+
+
+def test_the_lowest_dev_loss_wins_and_its_knobs_train_every_seed(run):
+    found, done = record(run), [trial(run, number).trained() for number in range(4)]
+    lowest = [min(loss for _, loss in each.training.dev_losses) for each in done]
+    assert [each["dev_loss"] for each in found["trials"]] == lowest
+    assert found["winner"] == lowest.index(min(lowest))
+    assert [each["knobs"] for each in found["trials"]] == [
+        {"learning_rate": rate, "rank": rank} for rate in GRID["learning_rate"] for rank in GRID["rank"]
+    ]
+    won = found["trials"][found["winner"]]["knobs"]
+    spent = [each.device_seconds for each in done]
+    for seed in (17, 18):
+        config = json.loads((place(run, seed=seed).adapter / "adapter_config.json").read_text())
+        assert config["r"] == won["rank"]
+        told = facts(run, seed=seed).search
+        assert (told.trials, told.knobs) == (4, won)
+        assert told.device_seconds == pytest.approx(sum(spent) - spent[found["winner"]])  # the winner is seed 17's own
+        assert manifest(run, seed=seed).fingerprint == Recipe.read(run).train_fingerprint("lora", seed)
+    assert manifest(run).device_seconds == spent[found["winner"]]
+    assert {number for number in range(4) if trial(run, number).adapter.exists()} == {found["winner"]}
+
+
+def test_what_is_taken_over_is_what_training_anew_gives(run, lesson):
+    won = record(run)["trials"][record(run)["winner"]]["knobs"]
+    plain = lesson({"lora": {"method": {"kind": "lora", **won}}})
+    assert main(words(plain)) == 0
+    for seed in (17, 18):
+        assert held(place(plain, seed=seed).adapter) == held(place(run, seed=seed).adapter)
+        assert facts(plain, seed=seed).losses == facts(run, seed=seed).losses
+        assert facts(plain, seed=seed).dev_losses == facts(run, seed=seed).dev_losses
+
+
+def test_what_is_done_is_not_run_again(run, capsys):
+    assert main(words(run)) == 0
+    assert capsys.readouterr().out.splitlines() == [f"train lora seed {seed}: done, unchanged" for seed in (17, 18)]
+    shutil.move(place(run, seed=18).folder, place(run, seed=18).folder.with_name("away"))
+    assert main(words(run, "lora", "--seed", "18")) == 0
+    out = capsys.readouterr().out
+    assert "trial" not in out
+    assert held(place(run, seed=18).adapter) == held(place(run, seed=18).folder.with_name("away") / "adapter")
+
+
+def test_the_model_card_says_how_the_knobs_were_chosen(run, tmp_path):
+    asked = words(run, "lora", "--seed", "17", "--to", str(tmp_path / "given"))
+    assert export(asked) == 0
+    card = (tmp_path / "given" / "README.md").read_text("utf-8")
+    won = record(run)["trials"][record(run)["winner"]]["knobs"]
+    assert f"| method.rank | {won['rank']} |" in card
+    assert f"| method.learning_rate | {won['learning_rate']} |" in card
+    assert "| method.search | 4 trials (learning_rate: 0.001, 0.02; rank: 2, 4), chosen by the dev loss: " in card
+
+
+KILL = (
+    "import os; replace = os.replace\n"
+    "def torn(a, b):\n"
+    "    os.kill(os.getpid(), 9) if str(b).endswith('{}') else replace(a, b)\n"
+    "os.replace = torn"
+)
+MOMENTS = ("search/02/checkpoints/step-000004", "search/03/train.json", "search/search.json", "seed-17/train.json")
+
+
+@pytest.mark.parametrize("moments", [MOMENTS[::3], pytest.param(MOMENTS, marks=pytest.mark.slow)], ids=["two", "four"])
+def test_killed_in_and_between_trials_the_search_is_the_undisturbed_one(run, lesson, moments):
+    recipe, seen = lesson(), []
+    for moment in moments:
+        status, out, err = finish(start(words(recipe), code=KILL.format(moment)))
+        assert status == -signal.SIGKILL, err
+        seen.append(out)
+    assert main(words(recipe)) == 0
+    assert ["trial 00" in out for out in seen] == [True, *[False] * (len(seen) - 1)]  # done, and never begun again
+    assert "trial 02: goes on after step 2" in seen[1]
+    assert all("trial 02" not in out for out in seen[2:])
+    assert timeless(record(recipe)) == timeless(record(run))
+    for seed in (17, 18):
+        assert held(place(recipe, seed=seed).adapter) == held(place(run, seed=seed).adapter)
+        assert facts(recipe, seed=seed).losses == facts(run, seed=seed).losses
+
+
+def test_two_processes_find_the_same_winner(run, lesson):
+    recipe = lesson(launch=str(LAUNCH / "cpu2.torchrun.yaml"))
+    status, _, err = finish(start(words(recipe, "lora", "--seed", "17"), processes=2))
+    assert status == 0, err
+    one, two = record(run), record(recipe)
+    assert two["winner"] == one["winner"]
+    apart = [abs(a["dev_loss"] - b["dev_loss"]) for a, b in zip(one["trials"], two["trials"], strict=True)]
+    assert max(apart) < 1e-3
+    assert manifest(recipe).hardware.processes == 2
+    assert facts(recipe).search.knobs == facts(run).search.knobs
+
+
+def test_a_rate_that_diverges_is_an_answer(lesson, capsys):
+    recipe = lesson({"lora": searched(learning_rate=[1e30, 0.02], knobs={"rank": 2})})
+    assert main(words(recipe, "lora", "--seed", "17")) == 0
+    lost, won = record(recipe)["trials"]
+    assert lost["dev_loss"] is None
+    assert "not finite" in lost["diverged"]
+    assert lost["device_seconds"] > 0
+    assert facts(recipe).search.knobs == won["knobs"] == {"learning_rate": 0.02}
+    assert not trial(recipe, 0).checkpoints.exists()
+    capsys.readouterr()
+    changed = words(recipe, "lora", "--set", "contenders.lora.method.search.learning_rate=[1e30, 1e31]")
+    assert main(changed) == 2
+    assert "contenders.lora.method.search: every trial diverged (the first: step" in refused(capsys)
+    assert list((trial(recipe, 0).folder.parent).glob(".old-*/search.json"))  # what was found before is kept
+
+
+def test_a_dev_share_that_holds_no_row_cannot_judge(lesson, capsys):
+    recipe = lesson(dev=1e-9)
+    assert main(words(recipe)) == 2
+    assert "train.dev: 1e-09 holds out none of 48 rows, so nothing judges a trial" in refused(capsys)
+
+
+def test_a_combination_that_does_not_fit_is_said_before_the_first_trial(lesson, capsys):
+    recipe = lesson({"full": searched("full", last_layers=[1, 7])})
+    assert main(words(recipe, "full")) == 2
+    assert "last_layers: 7, but qwen2 here has 2 layers" in refused(capsys)
+    assert not trial(recipe, 0, "full").folder.exists()
+
+
+TWICE = {"learning_rate": [0.01, 0.02]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "train", "said"),
+    [
+        ({"lora": searched(rnak=[1, 2])}, {}, "lora.method.search.rnak: unknown; did you mean rank?"),
+        ({"prefix": searched("ptuning_v2", rank=[1, 2])}, {}, "search.rank: unknown; known are learning_rate, virtual"),
+        ({"lora": searched(rank=[1, 0])}, {}, "contenders.lora.method.search.rank.1: must be 1 or more, found 0"),
+        ({"lora": searched(rank=4)}, {}, "search.rank: a list, such as [a, b], is needed, found 4"),
+        ({"lora": searched(rank=[])}, {}, "search.rank: must hold 1 or more, holds 0"),
+        ({"lora": searched(rank=[4], alpha=[8])}, {}, "contenders.lora.method.search: one trial only, so nothing to"),
+        ({"lora": searched()}, {}, "contenders.lora.method.search: one trial only"),
+        ({"lora": searched(learning_rate=["1e-4", 0.0001])}, {}, "search.learning_rate: 0.0001 stands twice"),
+        ({"lora": searched(**GRID)}, {"dev": 0}, "lora.method.search: train.dev 0 holds out no row"),
+        ({"lora": searched(**GRID)}, {"evaluations": 0}, "lora.method.search: train.evaluations 0 takes no dev loss"),
+        (
+            {"lora": searched(knobs={"rank": 4}, **GRID)}, {},
+            "contenders.lora.method: rank is given and searched too; leave one of the two out",
+        ),
+        (
+            {"lora": searched(**GRID), "prefix": searched("ptuning_v2", **TWICE)}, {},
+            "contenders.lora.method.search: 4 trials, but prefix has 2; a search is fair at an equal budget",
+        ),
+        (
+            {"lora": searched(**GRID), "next": {"method": METHODS["lora"], "start": "lora"}}, {},
+            "next.start: lora: lora searches method.rank, which both must share",
+        ),
+        (
+            {"lora": {"method": METHODS["lora"]}, "next": searched(start="lora", rank=[4, 8])}, {},
+            "next.start: lora: next searches method.rank, which both must share",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_unfair_or_senseless_is_refused_in_one_line(lesson, changes, train, said):
+    path = lesson(changes, **train)
+    told = mistake(path, yaml.safe_load(path.read_text()))
+    assert said in told
+    assert len(told.splitlines()) == 1
+
+
+def test_shares_of_the_rows_have_equal_budgets_anyway(lesson):
+    recipe = Recipe.read(lesson({"lora": searched(**GRID) | {"data_share": [0.5, 1]}}))
+    assert {len(recipe.trials(name)) for name in ("lora", "lora_0.5")} == {4}
+
+
+def test_both_ends_of_a_start_may_search_their_rates(lesson):
+    same = {"knobs": {"rank": 2}, **TWICE}
+    recipe = lesson({"lora": searched(**same), "next": searched(start="lora", **same)}, seeds=[17])
+    assert main(words(recipe, "lora")) == 0
+    assert main(words(recipe, "next")) == 0
+    assert facts(recipe, "next").losses[0][1] < facts(recipe, "lora").losses[0][1]
+    assert {len(record(recipe, name)["trials"]) for name in ("lora", "next")} == {2}
+
+
+def test_fingerprints_follow_the_search_and_nothing_else_is_moved(lesson):
+    bare = Recipe.read(lesson({"lora": {"method": METHODS["lora"]}}))
+    none = {"method": METHODS["lora"] | {"search": None}}
+    null = Recipe.read(lesson({"lora": none, "full": searched("full", **TWICE)}))
+    assert null.train_fingerprint("lora", 17) == bare.train_fingerprint("lora", 17)
+    grid, seen = searched(**GRID), {bare.train_fingerprint("lora", 18)}
+    for changes in ((), ("train.seeds=[18, 17]",), ("contenders.lora.method.search.rank=[2, 4, 8]",)):
+        seen.add(Recipe.read(lesson({"lora": grid}), changes).train_fingerprint("lora", 18))
+    assert len(seen) == 4
+    more = Recipe.read(lesson({"lora": grid}), ("train.seeds=[17, 18, 19]",))
+    assert more.train_fingerprint("lora", 18) in seen  # one more seed is no other search
+
+
+def test_defaults_that_hang_on_a_knob_follow_it():
+    method = PTuningV2(search={"virtual_tokens": [4, 8]})
+    assert [each["virtual_tokens"] for each in trials(method)] == [4, 8]
+    assert settled(method, {"virtual_tokens": 4}) == PTuningV2(virtual_tokens=4)
+    assert declared(LoRA()) == {}
+    assert trials(LoRA()) == ()
+
+
+def test_a_challenger_that_is_not_searched_beside_one_that_is_warns(lesson, capsys):
+    recipe = lesson({"lora": searched(**GRID), "tiny": {"method": METHODS["prefix"]}}, seeds=[17])
+    beside = ("rule.challengers=[lora, tiny]",)
+    (line,) = Recipe.read(recipe, beside).unsearched()
+    assert line.startswith("lora is searched with 4 trials, tiny is not: what is measured may be the search")
+    assert Recipe.read(recipe).unsearched() == []
+    assert main(words(recipe, "tiny", "--set", beside[0])) == 0
+    assert f"train tiny: {line}" in capsys.readouterr().out
+
+
+def test_trials_are_a_part_of_the_bill_of_their_own():
+    costs = Costs(gpu_hour=18)
+    parts = tuning_parts(Effort(training=7200, evaluation=1800, search=3600), costs)
+    assert parts == {"training": 36, "search": 18, "evaluation": 9, "data": 0, "people": 0}
+    assert "search" not in tuning_parts(Effort(7200, 1800), costs)
+
+
+@pytest.fixture(scope="module")
+def course(tmp_path_factory):
+    """A study whose challenger's knobs are searched."""
+    folder = tmp_path_factory.mktemp("course")
+    path = write_study(folder)
+    raw = yaml.safe_load(path.read_text())
+    raw["contenders"]["tuned"]["method"] = {"kind": "lora", "search": {"learning_rate": [0.003, 0.01], "rank": [4, 16]}}
+    raw["train"] |= {"dev": 0.2, "max_steps": 20, "epochs": 4}
+    raw["costs"] = {"gpu_hour": 36}
+    path.write_text(yaml.safe_dump(raw, allow_unicode=True, sort_keys=False))
+    return path
+
+
+def test_the_plan_counts_every_trial_and_holds_the_largest(course, tmp_path):
+    plain = ("contenders.tuned.method.search=null", "contenders.tuned.method.rank={}")
+    read = {None: Recipe.read(course)}
+    for rank in (4, 16):
+        read[rank] = Recipe.read(course, (plain[0], plain[1].format(rank)))
+    device = find("h100")
+    loads = {rank: read_load(each, Benchmark.read(each), "tuned", tmp_path) for rank, each in read.items()}
+    hours = {rank: seconds(read[rank], load, device)[0] for rank, load in loads.items()}
+    assert hours[None] == pytest.approx(2 * hours[4] + 2 * hours[16])  # two rates of each rank; the seed takes one over
+    assert loads[None].contender.method.rank == 16
+    assert _heaviest(read[None], "tuned").contenders["tuned"].method.rank == 16
+
+
+def test_the_front_door_knows_of_the_search(course):
+    checked = tuneworth("check", course, "--device", "h100", COLUMNS="220").stdout
+    assert "lora, 4 trials of learning_rate x rank" in checked
+    dry = tuneworth("train", course, "--dry-run").stdout
+    assert dry.splitlines()[0].startswith("# tuned: its first line runs 4 trials (method.search); the best is ")
+    script = tuneworth("train", course, "--dry-run", "--launcher", "slurm").stdout
+    assert "# tuned: its first line runs 4 trials" in script
+    schema = json.loads(tuneworth("check", "--schema").stdout)["$defs"]
+    assert list(schema["LoRASearch"]["properties"]) == ["learning_rate", "rank", "alpha", "dropout"]
+    assert list(schema["PromptSearch"]["properties"]) == ["learning_rate", "virtual_tokens"]
+
+
+@pytest.mark.slow
+def test_the_bill_and_the_page_hold_the_search(course, tmp_path):
+    done = tuneworth("run", course, "--out", tmp_path / "runs")
+    assert done.returncode == 0, done.stderr
+    run, found = RunDir(tmp_path / "runs" / "study"), verdict(tmp_path / "runs")
+    told = json.loads((run.search("tuned") / "search.json").read_text("utf-8"))
+    spent = [each["device_seconds"] for each in told["trials"]]
+    (bill,) = [each for each in found["money"]["bills"] if each["rival"] == "newer"]
+    assert bill["parts"]["search"] + bill["parts"]["training"] == pytest.approx(sum(spent) / 100)
+    assert bill["parts"]["training"] == pytest.approx(spent[told["winner"]] / 100)
+    row = next(each for each in found["contenders"] if each["name"] == "tuned")
+    won = told["trials"][told["winner"]]["knobs"]
+    assert (row["trials"], row["knobs"]["rank"]) == (4, won["rank"])
+    assert row["training_cost"] == pytest.approx(sum(spent) / 100)
+    (note,) = [each for each in found["notes"] if each["code"] == "search"]
+    assert note["text"].startswith("Knobs were searched on training rows held out: tuned 4 trials.")
+    assert note["text"].endswith("Prompts of newer, framed: as declared, no trial.")
+    page = run.report.read_text("utf-8")
+    for said in (note["text"], note["text_zh"], "4 trials", "4 次试验", "超参数搜索"):
+        assert said in page
+    assert tuneworth("run", course, "--out", tmp_path / "runs").stdout.count("done, unchanged") >= 5
