@@ -124,6 +124,20 @@ def test_what_is_done_is_not_run_again(run, capsys):
     assert held(place(run, seed=18).adapter) == held(place(run, seed=18).folder.with_name("away") / "adapter")
 
 
+def test_trials_are_run_by_one_line_and_seeds_by_several(run, lesson, capsys):
+    recipe = lesson(folder="other")
+    with held_by_us(recipe, 17, search=True):
+        assert main(words(recipe, "lora", "--seed", "18")) == 2
+    assert "lora/search: another run is at work here" in refused(capsys)
+    shutil.rmtree(place(run, seed=18).folder)
+    with held_by_us(run, 17):  # the search is done
+        assert main(words(run, "lora", "--seed", "18")) == 0
+
+
+def held_by_us(recipe, seed, *, search=False):
+    return RunDir(place(recipe).folder.parent.parent).hold("lora", [seed], search=search)
+
+
 def test_the_model_card_says_how_the_knobs_were_chosen(run, tmp_path):
     asked = words(run, "lora", "--seed", "17", "--to", str(tmp_path / "given"))
     assert export(asked) == 0

@@ -11,6 +11,7 @@ Works under `accelerate launch` and `torchrun` too; a second start goes on where
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -80,8 +81,18 @@ def train(recipe: Recipe, name: str, seed: int | None, out: Path) -> int:
             print(f"train {name} seed {each}: done, unchanged", flush=True)
     if not pending:
         return 0
-    with run.hold(name, [each for each, _ in pending], search=bool(recipe.trials(name))):
+    with run.hold(name, [each for each, _ in pending], search=_searching(recipe, name, run)):
         return _tune(recipe, name, pending, run)
+
+
+def _searching(recipe: Recipe, name: str, run: RunDir) -> bool:
+    """Whether trials are still to be run; once search.json is there, seeds may be trained side by side."""
+    path, wanted = run.search(name) / "search.json", bool(recipe.trials(name))
+    try:
+        found = json.loads(path.read_text("utf-8"))["fingerprint"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return wanted
+    return wanted and bool(found != recipe.train_fingerprint(name, recipe.train.seeds[0]))
 
 
 def _tune(recipe: Recipe, name: str, pending: list[tuple[int, str]], run: RunDir) -> int:
