@@ -1,8 +1,10 @@
 # make demo : set up .venv, then a recipe in, a verdict and a page out (CPU, minutes)
-# make test : set up .venv, then the tests; TIERS="not gpu" for every tier but the accelerator's
+# make test : set up .venv, then the tests; TIERS="not gpu" for every tier but the accelerator's,
+#             WORKERS=0 for one process (a debugger), more where there are cores and memory (2 GiB each)
 PYTHON ?= python3
 PY := .venv/bin/python
 TIERS ?= not slow and not gpu and not browser and not data
+WORKERS ?= 2
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 export OMP_WAIT_POLICY ?= PASSIVE
@@ -25,8 +27,10 @@ demo: .venv/ready
 smoke: .venv/ready
 	$(PY) -m eval.cli run recipes/smoke.yaml --gate
 
+# Each file's tests stay in one process, which shares what is made for them; each process has one thread.
+test: export OMP_NUM_THREADS ?= 1
 test: .venv/ready
-	$(PY) -m pytest -m "$(TIERS)"
+	$(PY) -m pytest -m "$(TIERS)" -n $(WORKERS) --dist loadfile
 
 lint: .venv/ready
 	$(PY) -m ruff check .
