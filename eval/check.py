@@ -15,6 +15,7 @@ from rich.text import Text
 from eval import forecast, pledge
 from eval.answerable import refuse_unanswerable
 from eval.benchmark import Benchmark
+from eval.endpoint import refuse_likelihood
 from eval.forecast.load import conversations
 from finetune.chat import Chat, Rendered
 from finetune.methods import declared, shared_rates, trials
@@ -40,6 +41,7 @@ def show(recipe: Recipe, console: Console, wish: forecast.Wish | None = None, ou
             console.print(example(recipe, name))
     benchmark = Benchmark.read(recipe)
     refuse_unanswerable(recipe, benchmark)
+    refuse_likelihood(recipe, benchmark)
     console.print(exam(benchmark))
     console.print(power(recipe, benchmark))
     for part in forecast.show(recipe, benchmark, wish, out):
@@ -50,7 +52,8 @@ def show(recipe: Recipe, console: Console, wish: forecast.Wish | None = None, ou
 def contenders(recipe: Recipe) -> Table:
     table = Table("contender", "model", "tuning", "prompt", "role", title="Contenders", title_justify="left")
     for name, c in recipe.contenders.items():
-        table.add_row(name, c.model.id, tuning(c), "frame" if c.prompt else "plain", ", ".join(roles(recipe, name)))
+        model = f"{c.model.id}, {c.served.api} at {c.served.host}" if c.served else c.model.id
+        table.add_row(name, model, tuning(c), "frame" if c.prompt else "plain", ", ".join(roles(recipe, name)))
     return table
 
 

@@ -12,6 +12,7 @@ import typer
 from eval import pledge
 from eval.answerable import refuse_unanswerable
 from eval.benchmark import Benchmark, refuse_unjudgeable
+from eval.endpoint import refuse_likelihood, refuse_unready
 from eval.launch import Job, Stage, line, spell, start
 from eval.slurm import script
 from finetune.chat import Chat
@@ -51,8 +52,10 @@ class Course:
     def look(self) -> None:
         """What the engine rooms would refuse later (a tokenizer, a broken line), refused before anything is written."""
         recipe = self.recipe
+        refuse_unready(list(recipe.contenders.values()))
         for contender in recipe.contenders.values():
-            Chat.open(contender.model.folder(), contender.model.family, contender.model.think)
+            if contender.served is None:
+                Chat.open(contender.model.folder(), contender.model.family, contender.model.think)
         for use in recipe.train.exclude:
             use.card.rows(data_root(), use.split)
         for use in recipe.data_used:
@@ -60,6 +63,7 @@ class Course:
                 row.conversation()
         benchmark = Benchmark.read(recipe)
         refuse_unanswerable(recipe, benchmark)
+        refuse_likelihood(recipe, benchmark)
         if recipe.purpose == "study":
             refuse_unjudgeable(benchmark)
 
@@ -95,7 +99,8 @@ class Course:
                 if done and done.fingerprint == self.recipe.score_fingerprint(name, seed, tasks):
                     typer.echo(f"score {name} seed {seed}: done, unchanged")
                 else:
-                    self._stage("score", name, seed, self.recipe.exam.launch)
+                    served = self.recipe.contenders[name].served is not None  # one process asks a server
+                    self._stage("score", name, seed, None if served else self.recipe.exam.launch)
 
     def export(self, name: str, seed: int | None, to: Path | None, *, merge: bool) -> None:
         """One tuned contender as a folder for others."""

@@ -4,9 +4,10 @@ A kill loses at most the batch in flight; a torn last line is dropped. The key o
 (weights, adapter, prompt, decoding, tasks), so that rows of another scorer are never taken for this one's.
 """
 
+import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -38,7 +39,7 @@ class ItemScore(BaseModel):
     gold: str
     text: str  # the raw output; for likelihood the option chosen
     loglikelihoods: tuple[float, ...] = ()
-    finish: Literal["stop", "length", "likelihood"]
+    finish: Literal["stop", "length", "likelihood", "filter"]  # filter: a server held the answer back
     extracted: str | None
     rule: str  # which extraction rule fired
     outcome: Outcome
@@ -48,10 +49,24 @@ class ItemScore(BaseModel):
     tokens_out: int  # thought included
     seconds: float  # of the batch, shared out over its items by tokens
     rank: int = 0
+    engine: Literal["hf", "openai"] = "hf"
 
     @property
     def key(self) -> tuple[str, str, str, int]:
         return self.scorer, self.task, self.id, self.sample
+
+
+def draw_seed(exam_seed: int, item: str, sample: int) -> int:
+    """Seed of one answer's draws: fixed by exam seed, item (task/id) and sample alone. In [0, 2^63)."""
+    mark = hashlib.sha256(f"{exam_seed}\x00{item}\x00{sample}".encode()).digest()
+    return int.from_bytes(mark[:8], "big") >> 1
+
+
+def cut(text: str, until: Sequence[str]) -> str:
+    """The text before the first of the strings that end an answer."""
+    for end in filter(None, until):
+        text = text.partition(end)[0]
+    return text
 
 
 def append(path: Path, rows: Iterable[ItemScore]) -> None:

@@ -71,14 +71,17 @@ class Effort:
     evaluation: float
     declared: float | None = None
     search: float = 0.0  # of trials that became no seed's training
+    tokens: float = 0.0  # price of the tokens that evaluation bought of servers, beside the devices
 
 
 @dataclass(frozen=True)
 class Serving:
-    """Device-seconds of one query, thought included, on either side."""
+    """Device-seconds of one query, thought included, on either side; where its tokens are paid for, their price."""
 
     challenger: float
     rival: float
+    challenger_tokens: float | None = None
+    rival_tokens: float | None = None
 
 
 @dataclass(frozen=True)
@@ -95,14 +98,15 @@ def device_price(seconds: float, costs: Costs) -> float:
     return seconds / 3600 * costs.gpu_hour
 
 
-def per_query(seconds: float, costs: Costs) -> float:
-    """Serving: devices are paid while they idle, so the price is divided by the share of time they answer."""
-    return device_price(seconds, costs) / costs.utilisation
+def per_query(seconds: float, costs: Costs, tokens: float | None = None) -> float:
+    """Serving: devices are paid while they idle, so the price is divided by the share of time they answer. Whoever pays
+    for `tokens` (their price) pays for nothing else."""
+    return device_price(seconds, costs) / costs.utilisation if tokens is None else tokens
 
 
 def tuning_parts(effort: Effort, costs: Costs) -> dict[str, float]:
     """What one tuning campaign is made of; an adapter tuned elsewhere carries its declared cost instead."""
-    evaluation = device_price(effort.evaluation, costs)
+    evaluation = device_price(effort.evaluation, costs) + effort.tokens
     if effort.declared is not None:
         return {"declared": effort.declared, "evaluation": evaluation}
     training = device_price(effort.training, costs)
@@ -113,10 +117,11 @@ def tuning_parts(effort: Effort, costs: Costs) -> dict[str, float]:
 def bill(challenger: str, rival: str, effort: Effort, serving: Serving, gain: Gain, costs: Costs) -> Bill:
     """Everything that is said in money of one challenger against one rival."""
     parts = tuning_parts(effort, costs)
-    extra = per_query(serving.challenger, costs) - per_query(serving.rival, costs)
+    extra = per_query(serving.challenger, costs, serving.challenger_tokens)
+    extra -= per_query(serving.rival, costs, serving.rival_tokens)
     horizon = sum(parts.values()) * (1 + costs.retunes)
     breakeven, net = None, None
-    if costs.value_per_correct is not None and (costs.gpu_hour or horizon):
+    if costs.value_per_correct is not None and (costs.gpu_hour or horizon or extra):
         low, point, high = (
             costs.value_per_correct * each - costs.loss_per_wrong * gain.wrong - extra
             for each in (gain.low, gain.point, gain.high)

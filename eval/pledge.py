@@ -104,11 +104,12 @@ def _reading(benchmark: Benchmark) -> dict[str, str]:
 def _contender(recipe: Recipe, name: str) -> dict[str, Any]:
     chosen = recipe.contenders[name]
     return {
-        "model": chosen.model.digest(),
+        "model": chosen.weights(),
         "rendering": [chosen.model.family, chosen.model.think, chosen.model.dtype],
         "decoding": chosen.model.decoding.model_dump(mode="json"),
         "prompt": chosen.prompt.model_dump(mode="json") if chosen.prompt else None,
         "training": [recipe.train_fingerprint(name, seed) for seed in recipe.seeds(name)] if chosen.method else None,
         "adapter": adapter_digest(Path(chosen.adapter)) if chosen.adapter else None,
         "adapter_cost": chosen.adapter_cost,
+        **({"prices": [chosen.served.price_in, chosen.served.price_out]} if chosen.served else {}),
     }

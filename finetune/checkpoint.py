@@ -6,6 +6,7 @@ holding `<org>/<name>`, or a YAML file `id: folder`) maps ids to folders; nothin
 
 import os
 import re
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Literal
@@ -19,6 +20,7 @@ from finetune.shape import Shape
 
 FROZEN = ConfigDict(frozen=True, extra="forbid")
 WEIGHED = ("*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json", "tokenizer.json")
+SPELLING = ("tokenizer.json", "config.json", "generation_config.json")  # what a prompt is written with
 TOYS = ("older", "newer")  # what finetune.embedded builds
 # What goes along when a checkpoint is handed on; it decides no score.
 BESIDE = (
@@ -48,8 +50,8 @@ class ModelSpec(BaseModel):
     model_config = FROZEN
     id: str = Field(description="Hub id, a folder (./, ../ or /), or embedded:older / embedded:newer")
     revision: str | None = Field(None, description="Commit of the hub repository (40 hex digits); folders need none")
-    family: Literal["r1_distill_qwen", "r1_distill_llama", "r1_0528_qwen3", "qwen3", "plain"] = Field(
-        description="Chat rendering"
+    family: Literal["r1_distill_qwen", "r1_distill_llama", "r1_0528_qwen3", "qwen3", "plain", "served"] = Field(
+        description="Chat rendering; served: that of the server, of a contender asked by messages"
     )
     think: Literal["keep", "drop", "empty"] = Field(
         description="keep: the model thinks and the thought is trained; drop: no thought; empty: an empty thought given"
@@ -79,13 +81,25 @@ class ModelSpec(BaseModel):
 
     def folder(self) -> Path:
         """The folder with the files. BadInput says which is missing and how to get it."""
+        found = self._place()
+        return self._present(*found) if found else self._download([*WEIGHED, *BESIDE])
+
+    def tokenizer_folder(self) -> Path:
+        """The folder with tokenizer.json, of a model whose weights are served elsewhere. BadInput: not there."""
+        found = self._place()
+        return self._holds("tokenizer.json", *found) if found else self._download(SPELLING)
+
+    def tokenizer_digest(self) -> str:
+        return file_digest(self.tokenizer_folder() / "tokenizer.json")
+
+    def _place(self) -> tuple[Path, str] | None:
+        """Where the files lie, and what to do where they do not; None: on the hub."""
         if self.embedded:
-            remedy = f"build it: python -m finetune.embedded {self.embedded}"
-            return self._present(embedded_folder(self.embedded), remedy)
+            return embedded_folder(self.embedded), f"build it: python -m finetune.embedded {self.embedded}"
         if is_local(self.id):
-            return self._present(Path(self.id), "correct `id` in the model's YAML")
+            return Path(self.id), "correct `id` in the model's YAML"
         mapped = mapped_folder(self.id)
-        return self._present(mapped, "correct TUNEWORTH_MODELS") if mapped else self._download()
+        return (mapped, "correct TUNEWORTH_MODELS") if mapped else None
 
     def sizes(self) -> Shape:
         """Of the checkpoint's config.json where its files are there, else as the YAML says. BadInput: neither."""
@@ -109,10 +123,14 @@ class ModelSpec(BaseModel):
 
     def _present(self, folder: Path, remedy: str) -> Path:
         for name in ("config.json", "tokenizer.json"):
-            if not (folder / name).is_file():
-                raise BadInput(f"model {self.id}: {folder} has no {name}; {remedy}")
+            self._holds(name, folder, remedy)
         if not list(folder.glob("*.safetensors")):
             raise BadInput(f"model {self.id}: {folder} has no .safetensors file (no pickles); {remedy}")
+        return folder
+
+    def _holds(self, name: str, folder: Path, remedy: str) -> Path:
+        if not (folder / name).is_file():
+            raise BadInput(f"model {self.id}: {folder} has no {name}; {remedy}")
         return folder
 
     def _revision(self) -> str:
@@ -123,12 +141,11 @@ class ModelSpec(BaseModel):
             )
         return self.revision
 
-    def _download(self) -> Path:
+    def _download(self, patterns: Sequence[str]) -> Path:
         from huggingface_hub import snapshot_download
 
-        patterns = [*WEIGHED, *BESIDE]
         try:
-            return Path(snapshot_download(self.id, revision=self._revision(), allow_patterns=patterns))
+            return Path(snapshot_download(self.id, revision=self._revision(), allow_patterns=list(patterns)))
         except (OSError, RuntimeError) as fault:
             raise BadInput(
                 f"model {self.id}@{self.revision}: not in the local cache nor to be fetched ({type(fault).__name__}); "

@@ -110,6 +110,22 @@ class AdapterProbe(BaseModel):
     norm: float
 
 
+class ServedFacts(BaseModel):
+    """A server that answered, as it was found when this scoring last began."""
+
+    model_config = FROZEN
+    host: str
+    model: str  # as it was asked for
+    api: Literal["chat", "completions"]
+    form: Literal["messages", "ids", "text"]  # in which prompts were sent: messages, or our rendering
+    sampling: Literal["asked", "server"]
+    said_models: tuple[str, ...]  # as it named itself in its answers
+    fingerprints: tuple[str, ...]  # of its system, where it told
+    seeds_repeat: bool | None  # whether a seed draws the same twice; None where nothing is drawn
+    retried: int  # requests sent again since the last start
+    tokens_in: int  # of all answers; those written are `generated_tokens`
+
+
 class ScoreFacts(BaseModel):
     model_config = FROZEN
     plan_digest: str
@@ -129,6 +145,7 @@ class ScoreFacts(BaseModel):
     extractor: str
     items: int
     generated_tokens: int
+    served: ServedFacts | None = None  # None: the model ran here
 
 
 class RunManifest(BaseModel):

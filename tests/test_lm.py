@@ -9,8 +9,9 @@ import torch
 from conftest import FAMILY_OF
 from lm_eval.api.instance import Instance
 
+from eval.items import cut, draw_seed
 from eval.lm import Choice, SharedPromptLM, encode, likelihoods
-from eval.lm.generate import Sampling, cut, draw, draw_seed, vocabulary, write
+from eval.lm.generate import Sampling, draw, vocabulary, write
 from eval.lm.prefill import batches, prefill
 from finetune.chat import Chat
 from finetune.methods import LoRA, PTuningV1, PTuningV2, adapter_parameters

@@ -18,6 +18,7 @@ from eval.verdict import Verdict, judge
 from eval.verdict.licences import riders
 from eval.verdict.ruling import overall, rule, stand
 from finetune.mistakes import BadInput
+from finetune.run import ServedFacts
 
 CLEAR = {"old": 0.4, "lora": 0.75, "prefix": 0.42, "newer": 0.55, "prompted": 0.6}
 PRICES = ("costs.gpu_hour=18", "costs.value_per_correct=1", "costs.queries=1000000")
@@ -483,3 +484,46 @@ def test_non_commercial_data_is_named_with_who_was_tuned_on_it(tmp_path):
         "No commercial use of lora, prefix", "The exam holds data without commercial use",
     ]  # fmt: skip
     assert words[0][1].startswith("lora、prefix 不得商用：")
+
+
+def served(name: str = "newer", **keys) -> tuple[str, ...]:
+    """Changes that put a contender behind a server."""
+    engine = {"kind": "openai", "url": "http://127.0.0.1:9/v1", "model": "m"} | keys
+    return (f"contenders.{name}.engine={json.dumps(engine)}", f"contenders.{name}.model.think=drop")
+
+
+def told(form: str = "messages", **facts) -> ServedFacts:
+    said = {"host": "127.0.0.1:9", "model": "m", "api": "chat", "form": form, "sampling": "asked", "said_models": ()}
+    known = {"fingerprints": (), "seeds_repeat": True, "retried": 0, "tokens_in": 4000}
+    return ServedFacts(**(said | known | facts))
+
+
+def test_a_served_rival_leaves_open_what_nobody_can_know_of_it(tmp_path):
+    facts = {"chat_digest": "", "engine": "openai chat, m", "dtype": "as served", "served": told()}
+    found = judged(tmp_path, *served(), sit={"newer": facts})
+    assert found.outcome == "inconclusive"
+    open_gates = {gate.name: gate.reason for gate in found.gates if gate.required and gate.status == "not_checked"}
+    assert open_gates.keys() == {"prompt content", "engine parity"}
+    assert "the template of newer is its server's own" in open_gates["prompt content"]
+    assert render(found)
+
+
+def test_our_rendering_served_is_a_known_template(tmp_path):
+    facts = {"engine": "openai completions, m", "served": told("ids", api="completions")}
+    found = judged(tmp_path, *served(api="completions"), sit={"newer": facts})
+    assert gate(found, "prompt content").status == "passed"
+    assert gate(found, "engine parity").status == "not_checked"
+
+
+def test_where_tokens_are_paid_for_no_device_is(tmp_path):
+    """10 tokens read at 2 a million and 2 written at 8: 36 millionths a query; 4,000 and 800 for the whole scoring."""
+    facts = {"chat_digest": "", "served": told(), "generated_tokens": 800}
+    prices = (*PRICES, *served(price_in=2, price_out=8))
+    found = judged(tmp_path, *prices, sit={"newer": facts})
+    rows = {row.name: row for row in found.contenders}
+    assert rows["newer"].cost_per_query == pytest.approx(36e-6)
+    assert rows["lora"].cost_per_query == pytest.approx(0.1 / 3600 * 18 / 0.5)
+    (due,) = [bill for bill in found.money.bills if bill.rival == "newer"]
+    assert due.extra_per_query == pytest.approx(rows["lora"].cost_per_query - 36e-6)
+    devices = sum(rows[name].scoring_seconds for name in ("lora", "newer", "old")) / 3600 * 18
+    assert due.parts["evaluation"] == pytest.approx(devices + (2 * 4000 + 8 * 800) / 1e6)

@@ -12,6 +12,7 @@ from rich.text import Text
 from eval.benchmark import Benchmark
 from eval.forecast.load import Load, read_load
 from eval.forecast.measured import measured, probed
+from eval.forecast.tokens import served
 from eval.money import device_price
 from finetune import plan
 from finetune.methods import AnyMethod
@@ -33,7 +34,10 @@ class Wish:
 def show(recipe: Recipe, benchmark: Benchmark, wish: Wish | None, out: Path) -> Iterator[RenderableType]:
     """Tables and advice, one after another. What has no plan says why in one line."""
     loads = []
-    for name in recipe.contenders:
+    for name, contender in recipe.contenders.items():
+        if contender.served:
+            yield served(recipe, benchmark, name, out)
+            continue
         try:
             loads.append(read_load(recipe, benchmark, name, out))
         except BadInput as fault:

@@ -122,11 +122,11 @@ def _sittings(
         samples = recipe.exam.samples
         room = tokens / len(asked) + limit
         rows = max(1, int(recipe.exam.batch_tokens // room))
-        written = _written(recipe, name, contender, out)
-        yield Sitting(samples * len(asked), samples * tokens, min(written, limit), rows)
+        each = written(recipe, name, contender, out)
+        yield Sitting(samples * len(asked), samples * tokens, min(each, limit), rows)
 
 
-def _written(recipe: Recipe, name: str, contender: Contender, out: Path) -> float:
+def written(recipe: Recipe, name: str, contender: Contender, out: Path) -> float:
     """Tokens of an answer: as an earlier scoring of this contender had them, else by whether it thinks."""
     for seed in recipe.seeds(name):
         done = RunDir(out / recipe.name).seed(name, seed).scored()

@@ -1,6 +1,6 @@
 """Whether the scores are of what they say: the same questions, the same prompt, the adapter trained, the plan kept."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from eval.gates.gate import ADAPTER_APPLIED, PLAN, PROMPT_CONTENT, SAME_QUESTIONS, Gate, Words, gate
@@ -50,11 +50,14 @@ def _mixed(sheets: Sequence[Sheet]) -> Words | None:
     return None
 
 
-def prompt_content(sheets: Sequence[Sheet], templates: Mapping[str, str]) -> Gate:
-    """The same content before frame and chat template, and a recorded template (contender -> digest)."""
+def prompt_content(sheets: Sequence[Sheet], templates: Mapping[str, str], unseen: Collection[str] = ()) -> Gate:
+    """The same content before frame and chat template, and a recorded template (contender -> digest).
+
+    `unseen` names those whose server puts messages into a template of its own, which nobody here has seen.
+    """
     first: dict[Key, tuple[str, str]] = {}
     for sheet in sheets:
-        if not templates.get(sheet.name):
+        if not templates.get(sheet.name) and sheet.name not in unseen:
             words = (f"{sheet.name} has no record of its chat template", f"{sheet.name} 没有对话模板的记录")
             return gate(PROMPT_CONTENT, "failed", words)
         for key, row in sheet.questions.items():
@@ -63,6 +66,11 @@ def prompt_content(sheets: Sequence[Sheet], templates: Mapping[str, str]) -> Gat
                 words = (f"{'/'.join(key)}: {who} and {sheet.name} were asked different things",
                          f"{'/'.join(key)}：{who} 与 {sheet.name} 的题面不同")  # fmt: skip
                 return gate(PROMPT_CONTENT, "failed", words)
+    if unseen:
+        who = ", ".join(unseen)
+        words = (f"all were asked the same, but the template of {who} is its server's own, which is not known",
+                 f"题面完全相同，但 {who} 由服务端套用对话模板，内容未知")  # fmt: skip
+        return gate(PROMPT_CONTENT, "not_checked", words)
     words = ("all were asked the same before frame and template", "套用提示框架和模板之前，题面完全相同")
     return gate(PROMPT_CONTENT, "passed", words, {"templates": len(set(templates.values()))})
 

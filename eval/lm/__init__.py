@@ -16,7 +16,8 @@ from lm_eval.api.instance import Instance
 from lm_eval.api.model import LM
 from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 
-from eval.lm.generate import Sampling, cut, draw_seed, write
+from eval.items import cut, draw_seed
+from eval.lm.generate import Sampling, write
 from eval.lm.prefill import Prefill, batches, prefill, right_padded
 from finetune.chat import Chat
 from finetune.mistakes import BadInput

@@ -1,12 +1,11 @@
 """Answers written by a model: batched, seeded row by row, stopped by the family's markers and the task's strings.
 
 The loop is our own: a row that has ended leaves the batch, and each row draws from a generator of its own, so that
-batch, order, rank and restart cannot change what is drawn (`draw_seed`).
+batch, order, rank and restart cannot change what is drawn (`eval.items.draw_seed`).
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -36,12 +35,6 @@ class Written:
 
     ids: tuple[int, ...]
     finish: Literal["stop", "length"]
-
-
-def draw_seed(exam_seed: int, item: str, sample: int) -> int:
-    """Seed of one answer's draws: fixed by exam seed, item and sample alone. In [0, 2^63)."""
-    mark = hashlib.sha256(f"{exam_seed}\x00{item}\x00{sample}".encode()).digest()
-    return int.from_bytes(mark[:8], "big") >> 1
 
 
 @torch.inference_mode()
@@ -97,13 +90,6 @@ def _nucleus(scores: Tensor, top_p: float) -> Tensor:
 def vocabulary(chat: Chat) -> int:
     """Ids that the tokenizer knows: embeddings have padding rows beyond, which must never be drawn."""
     return max(chat.tokenizer.get_vocab(with_added_tokens=True).values()) + 1
-
-
-def cut(text: str, until: Sequence[str]) -> str:
-    """The text before the first of the strings that end an answer."""
-    for end in filter(None, until):
-        text = text.partition(end)[0]
-    return text
 
 
 class _Answer:

@@ -75,9 +75,14 @@ def score(recipe: Recipe, name: str, seed: int | None, out: Path) -> int:
         return 0
     os.environ.setdefault("TQDM_DISABLE", "1")  # lm-eval's and transformers' bars would tear ours
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # warns of a kernel that nothing here uses
+    served = recipe.contenders[name].served is not None
+    if served and os.environ.get("RANK", "0") != "0":
+        return 0  # one process asks a server
     with run.hold(name, [each for each, _ in pending]):
-        from eval.score.sitting import sit  # torch and transformers take seconds to load
-
+        if served:
+            from eval.score.served import sit
+        else:
+            from eval.score.sitting import sit  # torch and transformers take seconds to load
         sit(recipe, name, pending, benchmark, run)
     return 0
 

@@ -15,10 +15,11 @@ from typing import Any
 from eval.answerable import texts
 from eval.benchmark import LETTERS
 from eval.extract import grade
-from eval.items import ItemScore
+from eval.items import ItemScore, draw_seed
 from eval.lm import Choice, encode, likelihoods
-from eval.lm.generate import Sampling, Written, cut, draw_seed, write
+from eval.lm.generate import Sampling, Written, write
 from eval.lm.labels import label_scores
+from eval.score.grading import Candidate, graded
 from eval.score.parts import Key
 from eval.score.questions import Question
 from finetune.chat import Chat
@@ -146,28 +147,15 @@ class Desk:
         return [self._graded(entry, written) for entry, written in zip(batch, found, strict=True)]
 
     def _graded(self, entry: Entry, written: Written) -> ItemScore:
-        question, reply = entry.question, self.chat.split(written.ids)
-        facts: dict[str, Any] = {"extracted": None, "rule": "", "score": 0.0}
-        if not reply.closed:
-            facts["outcome"] = "unclosed_thinking"
-        elif written.finish == "length":
-            facts["outcome"] = "truncated"
-        else:
-            answer, row = cut(reply.answer, question.until), question.row
-            facts = vars(grade(question.task.answer, answer, row.answer or "", row.options))
+        reply = self.chat.split(written.ids)
+        facts = graded(entry.question, reply.answer, closed=reply.closed, finish=written.finish)
         return self._row(
             entry, text=self.chat.decode(written.ids), finish=written.finish, tokens_in=len(entry.prompt),
             tokens_thinking=reply.thinking_tokens, tokens_out=len(written.ids), **facts,
         )  # fmt: skip
 
     def _row(self, entry: Entry, **facts: Any) -> ItemScore:
-        question, task, row = entry.question, entry.question.task, entry.question.row
-        return ItemScore(
-            contender=self.name, seed=self.seed, scorer=self.scorer, task=task.name, id=row.id, hash=row.digest,
-            content=question.content, cluster=task.cluster(row), part=task.part(row), lang=row.lang,
-            protocol=task.protocol, sample=entry.sample, question=row.asked, options=row.options,
-            gold=row.answer or "", seconds=0.0, rank=self.rank, **facts,
-        )  # fmt: skip
+        return Candidate(self.name, self.seed, self.scorer, self.rank).row(entry.question, entry.sample, **facts)
 
 
 def likelihood_chat(chat: Chat) -> Chat:

@@ -5,16 +5,11 @@ Batches are dealt out to the processes, each writing a file of its own (`eval.sc
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from eval import items, pledge
 from eval.answerable import refuse_tasks
@@ -24,6 +19,7 @@ from eval.items import ItemScore
 from eval.lm.generate import vocabulary
 from eval.lm.prefill import batches
 from eval.score.answers import Desk, Entry, likelihood_chat, timed
+from eval.score.ledger import first_start, progress, task_facts
 from eval.score.parts import Parts
 from eval.score.probe import checked_adapter, probe
 from eval.score.questions import questions
@@ -38,7 +34,6 @@ from finetune.run import (
     RunDir,
     RunManifest,
     ScoreFacts,
-    TaskFacts,
     git_state,
     host,
     versions,
@@ -161,7 +156,7 @@ class Sitting:
             lengths = [len(entry.prompt) + (0 if entry.options else self.desk.room(entry)) for entry in mine]
             dealt = batches(lengths, self.recipe.exam.batch_tokens)[self.desk.rank :: self.world.size]
             shares += [[mine[place] for place in batch] for batch in dealt]
-        with _progress(sum(map(len, shares)), shown=self.world.main) as advance:
+        with progress(sum(map(len, shares)), shown=self.world.main) as advance:
             for batch in shares:
                 began = time.perf_counter()
                 rows = self.desk.answer(model, batch)
@@ -188,7 +183,7 @@ class Sitting:
         return ScoreFacts(
             plan_digest=promised.digest,
             first_score_at=first_at,
-            tasks=tuple(_task_facts(self.benchmark)),
+            tasks=tuple(task_facts(self.benchmark)),
             weights_digest=spec.digest(),
             adapter_digest=adapter_digest(self.adapter) if self.adapter else None,
             adapter_probe=proof,
@@ -204,42 +199,3 @@ class Sitting:
             items=len(rows),
             generated_tokens=sum(row.tokens_out for row in rows),
         )
-
-
-def first_start(run: RunDir, fingerprint: str) -> float | None:
-    """When this scoring was first begun: before its first answer, whatever killed it since. None: never."""
-    times = [
-        line["at"] for line in run.attempted() if line["event"] == "score" and line.get("fingerprint") == fingerprint
-    ]
-    return min(times, default=None)
-
-
-def _task_facts(benchmark: Benchmark) -> Iterator[TaskFacts]:
-    for task in benchmark.tasks:
-        yield TaskFacts(
-            name=task.name, version=task.version, protocol=task.protocol, metric=task.metric, items=len(task.rows),
-            clusters=len({row.cluster for row in task.rows}), guess_rate=task.guess_rate, lang=task.lang,
-            items_digest=task.items_digest, edition=task.edition,
-        )  # fmt: skip
-
-
-@contextmanager
-def _progress(total: int, *, shown: bool) -> Iterator[Any]:
-    """A bar of this process's answers and its tokens a second, on a terminal and on the main process only."""
-    columns = (
-        TextColumn("scoring"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[speed]}"),
-        TimeRemainingColumn(),
-    )
-    began, tokens = time.perf_counter(), 0
-    with Progress(*columns, console=Console(file=sys.stderr), disable=not (shown and sys.stderr.isatty())) as bar:
-        task = bar.add_task("", total=total, speed="")
-
-        def advance(rows: Sequence[ItemScore]) -> None:
-            nonlocal tokens
-            tokens += sum(row.tokens_in + row.tokens_out for row in rows)
-            bar.update(task, advance=len(rows), speed=f"{tokens / (time.perf_counter() - began):.0f} tokens/s")
-
-        yield advance

@@ -120,8 +120,21 @@ class Evidence:
         """Device-seconds of tuning it, and of the scores that judging it took: its own and those of the untuned."""
         scored = [name for name in self.judged if name == challenger or not self.recipe.contenders[name].tuned]
         evaluation = sum(stage.device_seconds for name in scored for stage in self.scored[name].values())
-        declared = self.recipe.contenders[challenger].adapter_cost
-        return Effort(self.training_seconds(challenger), evaluation, declared, self.search_seconds(challenger))
+        declared, bought = self.recipe.contenders[challenger].adapter_cost, sum(map(self.tokens_bought, scored))
+        training, search = self.training_seconds(challenger), self.search_seconds(challenger)
+        return Effort(training, evaluation, declared, search, bought)
+
+    def tokens_bought(self, name: str) -> float:
+        """Price of all tokens that a contender's scoring took of its server."""
+        engine, facts = self.recipe.contenders[name].served, self.facts(name)
+        return engine.price(facts.served.tokens_in, facts.generated_tokens) if engine and facts.served else 0.0
+
+    def token_price(self, name: str) -> float | None:
+        """Mean price of the tokens of one query; None where devices are paid, not tokens."""
+        engine = self.recipe.contenders[name].served
+        if engine is None or not engine.priced:
+            return None
+        return self.mean(name, lambda row: engine.price(row.tokens_in, row.tokens_out))
 
     def adapters(self, names: Sequence[str]) -> list[AdapterFact]:
         found = []

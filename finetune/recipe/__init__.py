@@ -13,6 +13,7 @@ from finetune.files import digest_of
 from finetune.methods import AnyMethod, Knobs, adapter_digest, declared, settled, trials
 from finetune.mistakes import BadInput, explain
 from finetune.recipe import budget, shares
+from finetune.recipe.engine import OpenAI, is_loopback
 from finetune.recipe.lineage import lineage, refuse_misfits
 from finetune.recipe.sections import FROZEN, CardSplit, Contender, Costs, DataUse, DecisionRule, Exam, FolderName, Train
 from finetune.recipe.source import apply_change, data_root, read_yaml
@@ -24,10 +25,12 @@ __all__ = [
     "DataUse",
     "DecisionRule",
     "Exam",
+    "OpenAI",
     "Recipe",
     "Train",
     "Window",
     "data_root",
+    "is_loopback",
     "read_yaml",
 ]
 
@@ -180,7 +183,7 @@ class Recipe(BaseModel):
 
 def _model_state(contender: Contender) -> list[Any]:
     model = contender.model
-    return [model.digest(), model.family, model.think, model.decoding.model_dump(), model.dtype]
+    return [contender.weights(), model.family, model.think, model.decoding.model_dump(), model.dtype]
 
 
 def _refuse_twice(key: str, named: tuple[Any, ...]) -> None:

@@ -22,6 +22,7 @@ from finetune.checkpoint import ModelSpec, is_local
 from finetune.frame import PromptFrame
 from finetune.methods import AnyMethod
 from finetune.mistakes import near
+from finetune.recipe.engine import HF, AnyEngine, OpenAI
 from finetune.recipe.source import read_yaml
 from finetune.recipe.window import Window
 
@@ -131,6 +132,9 @@ class Contender(BaseModel):
     start: str | None = Field(
         None, description="Contender of the same model and method to go on from, trained before it; its cost counts"
     )
+    engine: AnyEngine = Field(
+        HF(), description="hf: transformers, here; openai: a server asked for written answers, of an untuned contender"
+    )
     prompt: FrameFile = Field(None, description="Seven-part frame; longer queries")
     adapter: HerePath | None = Field(
         None, description="A PEFT folder, or a whole checkpoint, tuned elsewhere, instead of `method`"
@@ -151,7 +155,39 @@ class Contender(BaseModel):
             raise ValueError("adapter and adapter_cost belong together: an adapter tuned elsewhere has a declared cost")
         if self.four_bit and self.method and self.method.kind == "full":
             raise ValueError("method full trains the weights, which dtype nf4 holds in 4 bits; use qlora, or bfloat16")
+        self._refuse_misserved()
         return self
+
+    def _refuse_misserved(self) -> None:
+        """What a server cannot be asked for, or could do unseen."""
+        if self.served is None:
+            if self.model.family == "served":
+                raise ValueError("model.family: served is a server's own template; name the family, or give an engine")
+            return
+        if self.tuned:
+            raise ValueError(
+                "engine openai: whether a server has an adapter on cannot be proven, so only untuned contenders are "
+                "asked there; leave method and adapter out, or the engine"
+            )
+        if self.served.api == "completions" and self.model.family == "served":
+            raise ValueError("model.family: api completions sends our rendering; name the family of the checkpoint")
+        if self.served.api == "chat" and self.model.think == "empty":
+            raise ValueError(
+                "model.think: messages cannot hand over an empty thought; say api: completions, or think: drop with "
+                "engine.body {chat_template_kwargs: {enable_thinking: false}}"
+            )
+
+    @property
+    def served(self) -> OpenAI | None:
+        """The server that is asked; None where the model runs here."""
+        return self.engine if isinstance(self.engine, OpenAI) else None
+
+    def weights(self) -> Any:
+        """What pins the model: the digest of its weights; of a served one all that is known, which is no proof."""
+        if self.served is None:
+            return self.model.digest()
+        rendering = self.model.tokenizer_digest() if self.served.api == "completions" else None
+        return [self.served.identity(), self.model.id, self.model.revision, rendering]
 
     @property
     def tuned(self) -> bool:

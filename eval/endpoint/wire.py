@@ -1,0 +1,141 @@
+"""The wire: a question as a request of OpenAI's protocol, and its reply as what was said.
+
+Each sample is a request of its own with its own seed: what `n` means differs between servers, and some ignore it.
+Stop strings end an answer, never a thought, and a server cannot tell the two apart: they are sent only where the model
+has no thoughts, and applied here in every case.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from finetune.chat import FAMILIES, Chat
+from finetune.recipe import Contender, OpenAI
+
+OPEN, CLOSE = "<think>", "</think>"
+MOST_STOPS = 4  # that OpenAI's protocol allows
+FINISHES: dict[str, Literal["stop", "length", "filter"]] = {
+    "stop": "stop", "eos": "stop", "tool_calls": "stop", "length": "length", "content_filter": "filter",
+}  # fmt: skip
+Prompt = str | tuple[int, ...]  # the user's turn for messages; our rendering as text or as ids
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a server answered."""
+
+    text: str  # as it came; a thought that came apart is put before it, in its tags
+    thinking: str
+    answer: str  # empty where the thought was left open
+    closed: bool  # no thought was left open
+    finish: Literal["stop", "length", "filter"]
+    tokens_in: int
+    tokens_thinking: int  # as the server counts them; without its count by our tokenizer, else by share of characters
+    tokens_out: int  # thought included
+    model: str  # as the server names it
+    fingerprint: str  # of the server's system
+
+
+def request(
+    contender: Contender, engine: OpenAI, prompt: Prompt, seed: int, until: Sequence[str] = ()
+) -> dict[str, Any]:
+    """The body of one request, after the contender's decoding."""
+    body: dict[str, Any] = {"model": engine.model, "max_tokens": contender.model.decoding.max_new_tokens}
+    body |= _drawing(contender, engine, seed) | engine.body
+    if until and _thoughtless(contender):
+        body["stop"] = list(until)[:MOST_STOPS]
+    if engine.api == "chat":
+        return body | {"messages": [{"role": "user", "content": prompt}]}
+    return body | {"prompt": list(prompt) if isinstance(prompt, tuple) else prompt}
+
+
+def _drawing(contender: Contender, engine: OpenAI, seed: int) -> dict[str, Any]:
+    """How the answer is to be drawn; nothing that says no more than the protocol's default."""
+    how = contender.model.decoding
+    if engine.sampling == "server":
+        return {}
+    body: dict[str, Any] = {"temperature": how.temperature, "seed": seed % 2**31}  # some servers take no larger one
+    if how.temperature:
+        body |= {"top_p": how.top_p} if how.top_p < 1 else {}
+        body |= {"top_k": how.top_k} if how.top_k else {}
+    return body
+
+
+def read(found: Any, chat: Chat | None, prompt: Prompt) -> Said:
+    """What a reply says. ValueError: it is not whole, or counts no tokens.
+
+    `chat` is our rendering where it was sent, `prompt` what was sent.
+    """
+    choice, usage = _choice(found), found.get("usage") or {}
+    finish = FINISHES.get(str(choice.get("finish_reason")))
+    if finish is None:
+        raise ValueError(f"finish_reason {choice.get('finish_reason')!r}: not ended by the model")
+    text, thinking, answer, closed = _spoken(choice, chat)
+    tokens_in = usage.get("prompt_tokens", len(prompt) if isinstance(prompt, tuple) else None)
+    tokens_out = usage.get("completion_tokens", len(chat.encode(text)) if chat else None)
+    if not isinstance(tokens_in, int) or not isinstance(tokens_out, int):
+        raise ValueError("the reply counts no tokens (usage)")
+    thought = (usage.get("completion_tokens_details") or {}).get("reasoning_tokens")
+    if not thought:
+        thought = len(chat.encode(thinking)) if chat else _share(thinking, answer, tokens_out)
+    said, system = (str(found.get(key) or "") for key in ("model", "system_fingerprint"))
+    return Said(text, thinking, answer, closed, finish, tokens_in, min(thought, tokens_out), tokens_out, said, system)
+
+
+def split(text: str) -> tuple[str, str, bool]:
+    """(thought, answer, closed) of a text that a server's own template produced, where the opening tag may have been
+    part of the prompt."""
+    thoughts = re.findall(f"{OPEN}(.*?){CLOSE}", text, flags=re.S)
+    before, closing, answer = re.sub(f"{OPEN}.*?{CLOSE}", "", text, flags=re.S).rpartition(CLOSE)
+    answer, opening, rest = answer.partition(OPEN)
+    thinking = "".join([before if closing else "", *thoughts, rest]).strip("\n")
+    return thinking, "" if opening else answer.strip("\n"), not opening
+
+
+def filtered(refusal: str) -> Said | None:
+    """The answer that a refusal stands for, where the server's filter took offence at a question; None otherwise."""
+    if not re.search("content[ _](exists risk|filter|policy|management)|data_inspection", refusal, re.I):
+        return None
+    return Said("", "", "", True, "filter", 0, 0, 0, "", "")
+
+
+def _choice(found: Any) -> Mapping[str, Any]:
+    choices = found.get("choices") if isinstance(found, dict) else None
+    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
+        told = found.get("error") if isinstance(found, dict) else None
+        raise ValueError(f"no choice in the reply{f' ({told})' if told else ''}")
+    return dict(choices[0])
+
+
+def _spoken(choice: Mapping[str, Any], chat: Chat | None) -> tuple[str, str, str, bool]:
+    """(text, thought, answer, closed)."""
+    if chat is not None:
+        text = choice.get("text")
+        if not isinstance(text, str):
+            raise ValueError("no text in the reply")
+        reply = chat.split(text)
+        return text, reply.thinking, reply.answer, reply.closed
+    message = choice.get("message")
+    if not isinstance(message, dict):
+        raise ValueError("no message in the reply")
+    content = str(message.get("content") or "")
+    thought = str(message.get("reasoning_content") or message.get("reasoning") or "")
+    if not thought:
+        return content, *split(content)
+    _, answer, closed = split(content)
+    closed = closed and bool(answer.strip())
+    text = f"{OPEN}\n{thought}\n{CLOSE}\n\n{content}" if closed else f"{OPEN}\n{thought}{content}"
+    return text, thought, answer if closed else "", closed
+
+
+def _share(thinking: str, answer: str, tokens: int) -> int:
+    whole = len(thinking) + len(answer)
+    return round(tokens * len(thinking) / whole) if whole else 0
+
+
+def _thoughtless(contender: Contender) -> bool:
+    family = FAMILIES.get(contender.model.family)
+    return family is not None and OPEN not in family.markers

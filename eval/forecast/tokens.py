@@ -1,0 +1,34 @@
+"""What a server would be asked and paid: tokens and money of the contenders whose model is served."""
+
+from pathlib import Path
+
+from rich.text import Text
+
+from eval.benchmark import Benchmark
+from eval.forecast.load import FRAME, written
+from finetune import plan
+from finetune.card import ask
+from finetune.recipe import Recipe
+
+
+def served(recipe: Recipe, benchmark: Benchmark, name: str, out: Path) -> Text:
+    """One line for one served contender. Tokens read are guessed from characters, tokens written as for any other."""
+    contender, samples = recipe.contenders[name], recipe.exam.samples
+    engine = contender.served
+    assert engine is not None, "asked for a served contender"
+    questions = [
+        contender.prompt.wrap(ask(row)) if contender.prompt else ask(row)
+        for task in benchmark.tasks
+        for row in task.rows
+    ]
+    read = samples * sum(FRAME + plan.guess_tokens(text) for text in questions)
+    limit, answers = contender.model.decoding.max_new_tokens, samples * len(questions)
+    wrote = answers * min(limit, written(recipe, name, contender, out))
+    said = f"{name}: {answers} requests to {engine.host}, about {read:,.0f} tokens read and {wrote:,.0f} written"
+    if engine.priced:
+        most, currency = engine.price(read, answers * limit), recipe.costs.currency
+        said += f": {engine.price(read, wrote):,.2f} {currency}, {most:,.2f} were every answer at its limit"
+    if engine.requests_per_minute:
+        hours = answers / engine.requests_per_minute / 60
+        said += f"; at {engine.requests_per_minute:g} a minute {hours:.1f} hours or more"
+    return Text(said)

@@ -1,0 +1,56 @@
+"""The ledger of a sitting, wherever its model runs: when it was begun, what was asked, how far it is. No torch here."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from eval.benchmark import Benchmark
+from eval.items import ItemScore
+from finetune.run import RunDir, TaskFacts
+
+
+def first_start(run: RunDir, fingerprint: str) -> float | None:
+    """When this scoring was first begun: before its first answer, whatever killed it since. None: never."""
+    times = [
+        line["at"] for line in run.attempted() if line["event"] == "score" and line.get("fingerprint") == fingerprint
+    ]
+    return min(times, default=None)
+
+
+def task_facts(benchmark: Benchmark) -> Iterator[TaskFacts]:
+    """What each task asked."""
+    for task in benchmark.tasks:
+        yield TaskFacts(
+            name=task.name, version=task.version, protocol=task.protocol, metric=task.metric, items=len(task.rows),
+            clusters=len({row.cluster for row in task.rows}), guess_rate=task.guess_rate, lang=task.lang,
+            items_digest=task.items_digest, edition=task.edition,
+        )  # fmt: skip
+
+
+@contextmanager
+def progress(total: int, *, shown: bool) -> Iterator[Any]:
+    """A bar of this process's answers and its tokens a second, on a terminal and on the main process only."""
+    columns = (
+        TextColumn("scoring"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[speed]}"),
+        TimeRemainingColumn(),
+    )
+    began, tokens = time.perf_counter(), 0
+    with Progress(*columns, console=Console(file=sys.stderr), disable=not (shown and sys.stderr.isatty())) as bar:
+        task = bar.add_task("", total=total, speed="")
+
+        def advance(rows: Sequence[ItemScore]) -> None:
+            nonlocal tokens
+            tokens += sum(row.tokens_in + row.tokens_out for row in rows)
+            bar.update(task, advance=len(rows), speed=f"{tokens / (time.perf_counter() - began):.0f} tokens/s")
+
+        yield advance

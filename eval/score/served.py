@@ -1,0 +1,194 @@
+"""One contender whose model is served sits the exam: its server probed, every question asked and graded once, rows kept
+as they come. Nothing of this needs torch; one process asks, with many requests under way.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from eval import items, pledge
+from eval.benchmark import Benchmark
+from eval.endpoint import key_of, open_chat, refuse_likelihood
+from eval.endpoint.asking import ask_all
+from eval.endpoint.client import Client, Refused
+from eval.endpoint.probe import Proof, probe, refuse_misread
+from eval.endpoint.wire import Prompt, Said, filtered, read, request
+from eval.extract import EXTRACTOR
+from eval.items import ItemScore, draw_seed
+from eval.score.grading import Candidate, graded
+from eval.score.ledger import first_start, progress, task_facts
+from eval.score.parts import Parts
+from eval.score.questions import Question, questions
+from finetune.chat import Chat
+from finetune.files import digest_of
+from finetune.mistakes import BadInput
+from finetune.recipe import Contender, OpenAI, Recipe
+from finetune.run import Hardware, RunDir, RunManifest, ScoreFacts, ServedFacts, git_state, host, versions
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One answer to be given, and the prompt for it: the user's turn, and our rendering where it is sent."""
+
+    question: Question
+    sample: int
+    text: str
+    ids: tuple[int, ...]
+
+
+def sit(recipe: Recipe, name: str, pending: Sequence[tuple[int, str]], benchmark: Benchmark, run: RunDir) -> None:
+    """Score one served contender under its score fingerprint."""
+    refuse_likelihood(recipe, benchmark)
+    contender = recipe.contenders[name]
+    engine = contender.served
+    assert engine is not None, "asked for a served contender"
+    for seed, fingerprint in pending:
+        client = Client(engine, key_of(engine))
+        try:
+            candidate = Candidate(name, seed, fingerprint, engine="openai")
+            parts = Parts(run.seed(name, seed), fingerprint)
+            Sitting(recipe, benchmark, run, contender, engine, client, open_chat(contender), candidate, parts).take()
+        finally:
+            client.close()
+
+
+@dataclass(frozen=True)
+class Sitting:
+    """What is needed to ask one server; `take` does it."""
+
+    recipe: Recipe
+    benchmark: Benchmark
+    run: RunDir
+    contender: Contender
+    engine: OpenAI
+    client: Client
+    chat: Chat | None
+    candidate: Candidate
+    parts: Parts
+
+    def take(self) -> None:
+        """Probe the server, ask what is missing, merge and write the manifest."""
+        asked = [
+            each for task in self.benchmark.tasks for question in questions(task) for each in self._asked(question)
+        ]
+        proof = probe(self.client, self.contender, self.chat, self.recipe.exam.samples)
+        again = {True: ", a seed draws the same twice", False: ", a seed draws anew each time", None: ""}
+        self._say(f"{self.engine.host} does as asked, prompts as {proof.form}{again[proof.seeds_repeat]}")
+        first_at = self._begin()
+        done = self.parts.rows()
+        pending = [each for each in asked if self._key(each) not in done]
+        self._say(f"{len(pending)} of {len(asked)} answers to go")
+        said = self._ask(pending, proof)
+        rows = self.parts.merge([self._key(each) for each in asked])
+        self._finish(rows, first_at, self._served(proof, said, rows))
+
+    def _say(self, text: str) -> None:
+        print(f"score {self.candidate.name} seed {self.candidate.seed}: {text}", flush=True)
+
+    def _key(self, each: Asked) -> Any:
+        return self.candidate.key(each.question, each.sample)
+
+    def _asked(self, question: Question) -> list[Asked]:
+        frame = self.contender.prompt
+        text = frame.wrap(question.text) if frame else question.text
+        ids = tuple(self.chat.prompt([{"role": "user", "content": text}])) if self.chat else ()
+        return [Asked(question, sample, text, ids) for sample in range(self.recipe.exam.samples)]
+
+    def _begin(self) -> float:
+        """Keep the plan, set aside what is stale, and note the start. Gives the time of the first start."""
+        scorer = self.parts.scorer
+        pledge.keep(self.recipe, self.run, self.benchmark)
+        moved = self.parts.set_aside_others()
+        if moved:
+            self._say(f"what stood here was scored otherwise, and is now in {moved.name}")
+        if first_start(self.run, scorer) is None:
+            self.run.attempt("score", contender=self.candidate.name, seed=self.candidate.seed, fingerprint=scorer)
+        begun = first_start(self.run, scorer)
+        assert begun is not None, "it has just been noted"
+        return begun
+
+    def _ask(self, pending: Sequence[Asked], proof: Proof) -> set[tuple[str, str]]:
+        """Every answer appended as it comes. Gives how the server named its model and its system."""
+        seen = {(proof.model, proof.fingerprint)}
+
+        def ask(each: Asked) -> tuple[Said, float]:
+            return self._once(each, proof)
+
+        with progress(len(pending), shown=True) as advance:
+            for each, (said, seconds) in ask_all(pending, ask, self.engine.concurrency, self.client.stop):
+                row = self._row(each, said, seconds)
+                items.append(self.parts.of(0), [row])
+                advance([row])
+                seen.add((said.model, said.fingerprint))
+        return seen
+
+    def _once(self, each: Asked, proof: Proof) -> tuple[Said, float]:
+        """BadInput names the question and says that what was answered is kept."""
+        prompt: Prompt = each.text
+        if self.chat:
+            prompt = each.ids if proof.form == "ids" else self.chat.decode(each.ids)
+        item = f"{each.question.task.name}/{each.question.row.id}"
+        seed = draw_seed(self.recipe.exam.seed, item, each.sample)
+        body = request(self.contender, self.engine, prompt, seed, each.question.until)
+        try:
+            said, seconds = self.client.ask(body, lambda found: read(found, self.chat, prompt))
+            if self.chat:
+                refuse_misread(self.engine.host, said, len(each.ids))
+            return said, seconds
+        except BadInput as fault:
+            withheld = filtered(str(fault)) if isinstance(fault, Refused) and fault.status == 400 else None
+            if withheld:
+                return withheld, 0.0
+            raise BadInput(f"{item}: {fault}; what was answered is kept, start again to go on") from None
+
+    def _row(self, each: Asked, said: Said, seconds: float) -> ItemScore:
+        """An answer that a stop string ends was not cut by the limit, whatever the server wrote behind it."""
+        ended = said.closed and any(end in said.answer for end in each.question.until if end)
+        finish = "stop" if ended else said.finish
+        facts = graded(each.question, said.answer, closed=said.closed, finish=finish)
+        return self.candidate.row(
+            each.question, each.sample, text=said.text, finish=finish, tokens_in=said.tokens_in,
+            tokens_thinking=said.tokens_thinking, tokens_out=said.tokens_out, seconds=seconds, **facts,
+        )  # fmt: skip
+
+    def _served(self, proof: Proof, seen: set[tuple[str, str]], rows: Sequence[ItemScore]) -> ServedFacts:
+        engine = self.engine
+        return ServedFacts(
+            host=engine.host, model=engine.model, api=engine.api, form=proof.form, sampling=engine.sampling,
+            said_models=tuple(sorted({model for model, _ in seen if model})),
+            fingerprints=tuple(sorted({mark for _, mark in seen if mark})),
+            seeds_repeat=proof.seeds_repeat, retried=self.client.retried, tokens_in=sum(row.tokens_in for row in rows),
+        )  # fmt: skip
+
+    def _finish(self, rows: Sequence[ItemScore], first_at: float, served: ServedFacts) -> None:
+        """Where tokens are paid for, no device of ours is."""
+        seconds = 0.0 if self.engine.priced else sum(row.seconds for row in rows)
+        RunManifest(
+            stage="score", contender=self.candidate.name, seed=self.candidate.seed, fingerprint=self.parts.scorer,
+            started_at=first_at, finished_at=time.time(), device_seconds=seconds, versions=versions(),
+            git=git_state(Path(__file__).parent), scoring=self._facts(rows, first_at, served),
+            hardware=Hardware(device=f"served at {self.engine.host}", devices=1, processes=1, host=host()),
+        ).write(self.parts.place.score_manifest)  # fmt: skip
+        for task in self.benchmark.tasks:
+            scores = [row.score for row in rows if row.task == task.name]
+            self._say(f"{task.name} {sum(scores) / len(scores):.3f} over {len(scores)} answers")
+
+    def _facts(self, rows: Sequence[ItemScore], first_at: float, served: ServedFacts) -> ScoreFacts:
+        """What cannot be known of a server stays empty: its weights, and its template where it was sent messages."""
+        model, frame, promised = self.contender.model, self.contender.prompt, pledge.read(self.run)
+        assert promised is not None, "the plan is kept before the first answer"
+        return ScoreFacts(
+            plan_digest=promised.digest, first_score_at=first_at, tasks=tuple(task_facts(self.benchmark)),
+            weights_digest="", adapter_digest=None, adapter_probe=None,
+            chat_digest=self.chat.digest if self.chat else "",
+            template=self.chat.fingerprint() if self.chat else {},
+            frame_digest=digest_of(frame.model_dump(mode="json")) if frame else None,
+            decoding=model.decoding.model_dump(mode="json"),
+            engine=f"openai {served.api}, {served.model} at {served.host}", dtype="as served",
+            batch_tokens=self.recipe.exam.batch_tokens, samples=self.recipe.exam.samples, extractor=EXTRACTOR,
+            items=len(rows), generated_tokens=sum(row.tokens_out for row in rows), served=served,
+        )  # fmt: skip

@@ -1,0 +1,134 @@
+"""A real server, `transformers serve` on loopback with tiny checkpoints, asked by messages and in our rendering."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import build_checkpoint
+from small_exam import environment, model, teach, write_exam
+
+from eval import items
+from eval.score import __main__ as score
+
+TEMPLATE = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+GREEDY = {"temperature": 0.0, "max_new_tokens": 16}
+SAMPLED = {"temperature": 1.0, "max_new_tokens": 16}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """Folder with the exam, `still` (taught, and kept from drawing by generation_config.json) and `lively` (do_sample,
+    random weights)."""
+    folder = tmp_path_factory.mktemp("served")
+    exam = write_exam(folder / "exam", count=12)
+    lively, still = build_checkpoint(folder / "lively", "qwen3"), build_checkpoint(folder / "still", "qwen3")
+    teach(still, exam, "qwen3", steps=25)
+    for checkpoint in (lively, still):
+        (checkpoint / "chat_template.jinja").write_text(TEMPLATE, "utf-8")
+    said = json.loads((lively / "generation_config.json").read_text())
+    (lively / "generation_config.json").write_text(json.dumps(said | {"do_sample": True}))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def url():
+    """Of a server that loads whatever folder is asked for."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    words = [str(Path(sys.executable).parent / "transformers"), "serve", "--host", "127.0.0.1", "--port", str(port)]
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen([*words, "--device", "cpu"], env=environment(), stdout=quiet, stderr=quiet) as running:
+        try:
+            _wait(running, f"http://127.0.0.1:{port}/health")
+            yield f"http://127.0.0.1:{port}/v1"
+        finally:
+            running.kill()
+
+
+def _wait(running: subprocess.Popen, health: str) -> None:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        assert running.poll() is None, "the server has ended"
+        try:
+            with urllib.request.urlopen(health, timeout=2):  # noqa: S310 (loopback)
+                return
+        except OSError:
+            time.sleep(0.2)
+    raise AssertionError("the server does not come up")
+
+
+def write(place: Path, url: str, folder: str, decoding: dict, **engine) -> Path:
+    """A recipe with the checkpoint run here and served."""
+    spec = model(place / folder, "qwen3", think="drop", decoding=decoding)
+    asked = {"kind": "openai", "url": url, "model": str(place / folder), "concurrency": 2, "timeout_s": 60} | engine
+    recipe = {
+        "question": "Is it?", "data": [f"{place}/exam/own.md#test"],
+        "contenders": {
+            "here": {"model": spec}, "tuned": {"model": spec, "method": {"kind": "lora"}},
+            "api": {"model": spec, "engine": asked},
+        },
+        "exam": {"tasks": [f"{place}/exam/own_gen"], "samples": 1},
+        "rule": {"challengers": ["tuned"], "incumbent": "api", "base": "here"},
+    }  # fmt: skip
+    path = place / "r.yaml"
+    path.write_text(yaml.safe_dump(recipe, allow_unicode=True), "utf-8")
+    return path
+
+
+def sit(recipe: Path, out: Path, *names: str) -> list[dict]:
+    found = []
+    for name in names:
+        assert score.main([str(recipe), "--contender", name, "--out", str(out)]) == 0
+        rows = items.read(out / f"r/{name}/seed-0/items.jsonl")
+        facts = {"id", "text", "outcome", "finish", "tokens_in", "extracted"}
+        found.append([row.model_dump(include=facts) for row in rows])
+    return found
+
+
+@pytest.mark.slow
+def test_served_in_our_rendering_it_answers_as_it_does_here(place, url, tmp_path):
+    """Greedy, question by question: the same text, the same tokens read, the same grade."""
+    here, there = sit(write(place, url, "still", GREEDY, api="completions"), tmp_path, "here", "api")
+    assert [row["outcome"] for row in here].count("correct") > 0
+    assert there == here
+
+
+@pytest.mark.slow
+def test_asked_by_messages_it_draws_and_is_told_apart(place, url, tmp_path):
+    sit(write(place, url, "lively", SAMPLED), tmp_path, "api")
+    done = json.loads((tmp_path / "r/api/seed-0/score.json").read_text())["scoring"]["served"]
+    assert done["form"] == "messages"
+    assert done["said_models"] == [f"{place}/lively@main"]
+
+
+@pytest.mark.slow
+def test_a_server_without_do_sample_is_refused(place, url, tmp_path, capsys):
+    recipe = write(place, url, "still", SAMPLED)
+    assert score.main([str(recipe), "--contender", "api", "--out", str(tmp_path)]) == 2
+    assert "so it draws nothing; correct the server (transformers serve: do_sample" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_field_that_the_server_does_not_know_is_told(place, url, tmp_path, capsys):
+    recipe = write(place, url, "lively", SAMPLED | {"top_k": 5})
+    assert score.main([str(recipe), "--contender", "api", "--out", str(tmp_path)]) == 2
+    assert "top_k" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_another_name_than_the_servers_is_told(place, url, tmp_path, capsys):
+    recipe = write(place, url, "lively", GREEDY, model=str(place / "nothing"), retries=0)
+    assert score.main([str(recipe), "--contender", "api", "--out", str(tmp_path)]) == 2
+    assert "tuneworth: 127.0.0.1" in capsys.readouterr().err
