@@ -405,6 +405,21 @@ def test_tasks_by_likelihood_are_refused_with_their_written_form(study, tmp_path
         show(Recipe.read(path), Console(quiet=True))
 
 
+def test_check_plans_requests_and_money(study, capsys):
+    """24 answers, of 64 tokens at most: 24 * 64 * 8 / 1e6 and what is read."""
+    from rich.console import Console
+
+    from eval.check import show
+
+    recipe = study({"price_in": 0, "price_out": 1000, "requests_per_minute": 1})
+    with Console(width=200).capture() as shown:
+        show(Recipe.read(recipe), shown._console)
+    said = " ".join(shown.get().split())
+    assert "api: 24 requests to 127.0.0.1" in said
+    assert "1,536 written: 1.54 CNY, 1.54 were every answer at its limit; at 1 a minute 0.4 hours or more" in said
+    assert "some/served, chat at 127.0.0.1" in said
+
+
 @pytest.mark.parametrize(
     ("change", "other"),
     [

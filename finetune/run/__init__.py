@@ -8,13 +8,10 @@ A manifest is written last: its presence means "done".
 
 import json
 import os
-import platform
-import subprocess
 import time
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,26 +21,26 @@ from finetune.files import write_whole
 from finetune.lock import held
 from finetune.methods import SearchFacts
 from finetune.mistakes import BadInput
+from finetune.run.machine import GitState, Hardware, git_state, host, versions
+
+__all__ = [
+    "AdapterProbe",
+    "GitState",
+    "Hardware",
+    "Probed",
+    "RunDir",
+    "RunManifest",
+    "ScoreFacts",
+    "SeedDir",
+    "ServedFacts",
+    "TaskFacts",
+    "TrainFacts",
+    "git_state",
+    "host",
+    "versions",
+]
 
 FROZEN = ConfigDict(frozen=True, extra="forbid")
-PACKAGES = (
-    "torch", "transformers", "peft", "accelerate", "bitsandbytes", "tokenizers", "datasets", "lm_eval", "numpy",
-    "tuneworth",
-)  # fmt: skip
-
-
-class Hardware(BaseModel):
-    model_config = FROZEN
-    device: str  # "cpu", or the accelerator's own name
-    devices: int  # how many, over all processes
-    processes: int
-    host: str  # operating system and processor, not the host's name
-
-
-class GitState(BaseModel):
-    model_config = FROZEN
-    commit: str | None
-    dirty: bool | None
 
 
 class TrainFacts(BaseModel):
@@ -311,32 +308,3 @@ class RunDir:
             with suppress(ValueError):
                 found.append(dict(json.loads(line)))
         return found
-
-
-def versions() -> dict[str, str]:
-    """Installed versions of what shapes a number, and Python's."""
-    found = {"python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
-
-
-def git_state(folder: Path) -> GitState:
-    """Commit and dirty flag of the checkout that holds `folder`; None for both outside one."""
-
-    def ask(*words: str) -> str | None:
-        try:
-            done = subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, timeout=10, check=False)
-        except (OSError, subprocess.TimeoutExpired):
-            return None
-        return done.stdout.strip() if done.returncode == 0 else None
-
-    commit, status = ask("rev-parse", "HEAD"), ask("status", "--porcelain", "--untracked-files=no")
-    return GitState(commit=commit, dirty=None if status is None else bool(status))
-
-
-def host() -> str:
-    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
