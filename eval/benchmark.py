@@ -6,14 +6,14 @@ data card, so the questions can be read, hashed and clustered without torch, and
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import yaml
 
-from eval.extract import EXTRACTOR
+from eval.extract import EXTRACTOR, AnswerKind, Reading, keypoints
 from finetune.card import DataCard, Row, ask
 from finetune.files import digest_of
 from finetune.mistakes import BadInput
@@ -22,7 +22,6 @@ from finetune.recipe import Recipe, data_root
 SHELF = Path(__file__).parent / "tasks"
 CARDS = Path(__file__).parent.parent / "data_cards"
 LETTERS = "ABCDEFGHIJ"
-AnswerKind = Literal["option", "letter", "number", "yes_no", "text"]
 Protocol = Literal["likelihood", "generated"]
 OUTPUTS: dict[str, Protocol] = {"multiple_choice": "likelihood", "generate_until": "generated"}
 
@@ -37,6 +36,7 @@ class Task:
     protocol: Protocol
     metric: str  # the headline: the one of lm-eval's metrics that is the score
     answer: AnswerKind
+    reading: Reading  # lenient: what a reader would accept; strict: the form asked for
     weight: float
     card: DataCard
     split: str
@@ -73,7 +73,8 @@ class Task:
     def digest(self) -> str:
         """The questions and how they are asked: a score depends on it."""
         reader = EXTRACTOR if self.protocol == "generated" else None
-        return digest_of([self.items_digest, self.version, self.protocol, self.metric, self.answer, reader])
+        parts = [self.items_digest, self.version, self.protocol, self.metric, self.answer, reader]
+        return digest_of(parts if self.reading == "lenient" else [*parts, self.reading])
 
 
 @dataclass(frozen=True)
@@ -137,10 +138,14 @@ def read_task(folder: Path, name: str, weight: float = 1.0, dev: float = 0.0, se
         raise BadInput(f"{path}: output_type {raw.get('output_type')!r}; known are {', '.join(OUTPUTS)}")
     if facts["answer"] not in get_args(AnswerKind):
         raise BadInput(f"{path}: metadata.answer {facts['answer']!r}; known are {', '.join(get_args(AnswerKind))}")
+    if facts.get("reading", "lenient") not in get_args(Reading):
+        raise BadInput(f"{path}: metadata.reading {facts['reading']!r}; known are {', '.join(get_args(Reading))}")
     card = find_card(source["card"])
     rows = tuple(select(card, source["split"], source))
     if not rows:
         raise BadInput(f"{path}: card {card.name} has no question in split {source['split']}")
+    if facts["answer"] == "keypoints":
+        _refuse_bad_rubrics(path, rows)
     held = {row.id for row in rows if _draw(str(row.cluster), seed) < dev}
     if len(held) == len(rows):
         raise BadInput(f"{path}: exam.dev {dev:g} leaves none of {len(rows)} questions to judge on; lower it")
@@ -151,6 +156,7 @@ def read_task(folder: Path, name: str, weight: float = 1.0, dev: float = 0.0, se
         protocol=OUTPUTS[raw["output_type"]],
         metric=facts["headline"],
         answer=facts["answer"],
+        reading=facts.get("reading", "lenient"),
         weight=weight,
         card=card,
         split=source["split"],
@@ -158,6 +164,15 @@ def read_task(folder: Path, name: str, weight: float = 1.0, dev: float = 0.0, se
         rows=rows,
         dev=frozenset(held),
     )
+
+
+def _refuse_bad_rubrics(path: Path, rows: Sequence[Row]) -> None:
+    """BadInput for key points that cannot be read: found before the exam, not after its answers are paid for."""
+    for row in rows:
+        try:
+            keypoints.Rubric.read(row.answer or "")
+        except BadInput as fault:
+            raise BadInput(f"{path}: {row.id}: {fault}") from None
 
 
 def refuse_unjudgeable(benchmark: Benchmark) -> None:
@@ -183,12 +198,12 @@ def load(**kwargs: Any) -> Any:
     import datasets
 
     card, split = find_card(kwargs["card"]), kwargs["split"]
-    docs = [document(row, kwargs.get("answer", "text")) for row in select(card, split, kwargs)]
+    docs = [document(row, kwargs) for row in select(card, split, kwargs)]
     return datasets.DatasetDict({split: datasets.Dataset.from_list(docs)})
 
 
-def document(row: Row, answer: str) -> dict[str, Any]:
-    """What a task's YAML may speak of: fields of one document."""
+def document(row: Row, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What a task's YAML may speak of: fields of one document. `facts`: the task's metadata."""
     gold = LETTERS.find(row.answer) if row.options and row.answer and len(row.answer) == 1 else -1
     return {
         "id": row.id,
@@ -199,7 +214,9 @@ def document(row: Row, answer: str) -> dict[str, Any]:
         "letters": list(LETTERS[: len(row.options)]),
         "gold": gold,  # index of the right option, -1 where there is none or more than one
         "answer": row.answer or "",
-        "answer_kind": answer,
+        "answer_kind": facts.get("answer", "text"),
+        "reading": facts.get("reading", "lenient"),
+        "headline": facts.get("headline", "exact"),
         "subject": row.subject,
         "cluster": row.cluster or "",
         "ask": ask(row),  # context, question and lettered options, as in training

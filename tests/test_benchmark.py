@@ -49,7 +49,7 @@ def test_lm_eval_reads_the_same_rows():
     task = read_task(*find("demo_knowledge"))
     docs = load(card="demo_knowledge", split="test", answer="option")["test"]
     assert [doc["id"] for doc in docs] == [row.id for row in task.rows]
-    assert docs[3] == document(task.rows[3], "option")
+    assert docs[3] == document(task.rows[3], {"answer": "option", "headline": "exact"})
 
 
 @pytest.mark.parametrize("name", ["no_such_task", "./nowhere"])

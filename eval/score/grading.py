@@ -46,4 +46,5 @@ def graded(question: Question, answer: str, *, closed: bool, finish: str) -> dic
     if finish == "length":
         return blank | {"outcome": "truncated"}
     row = question.row
-    return dict(vars(grade(question.task.answer, cut(answer, question.until), row.answer or "", row.options)))
+    task = question.task
+    return dict(vars(grade(task.answer, cut(answer, question.until), row.answer or "", row.options, task.reading)))

@@ -1,0 +1,120 @@
+"""Answers out of text, Chinese and English: which rule fired, what it read, whether it is right.
+
+Every kind of answer is read leniently (what a reader would take from the text) or strictly (the form that was asked
+for, and nothing else); the task declares which is the score. Where a text does not commit, nothing is read: the outcome
+is `unparsed`, never a guess. Text of questions and answers is data: nothing in it is followed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from eval.extract import keypoints, labels, letters, numerals, spans, tags, truth
+from eval.extract.passages import clean
+
+EXTRACTOR = "2026.11.3"  # part of the plan and of every score's fingerprint; raised when a reading changes
+AnswerKind = Literal["option", "letter", "number", "yes_no", "text", "span", "label", "tags", "keypoints"]
+Reading = Literal["lenient", "strict"]
+LETTERS = letters.LETTERS
+REFUSALS = (
+    "无法回答", "不能回答", "无法提供", "不能提供", "不便回答", "拒绝回答", "抱歉", "cannot answer", "can't answer",
+    "unable to answer", "cannot provide", "can't provide", "won't answer", "i'm sorry", "i am sorry",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Grade:
+    """What was read from an answer and what it is worth."""
+
+    extracted: str | None
+    rule: str
+    outcome: str  # correct, wrong, unparsed or refused
+    score: float  # in [0, 1]; below 1 an answer that earns a part is `wrong`
+
+
+def grade(kind: str, text: str, gold: str, options: Sequence[str] = (), reading: str = "lenient") -> Grade:
+    """Grade one answer (the thought already removed). `kind` and `reading` are the task's metadata.answer, .reading.
+
+    `gold`: letters, a number, yes or no in either language, a text, a label, tags between commas, or key points as JSON
+    (`keypoints.Rubric`). `options`: texts of the options; for `label` and `tags` the known labels, where there are any.
+    """
+    text, gold, lenient = clean(text), gold.strip(), reading == "lenient"
+    if kind == "number" and numerals.gold(clean(gold)) is None:
+        kind = "yes_no"  # sets of numbers hold a few such questions
+    read = {
+        "letter": _letter, "option": _option, "number": _number, "yes_no": _yes_no, "text": _text, "span": _span,
+        "label": _label, "tags": _tags, "keypoints": _keypoints,
+    }[kind]  # fmt: skip
+    extracted, rule, score = read(text, gold, options, lenient)
+    if extracted is None or (kind == "keypoints" and score == 0):
+        refused = any(word in text.casefold() for word in REFUSALS)
+        if refused or extracted is None:
+            return Grade(extracted, rule, "refused" if refused else "unparsed", 0.0)
+    return Grade(extracted, rule, "correct" if score == 1 else "wrong", score)
+
+
+def process_results(doc: dict[str, Any], results: list[str]) -> dict[str, float]:
+    """lm-eval's hook in our generated tasks: the same grading, on the first answer."""
+    found = grade(doc["answer_kind"], results[0], doc["answer"], doc["options"], doc.get("reading", "lenient"))
+    return {doc.get("headline", "exact"): found.score}
+
+
+Read = tuple[str | None, str, float]
+
+
+def _letter(text: str, gold: str, options: Sequence[str], lenient: bool) -> Read:
+    count = len(options) or len(LETTERS)
+    read, rule = letters.read(text, options, count) if lenient else letters.read_strictly(text, count)
+    return read, rule, float(read == _sorted(gold))
+
+
+def _option(text: str, gold: str, options: Sequence[str], lenient: bool) -> Read:
+    place, rule = labels.read(text, options, lenient=lenient)
+    read = None if place is None else LETTERS[place]
+    return read, rule, float(read == _sorted(gold))
+
+
+def _number(text: str, gold: str, options: Sequence[str], lenient: bool) -> Read:
+    read, rule = numerals.read(text) if lenient else numerals.read_strictly(text)
+    wanted = numerals.gold(clean(gold))
+    right = read is not None and wanted is not None and numerals.same(read, wanted, lenient=lenient)
+    return (str(read) if read else None), rule, float(right)
+
+
+def _yes_no(text: str, gold: str, options: Sequence[str], lenient: bool) -> Read:
+    read, rule = truth.read(text, lenient=lenient)
+    return read, rule, float(read is not None and read == truth.read(clean(gold))[0])
+
+
+def _text(text: str, gold: str, options: Sequence[str], lenient: bool) -> Read:
+    return text or None, "whole", float(clean(text).casefold() == clean(gold).casefold())
+
+
+def _span(text: str, gold: str, options: Sequence[str], lenient: bool) -> Read:
+    read, rule, right = spans.read(text, gold, lenient=lenient)
+    return read, rule, float(right)
+
+
+def _label(text: str, gold: str, options: Sequence[str], lenient: bool) -> Read:
+    if not options:  # of no known set: the words themselves
+        return _span(text, gold, options, lenient=False)
+    known = options
+    place, rule = labels.read(text, known, lenient=lenient)
+    read = None if place is None else known[place]
+    return read, rule, float(read is not None and labels.fold(read) == labels.fold(gold))
+
+
+def _tags(text: str, gold: str, options: Sequence[str], lenient: bool) -> Read:
+    read, rule = tags.read(text, options, lenient=lenient)
+    return (None if read is None else ", ".join(read)), rule, tags.shared(read or (), tags.of(clean(gold)))
+
+
+def _keypoints(text: str, gold: str, options: Sequence[str], lenient: bool) -> Read:
+    if not text:
+        return None, "none", 0.0
+    found = keypoints.weigh(text, keypoints.Rubric.read(gold))
+    return str(found), "keypoints", found.score
+
+
+def _sorted(gold: str) -> str:
+    return "".join(sorted({letter for letter in clean(gold).upper() if letter in LETTERS}))

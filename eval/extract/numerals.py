@@ -1,0 +1,264 @@
+"""Numbers: digits of any width, signs, thousands, currency, percent, basis points, magnitudes, powers of ten, Chinese.
+
+A number is held with what it was written as: 12.5% is neither 12.5 nor 0.125 until a gold answer says which it is (see
+`same`). Two numbers of which the text does not say which is the answer are none.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
+
+from eval.extract.passages import ANNOUNCED, announcements, boxes, conclusions, sentence, sentences
+
+MOST_DIGITS = 50  # before or after the point: what is longer is a loop and no number
+EXACT = Context(prec=4 * MOST_DIGITS)
+UNITS = {
+    "万亿": 12, "千亿": 11, "百亿": 10, "十亿": 9, "亿": 8, "千万": 7, "百万": 6, "十万": 5, "万": 4, "千": 3, "trillion": 12,
+    "hundred million": 8, "hundred thousand": 5,
+    "billion": 9, "million": 6, "thousand": 3, "bn": 9, "tn": 12, "mn": 6, "mm": 6, "mln": 6, "k": 3, "m": 6, "b": 9,
+}  # fmt: skip
+CURRENCY = r"(?:(?:US|HK|NT|A|C|S)?[$¥€£₤₩₹]|(?:USD|RMB|CNY|EUR|GBP|HKD|JPY|人民币|美元)(?![A-Za-z]))"
+UNIT = r"(?:万亿|千亿|百亿|十亿|千万|百万|十万|亿|万|千(?!分)|(?:hundred million|hundred thousand|trillion|billion|million|thousand|mln|bn|tn|mn|mm|[kmb])(?![a-z0-9]))"
+RATE = r"(?:个?百分点|个?基点|%|‰|percentage points?|percent(?![a-z])|per cent|pct(?![a-z])|bps?(?![a-z])|basis points?)"
+HANZI = "零〇一二两三四五六七八九十百千万亿"
+NUMBER = re.compile(  # blanks are bounded, and few: rows of them must not cost the square of their length
+    rf"(?<![A-Za-z0-9_.^])(?P<open>\( ?)?(?P<sign>[-+–] ?|负|minus |negative )?(?P<per>百分之|千分之)?{CURRENCY}? ?(?P<sign2>[-+负])?"
+    rf"(?:(?P<digits>[0-9]{{1,3}}(?:,[0-9]{{3}})+(?![0-9])(?:\.[0-9]+)?|[0-9]+(?:\.[0-9]+)?|\.[0-9]+)"
+    r"(?:[eE](?P<e>[-+]?[0-9]{1,3})(?![0-9])| ?[×xX*] ?10 ?(?:\^|\*\*) ?\{?(?P<ten>[-+]?[0-9]{1,3})\}?)?(?![0-9]|[eE][-+]?[0-9])"
+    rf"|(?P<han>[{HANZI}]+(?:点[零〇一二三四五六七八九]+)?))"
+    rf"(?: ?\$? ?(?P<unit>(?i:{UNIT})))?(?: ?(?P<rate>(?i:{RATE})))?(?: ?\$?{CURRENCY}?元? ?(?P<close>\)))?"
+)
+AFTER = re.compile(r"\s*(?P<year>年(?!化)|月|日(?!元|圆)|号|季度|th(?![a-z])|st(?![a-z])|nd(?![a-z])|rd(?![a-z])|个月|:[0-9]{2})")
+BEFORE = re.compile(r"(?:第|[Ff][Yy]\s?|Q|(?:in|of|year|since|by|for|from) )$")
+RANGE = re.compile(r"\s*(?:[-–—~至到]|to(?![a-z])|and(?![a-z])|或|or(?![a-z])|和|与)\s*", re.I)
+COPULA = re.compile(
+    r"(?:等于|约为|达到|共计|合计|为|是|得|约|=|≈|(?<![a-z])(?:is|are|was|were|equals?|totals?|approximately|about|of)(?![a-z]))\s*(?:约|大约|大概|about|approximately|roughly|around|≈|~)?\s*$",
+    re.I,
+)
+FRACTION = re.compile(r"(?P<minus>-)?\s*(?:\\frac\s*\{\s*([0-9]{1,12})\s*\}\s*\{\s*([0-9]{1,12})\s*\}|([0-9]{1,12})\s*/\s*([0-9]{1,12}))")
+
+
+@dataclass(frozen=True)
+class Number:
+    """One number as written. `value` has magnitudes multiplied out; `percent`: it is in points of a hundred."""
+
+    value: Decimal
+    percent: bool = False
+    written: Decimal = Decimal(0)  # the digits alone, without magnitude
+    scale: int = 0  # power of ten of the magnitude
+    start: int = 0
+    end: int = 0
+    date: bool = False  # a year, a day or an ordinal: no answer where there is another
+
+    @property
+    def quantum(self) -> Decimal:
+        """The worth of the last digit that is written."""
+        exponent = self.written.as_tuple().exponent
+        return Decimal(1).scaleb(int(exponent) + self.scale)
+
+    @property
+    def figures(self) -> int:
+        """Digits from the first that is not 0."""
+        return len(self.written.as_tuple().digits) if self.written else 1
+
+    def __str__(self) -> str:
+        return format(self.value, "f") + ("%" if self.percent else "")
+
+
+def read(text: str) -> tuple[Number | None, str]:
+    """The number that the text commits to, and the rule."""
+    if found := boxes(text):
+        return _last_side(found[-1][2]), "boxed"
+    whole = _only(text) if len(text) < 200 else None
+    if whole and not re.search(r"[^\W\d_]{3}\s+[^\W\d_]{2}|=", text):
+        return whole, "alone"
+    for region in announcements(text):
+        said = sentence(region)
+        if number := (_last_side(said) if "=" in said else _first(said)):
+            return number, "announced"
+        if len(said) < 40 and (number := _first(sentence(region[len(said) + 1 :]))) and not said.strip(" :*$"):
+            return number, "announced"
+    for region in conclusions(text):
+        if number := _told(region):
+            return number, "concluded"
+    parts = sentences(text)
+    for part in parts[-1:]:
+        if number := _told(part):
+            return number, "alone" if len(parts) == 1 and number.end - number.start >= len(text) - 2 else "last sentence"
+    number = _only(text)
+    return number, "only" if number else ("several" if numbers(text) else "none")
+
+
+def read_strictly(text: str) -> tuple[Number | None, str]:
+    """The form that is asked for: one number, at most boxed or after "答案：", and with its unit."""
+    boxed = boxes(text)
+    if len(boxed) == 1 and not text[: boxed[0][0]].strip("$ ") and not text[boxed[0][1] :].strip("$ .。"):
+        text = boxed[0][2]
+    announced = ANNOUNCED.match(re.sub(r"^(?:the\s+)?(?:final\s+|correct\s+)?", "", text, flags=re.I))
+    bare = announced.string[announced.end() :] if announced else text
+    found = numbers(bare)
+    if len(found) != 1:
+        return None, "none"
+    left = bare[: found[0].start] + bare[found[0].end :]
+    plain = len(re.sub(r"[\s.。*$:=≈~约]", "", left)) <= 12 and not re.search(r"[,;!?、]|[^\W\d_]\s+[^\W\d_]", left.strip())
+    return (found[0], "form") if plain else (None, "none")
+
+
+def gold(text: str) -> Number | None:
+    """The number of a gold answer, "12.3%", "1.0126万元" or "1/3"; None where it holds none."""
+    return _only(text) or next(iter(numbers(text)), None)
+
+
+def numbers(text: str) -> list[Number]:
+    """Every number of a text, in its order; what is too long to be one is left out."""
+    return list(_numbers(text))
+
+
+def _numbers(text: str) -> Iterator[Number]:
+    for match in NUMBER.finditer(text):
+        if (number := _number(match, text)) is not None:
+            yield number
+
+
+def _number(match: re.Match[str], text: str) -> Number | None:
+    han = match["han"]
+    if han and not (match["per"] or match["unit"] or match["rate"] or len(han) > 1 and re.search("[十百千万亿]", han)):
+        return None  # 一 in 一般 and 三 in 三峡 count nothing
+    digits = _from_hanzi(han) if han else match["digits"].replace(",", "")
+    if digits is None or max(map(len, digits.split("."))) > MOST_DIGITS:
+        return None
+    try:
+        written = Decimal(digits)
+    except InvalidOperation:
+        return None
+    scale = UNITS[match["unit"].casefold()] if match["unit"] else 0
+    scale += int(match["e"] or match["ten"] or 0)
+    if abs(scale) > MOST_DIGITS:
+        return None
+    minus = (match["sign"] or match["sign2"] or "").strip() not in ("", "+")
+    if (match["sign"] or "").strip() in ("-", "–") and _joins(text, match.start("sign")):
+        minus = False
+    minus ^= bool(match["open"] and match["close"] and not minus and _accounting(match, text))
+    written = -written if minus else written
+    rate = (match["rate"] or "").casefold()
+    shift = -3 + 2 if match["per"] == "千分之" or rate == "‰" else -2 if "基点" in rate or rate.startswith(("bp", "basis")) else 0
+    end = match.end("rate") if match["rate"] else match.end("unit") if match["unit"] else match.end("digits" if not han else "han")
+    end = max(end, match.end("e"), match.end("ten"), match.end("close"))
+    return Number(
+        written.scaleb(scale + shift, EXACT), bool(match["per"] or rate), written, scale + shift, match.start(), end,
+        _dated(match, text, end),
+    )  # fmt: skip
+
+
+def _accounting(match: re.Match[str], text: str) -> bool:
+    """Whether brackets around a number are a minus: not where they repeat it after words, as in 第二季度(2)."""
+    before = text[max(0, match.start("open") - 1) : match.start("open")]
+    return before in "是为达" or not (before.isalnum() or before == ")")
+
+
+def _joins(text: str, place: int) -> bool:
+    """Whether a dash stands between two numbers, and so is no minus."""
+    before = text[max(0, place - 2) : place].rstrip()
+    return bool(before) and ((before[-1].isascii() and before[-1].isalnum()) or before[-1] in "%)‰十百千万亿元年月日点")
+
+
+def _dated(match: re.Match[str], text: str, end: int) -> bool:
+    if match["unit"] or match["rate"] or match["per"] or match["han"]:
+        return False
+    if AFTER.match(text, end):
+        return True
+    before = text[max(0, match.start("digits") - 6) : match.start("digits")]
+    year = len(match["digits"]) == 4 and match["digits"][:2] in ("19", "20")
+    before_it = text[max(0, match.start() - 6) : match.start()]
+    head = (len(before_it) < 6 or "\n" in before_it) and not before_it.rpartition("\n")[2].strip() and bool(re.match(r"[.、)]\s", text[end : end + 2]))
+    return bool(re.search("第$", before)) or (year and bool(BEFORE.search(before))) or head
+
+
+def _from_hanzi(text: str) -> str | None:
+    """Digits of a Chinese numeral: 一百二十 -> 120, 十二点五 -> 12.5; None where it is none."""
+    whole, _, after = text.partition("点")
+    figures = {**{c: i for i, c in enumerate("零一二三四五六七八九")}, "〇": 0, "两": 2}
+    powers = {"十": 10, "百": 100, "千": 1000, "万": 10**4, "亿": 10**8}
+    if len(whole) > 24:
+        return None
+    total, part, digit = 0, 0, None
+    for c in whole:
+        if c in figures:
+            digit = figures[c] if digit in (None, 0) else digit * 10 + figures[c]
+        elif powers[c] < 10**4:
+            part, digit = part + (1 if digit is None else digit) * powers[c], None
+        else:
+            total, part, digit = (total + part + (digit or 0)) * powers[c], 0, None
+    value = str(total + part + (digit or 0))
+    return f"{value}.{''.join(str(figures[c]) for c in after)}" if after else value
+
+
+def _only(text: str) -> Number | None:
+    """The one number of a text: dates beside another number do not count, and a fraction is one number."""
+    fraction = FRACTION.fullmatch(text.strip(" $.。"))
+    if fraction:
+        above, below = (int(part) for part in fraction.groups()[1:] if part is not None)
+        if below:
+            value = EXACT.divide(Decimal(-above if fraction["minus"] else above), Decimal(below))
+            return Number(value, written=value, end=len(text))
+    found = numbers(text)
+    bare = [one for one in found if not one.date] or found
+    values = {(one.value, one.percent) for one in bare}
+    return bare[-1] if len(values) == 1 else None
+
+
+def _last_side(text: str) -> Number | None:
+    """The number after the last equals sign, or the only one of the text."""
+    return _only(re.split("[=≈]", text)[-1]) or (_first(text) if "=" not in text else None)
+
+
+def _first(text: str) -> Number | None:
+    """The first number that is no date, unless it begins a range or names two."""
+    found = numbers(text)
+    bare = [one for one in found if not one.date] or found
+    if not bare:
+        return None
+    first, rest = bare[0], bare[1:]
+    between = RANGE.match(text, first.end)
+    return None if rest and between and between.end() >= rest[0].start else first
+
+
+def _told(text: str) -> Number | None:
+    """The number a sentence states: its only one, or the one after its last copula."""
+    if only := _only(text):
+        return only
+    found = [one for one in numbers(text) if not one.date]
+    said = [one for one in found if COPULA.search(text[max(0, one.start - 24) : one.start])]
+    if not said:
+        return None
+    return _first(text[said[-1].start :])
+
+
+def same(read: Number, gold: Number, *, lenient: bool = True) -> bool:
+    """Equal at the gold's own precision: 12.34 against a gold of 12.3 is right, 12.36 and 12 are not.
+
+    Percent against a bare gold means its hundredth; against a gold in percent a bare fraction means its hundredfold.
+    Leniently it may also be the points themselves (sets write both), a number whose magnitude the gold leaves to the
+    question ("1,577 million" for 1577), or the gold rounded where the answer writes three figures and a point.
+    """
+    if read.percent == gold.percent:
+        shifts = [0]
+    else:
+        shifts = [-2 if read.percent else 2] + ([0] if lenient else [])
+    forms = [(read.value.scaleb(s, EXACT), read.quantum.scaleb(s, EXACT)) for s in shifts]
+    if lenient and read.scale and not gold.scale:
+        forms.append((read.written, Decimal(1).scaleb(int(read.written.as_tuple().exponent))))
+    return any(_equal(value, gold.value, gold.quantum) or (
+        lenient and read.figures >= 3 and quantum > gold.quantum and read.written.as_tuple().exponent < 0  # type: ignore[operator]
+        and _equal(gold.value, value, quantum)
+    ) for value, quantum in forms)  # fmt: skip
+
+
+def _equal(value: Decimal, wanted: Decimal, quantum: Decimal) -> bool:
+    """Whether a value, rounded to a quantum that is a power of ten, is what is wanted; whole numbers are exact."""
+    if quantum >= 1 and wanted == wanted.to_integral_value() and quantum == 1:
+        return value == wanted
+    if value and abs(value.adjusted() - quantum.adjusted()) > 2 * MOST_DIGITS:
+        return False
+    return value.quantize(quantum, ROUND_HALF_UP, EXACT) == wanted.quantize(quantum, ROUND_HALF_UP, EXACT)
