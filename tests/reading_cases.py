@@ -91,8 +91,15 @@ WORDS = [  # options 货币市场, 债券市场, 商品市场
     ("债券市场", "B", "words"), ("答案是商品市场。", "C", "words"), ("答案：货币市场", "A", "words"), ("\\boxed{债券市场}", "B", "boxed"),
     ("货币市场和债券市场", None, None), ("股票市场", None, None),
 ]  # fmt: skip
-POLAR = [("正确", "A", "truth"), ("该说法错误", "B", "truth"), ("A", "A", "alone"), ("对", "A", "words"), ("错", "B", "words"),
-         ("答案是B（错）", "B", "announced"), ("不一定", None, None)]  # fmt: skip  (options 对, 错)
+POLAR = [
+    ("正确", "A", "truth"),
+    ("该说法错误", "B", "truth"),
+    ("A", "A", "alone"),
+    ("对", "A", "words"),
+    ("错", "B", "words"),
+    ("答案是B（错）", "B", "announced"),
+    ("不一定", None, None),
+]  # fmt: skip  (options 对, 错)
 
 NUMBERS = [
     # digits

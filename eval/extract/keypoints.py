@@ -24,9 +24,12 @@ from finetune.mistakes import BadInput
 ENOUGH = 0.6  # of a statement's words; on OpenFinData's rubrics see tests/test_keypoints.py for what it lets through
 FROZEN = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 STOP_HAN = set("的了是在和与及等对为将会也都这该较其之而且并于以从可能够")
-STOP = set(
-    "a an the of to in on at by for with and or as is are was were be been it its this that these those from has have had "
-    "will would can could may might which who whose than then so such there their they we our".split()
+STOP = frozenset(
+    re.findall(
+        "[a-z]+",
+        "a an the of to in on at by for with and or as is are was were be been it its this that these those from has "
+        "have had will would can could may might which who whose than then so such there their they we our",
+    )
 )
 UNSAID = re.compile("不仅|不断|不同|不少|不过|不但|无论|未来|非常|非公开|无形|没有理由不|not only|no doubt", re.I)
 DENIAL = re.compile(
@@ -51,7 +54,9 @@ class Point(BaseModel):
     model_config = FROZEN
     says: str = Field(min_length=1, validation_alias="content", description="The statement, in words")
     weight: float = Field(1.0, gt=0, validation_alias="score", description="Its share beside the other points'")
-    phrases: tuple[str, ...] = Field((), description="Wordings of which one is enough, in place of the statement's words")
+    phrases: tuple[str, ...] = Field(
+        (), description="Wordings of which one is enough, in place of the statement's words"
+    )
 
 
 class Rubric(BaseModel):
@@ -85,7 +90,9 @@ class Rubric(BaseModel):
             return cls.model_validate(raw)
         except (ValueError, ValidationError, RecursionError) as fault:
             said = str(fault).splitlines()[0]
-            raise BadInput(f"key points {gold[:60]!r}: {said}; write {{say: [...], not_say: [...], source: ...}}") from None
+            raise BadInput(
+                f"key points {gold[:60]!r}: {said}; write {{say: [...], not_say: [...], source: ...}}"
+            ) from None
 
 
 def _points(lines: Sequence[str]) -> list[Any]:
@@ -154,7 +161,9 @@ def says(point: Point, text: str, passages: Sequence[Passage]) -> bool:
 def _names(source: Point, text: str) -> bool:
     """Whether the source is named: its title marks and blanks do not count."""
     bare = re.sub(r"[\s《》\"'<>]", "", text)
-    return any(re.sub(r"[\s《》\"'<>]", "", clean(name).casefold()) in bare for name in source.phrases or (source.says,))
+    return any(
+        re.sub(r"[\s《》\"'<>]", "", clean(name).casefold()) in bare for name in source.phrases or (source.says,)
+    )
 
 
 def _windows(text: str) -> list[Passage]:
@@ -167,19 +176,22 @@ def _holds(phrase: str, passages: Sequence[Passage]) -> bool:
     """Whether a passage holds a wording, its numbers taken as numbers, and does not deny it."""
     wanted = _canonical(clean(phrase).casefold())
     for passage in passages:
-        for clause in CLAUSE.split(_canonical(passage.text)) if not CLAUSE.search(wanted) else [_canonical(passage.text)]:
+        for clause in (
+            CLAUSE.split(_canonical(passage.text)) if not CLAUSE.search(wanted) else [_canonical(passage.text)]
+        ):
             if wanted in clause and _denials(clause.replace(wanted, " ")) % 2 == 0:
                 return True
     return False
 
 
 def _canonical(text: str) -> str:
-    """A text without blanks, each number as its value."""
+    """A text with each number as its value, and blanks only between words."""
     parts, place = [], 0
     for number in numbers(text):
         parts += [text[place : number.start], f"⟨{number.value.normalize():f}{'%' if number.percent else ''}⟩"]
         place = number.end
-    return re.sub(r"\s+", "", "".join([*parts, text[place:]]))
+    joined = re.sub(r"\s+", " ", "".join([*parts, text[place:]]))
+    return re.sub(r"(?<![a-z0-9⟩]) | (?![a-z0-9⟨])", "", joined)
 
 
 def _covers(passage: Passage, wanted: Passage) -> bool:

@@ -3,9 +3,13 @@
 import re
 from collections.abc import Sequence
 
-from eval.extract.passages import HAN, OPENING, announcements, boxes, clean, conclusions, sentence, sentences
+from eval.extract.passages import FORM, HAN, OPENING, announcements, boxes, clean, conclusions, sentence, sentences
 
-BEFORE = re.compile(r"(?:不是|并非|不属于|而非|不算|排除|不选|(?<![a-z])(?:not|isn't|rather than|instead of|neither|nor|non-?))\s*(?:an?\s+)?[\"'(\[【]*$", re.I)
+BEFORE = re.compile(
+    r"(?:不是|并非|不属于|而非|不算|排除|不选|(?<![a-z])(?:not|isn't|rather than|instead of|neither|nor|non-?))"
+    r"\s*(?:an?\s+)?[\"'(\[【]*$",
+    re.I,
+)
 AFTER = re.compile(r"[\"')\]】]*\s*(?:错误|不对|不正确|的可能性(?:不大|小|较小)|is (?:not|wrong)|isn't)", re.I)
 EITHER = re.compile(r"[\"')\]】]*\s*(?:或者?|还是|/|or(?![a-z]))\s*[\"'(\[【]*$", re.I)
 
@@ -18,7 +22,7 @@ def fold(text: str) -> str:
 def read(text: str, labels: Sequence[str], *, lenient: bool = True) -> tuple[int | None, str]:
     """Index of the label that the text commits to, and the rule."""
     names = [fold(label) for label in labels]
-    whole = fold(re.sub(rf"^(?:(?:答案|标签|类别|关系|情感)(?:是|为)?\s*:?|(?:the\s+)?(?:answer|label)(?:\s+is)?\s*:?){OPENING}", "", text, flags=re.I))
+    whole = fold(FORM.sub("", text))
     found = boxes(text)
     if found and not lenient:
         whole = fold(found[0][2]) if len(found) == 1 and found[0][:2] == (0, len(text)) else ""
@@ -62,7 +66,13 @@ def _pattern(names: tuple[str, ...]) -> re.Pattern[str] | None:
     """Any of the labels, longest first, as words: one Han character counts only where it stands alone."""
     parts = []
     for name in sorted(filter(None, set(names)), key=len, reverse=True):
-        edge = f"A-Za-z0-9{HAN}" if len(name) == 1 and re.match(f"[{HAN}]", name) else "A-Za-z0-9" if name[0].isascii() else ""
+        edge = (
+            f"A-Za-z0-9{HAN}"
+            if len(name) == 1 and re.match(f"[{HAN}]", name)
+            else "A-Za-z0-9"
+            if name[0].isascii()
+            else ""
+        )
         parts.append(f"(?<![{edge}]){re.escape(name)}(?![{edge}])" if edge else re.escape(name))
     return re.compile("|".join(parts)) if parts else None
 

@@ -1,8 +1,8 @@
 """Letters of options: one or a set, in any order, out of a text in which other options are named too.
 
 Every place where letters stand is a mention, and what stands around it says what it is: denied ("A项错误"), affirmed
-("B正确"), part of a repeated list of options ("A. ...\\nB. ..."), an English article, an alternative ("A或B"). Only what
-the text commits to is read; several mentions without a commitment are none.
+("B正确"), part of a repeated list of options ("A. ...\\nB. ..."), an English article, an alternative ("A或B"). Only
+what the text commits to is read; several mentions without a commitment are none.
 """
 
 import re
@@ -12,6 +12,7 @@ from functools import lru_cache
 
 from eval.extract import truth
 from eval.extract.passages import (
+    FORM,
     HAN,
     OPENING,
     REACH,
@@ -27,7 +28,8 @@ from eval.extract.passages import (
 
 LETTERS = "ABCDEFGHIJ"
 SINGLE = re.compile(  # what "A" stands before when it is an option and no article
-    r"\s+(?:is|was|are|because|since|as|and|or|not|but|would|should|seems?|fits|applies|best|looks|correct|wrong|, )(?![a-z])"
+    r"\s+(?:is|was|are|because|since|as|and|or|not|but|would|should|seems?|fits|applies|best|looks|correct"
+    r"|wrong|, )(?![a-z])"
 )
 WRONG = re.compile(  # after the letters: they are denied
     r"[\"')\]】]*\s*(?:项|选项|答案|说法|表述|的说法|的表述|中的?说法|这[个一]选项)*\s*(?:[是为都均也皆]|明显|显然|一定|并|则|可以?|应该?|options?|choices?)*"
@@ -43,16 +45,22 @@ RIGHT = re.compile(  # after the letters: they are affirmed
     r"(?:正确|对(?![于应])|符合题意|符合要求|合适|恰当|成立|[✓✔√✅]|\((?:正确|对|√|correct)|correct|right|true|best)",
     re.I,
 )
-UNLIKE = re.compile(r"[\"')\]】]*\s*(?:项|选项)?\s*(?:不属于|不是|属于|无关|不包括|不能|不会|is(?:n't| not)|are(?:n't| not)|does(?:n't| not))")
+UNLIKE = re.compile(
+    r"[\"')\]】]*\s*(?:项|选项)?\s*(?:不属于|不是|属于|无关|不包括|不能|不会|"
+    r"is(?:n't| not)|are(?:n't| not)|does(?:n't| not))"
+)
 OTHERS = re.compile(r"的(?:人|同学|考生|学生|比例|占)")
 NAMED = re.compile(r"(?:选项|(?<![a-z])(?:options?|choices?|answers?))\s*$", re.I)
-HESITANT = re.compile(r"(?<![a-z])(?:let me|let's|consider|compar|think about|between)|考虑|比较一下|看看|分析一下|犹豫", re.I)
+HESITANT = re.compile(
+    r"(?<![a-z])(?:let me|let's|consider|compar|think about|between)|考虑|比较一下|看看|分析一下|犹豫", re.I
+)
 DENIED = re.compile(  # before the letters
-    r"(?:不是|不选|不应选|不要选|别选|不能选|排除|并非|而非|除了?|不含|(?<![a-z])(?:not|isn't|exclude|excluding|except|rather than|"
+    r"(?:不是|不选|不应选|不要选|别选|不能选|排除|并非|而非|除了?|不含|(?<![a-z])(?:not|isn't|exclude|excluding|"
+    r"except|rather than|"
     r"instead of|eliminate|rule out|ruling out))\s*(?:选项|option|choice|项|answer)?\s*[\"'(\[【]*$",
     re.I,
 )
-FOLLOWED = rf"(?![A-Za-z0-9]|'[a-z]|[-+/][A-Za-z0-9]|\s?(?:股|类|轮|级|型|座|证|份额|端|浪)(?![项正错是]))"
+FOLLOWED = r"(?![A-Za-z0-9]|'[a-z]|[-+/][A-Za-z0-9]|\s?(?:股|类|轮|级|型|座|证|份额|端|浪)(?![项正错是]))"
 
 
 @dataclass(frozen=True)
@@ -99,7 +107,7 @@ def read(text: str, options: Sequence[str], count: int = 0) -> tuple[str | None,
 
 def read_strictly(text: str, count: int) -> tuple[str | None, str]:
     """The form that is asked for: letters and nothing else, boxed or after "答案：" at most."""
-    bare = re.sub(r"^(?:(?:正确)?答案(?:是|为)?\s*:?|(?:the\s+)?(?:correct\s+)?answer(?:\s+is)?\s*:?)\s*", "", text, flags=re.I)
+    bare = FORM.sub("", text)
     boxed = boxes(bare)
     whole = boxed[0][2] if len(boxed) == 1 and boxed[0][:2] == (0, len(bare.rstrip(" .。$"))) else bare
     letters = _alone(whole.strip("$ "), count)
@@ -173,8 +181,12 @@ def _mentioned(text: str, count: int) -> tuple[str | None, str]:
     parts = sentences(text)
     if len(parts) > 1 and (last := _alone(parts[-1], count)):
         return last, "last line"
-    if held and not text[: held[0].start].strip("\"'([【*# ") and re.match(
-        rf"[\"')\]】]*(?:项|选项)?[.、:,;。\n)]", text[held[0].start + _width(text, held[0].start, count) :]
+    if (
+        held
+        and not text[: held[0].start].strip("\"'([【*# ")
+        and re.match(
+            r"[\"')\]】]*(?:项|选项)?[.、:,;。\n)]", text[held[0].start + _width(text, held[0].start, count) :]
+        )
     ):
         return held[0].letters, "leading"
     affirmed = {one.letters for one in found if one.right}
@@ -221,7 +233,9 @@ def _line_is_right(text: str, place: int) -> bool:
 def _listed(text: str, found: Sequence[Mention], count: int) -> str:
     """Options written out, one a line and nothing else, where some are missing: those that are there are meant."""
     lines = [line for line in text.split("\n") if line.strip()]
-    heads = [re.match(rf"\s*[-*•]?\s*[(\[【]?([{LETTERS[:count]}])[)\]】]?\s*[.、:)]\s*\S", line) for line in lines[:12]]
+    heads = [
+        re.match(rf"\s*[-*•]?\s*[(\[【]?([{LETTERS[:count]}])[)\]】]?\s*[.、:)]\s*\S", line) for line in lines[:12]
+    ]
     if len(lines) < 2 or len(lines) > len(heads) or not all(heads) or any(one.wrong or one.right for one in found):
         return ""
     letters = {head[1] for head in heads if head}

@@ -14,29 +14,40 @@ from eval.extract.passages import ANNOUNCED, announcements, boxes, conclusions, 
 MOST_DIGITS = 50  # before or after the point: what is longer is a loop and no number
 EXACT = Context(prec=4 * MOST_DIGITS)
 UNITS = {
-    "万亿": 12, "千亿": 11, "百亿": 10, "十亿": 9, "亿": 8, "千万": 7, "百万": 6, "十万": 5, "万": 4, "千": 3, "trillion": 12,
-    "hundred million": 8, "hundred thousand": 5,
+    "万亿": 12, "千亿": 11, "百亿": 10, "十亿": 9, "亿": 8, "千万": 7, "百万": 6, "十万": 5, "万": 4, "千": 3,
+    "trillion": 12, "hundred million": 8, "hundred thousand": 5,
     "billion": 9, "million": 6, "thousand": 3, "bn": 9, "tn": 12, "mn": 6, "mm": 6, "mln": 6, "k": 3, "m": 6, "b": 9,
 }  # fmt: skip
 CURRENCY = r"(?:(?:US|HK|NT|A|C|S)?[$¥€£₤₩₹]|(?:USD|RMB|CNY|EUR|GBP|HKD|JPY|人民币|美元)(?![A-Za-z]))"
-UNIT = r"(?:万亿|千亿|百亿|十亿|千万|百万|十万|亿|万|千(?!分)|(?:hundred million|hundred thousand|trillion|billion|million|thousand|mln|bn|tn|mn|mm|[kmb])(?![a-z0-9]))"
-RATE = r"(?:个?百分点|个?基点|%|‰|percentage points?|percent(?![a-z])|per cent|pct(?![a-z])|bps?(?![a-z])|basis points?)"
+UNIT = (
+    r"(?:万亿|千亿|百亿|十亿|千万|百万|十万|亿|万|千(?!分)|"
+    r"(?:hundred million|hundred thousand|trillion|billion|million|thousand|mln|bn|tn|mn|mm|[kmb])(?![a-z0-9]))"
+)
+RATE = (
+    r"(?:个?百分点|个?基点|%|‰|percentage points?|percent(?![a-z])|per cent|pct(?![a-z])|bps?(?![a-z])|basis points?)"
+)
 HANZI = "零〇一二两三四五六七八九十百千万亿"
 NUMBER = re.compile(  # blanks are bounded, and few: rows of them must not cost the square of their length
-    rf"(?<![A-Za-z0-9_.^])(?P<open>\( ?)?(?P<sign>[-+–] ?|负|minus |negative )?(?P<per>百分之|千分之)?{CURRENCY}? ?(?P<sign2>[-+负])?"
+    rf"(?<![A-Za-z0-9_.^])(?P<open>\( ?)?(?P<sign>[-+–] ?|负|minus |negative )?(?P<per>百分之|千分之)?"
+    rf"{CURRENCY}? ?(?P<sign2>[-+负])?"
     rf"(?:(?P<digits>[0-9]{{1,3}}(?:,[0-9]{{3}})+(?![0-9])(?:\.[0-9]+)?|[0-9]+(?:\.[0-9]+)?|\.[0-9]+)"
-    r"(?:[eE](?P<e>[-+]?[0-9]{1,3})(?![0-9])| ?[×xX*] ?10 ?(?:\^|\*\*) ?\{?(?P<ten>[-+]?[0-9]{1,3})\}?)?(?![0-9]|[eE][-+]?[0-9])"
+    r"(?:[eE](?P<e>[-+]?[0-9]{1,3})(?![0-9])| ?[×xX*] ?10 ?(?:\^|\*\*) ?\{?(?P<ten>[-+]?[0-9]{1,3})\}?)?"
+    r"(?![0-9]|[eE][-+]?[0-9])"
     rf"|(?P<han>[{HANZI}]+(?:点[零〇一二三四五六七八九]+)?))"
     rf"(?: ?\$? ?(?P<unit>(?i:{UNIT})))?(?: ?(?P<rate>(?i:{RATE})))?(?: ?\$?{CURRENCY}?元? ?(?P<close>\)))?"
 )
-AFTER = re.compile(r"\s*(?P<year>年(?!化)|月|日(?!元|圆)|号|季度|th(?![a-z])|st(?![a-z])|nd(?![a-z])|rd(?![a-z])|个月|:[0-9]{2})")
+AFTER = re.compile(
+    r"\s*(?P<year>年(?!化)|月|日(?!元|圆)|号|季度|th(?![a-z])|st(?![a-z])|nd(?![a-z])|rd(?![a-z])|个月|:[0-9]{2})"
+)
 BEFORE = re.compile(r"(?:第|[Ff][Yy]\s?|Q|(?:in|of|year|since|by|for|from) )$")
 RANGE = re.compile(r"\s*(?:[-–—~至到]|to(?![a-z])|and(?![a-z])|或|or(?![a-z])|和|与)\s*", re.I)
 COPULA = re.compile(
     r"(?:等于|约为|达到|共计|合计|为|是|得|约|=|≈|(?<![a-z])(?:is|are|was|were|equals?|totals?|approximately|about|of)(?![a-z]))\s*(?:约|大约|大概|about|approximately|roughly|around|≈|~)?\s*$",
     re.I,
 )
-FRACTION = re.compile(r"(?P<minus>-)?\s*(?:\\frac\s*\{\s*([0-9]{1,12})\s*\}\s*\{\s*([0-9]{1,12})\s*\}|([0-9]{1,12})\s*/\s*([0-9]{1,12}))")
+FRACTION = re.compile(
+    r"(?P<minus>-)?\s*(?:\\frac\s*\{\s*([0-9]{1,12})\s*\}\s*\{\s*([0-9]{1,12})\s*\}|([0-9]{1,12})\s*/\s*([0-9]{1,12}))"
+)
 
 
 @dataclass(frozen=True)
@@ -85,7 +96,9 @@ def read(text: str) -> tuple[Number | None, str]:
     parts = sentences(text)
     for part in parts[-1:]:
         if number := _told(part):
-            return number, "alone" if len(parts) == 1 and number.end - number.start >= len(text) - 2 else "last sentence"
+            return number, "alone" if len(parts) == 1 and number.end - number.start >= len(
+                text
+            ) - 2 else "last sentence"
     number = _only(text)
     return number, "only" if number else ("several" if numbers(text) else "none")
 
@@ -101,7 +114,9 @@ def read_strictly(text: str) -> tuple[Number | None, str]:
     if len(found) != 1:
         return None, "none"
     left = bare[: found[0].start] + bare[found[0].end :]
-    plain = len(re.sub(r"[\s.。*$:=≈~约]", "", left)) <= 12 and not re.search(r"[,;!?、]|[^\W\d_]\s+[^\W\d_]", left.strip())
+    plain = len(re.sub(r"[\s.。*$:=≈~约]", "", left)) <= 12 and not re.search(
+        r"[,;!?、]|[^\W\d_]\s+[^\W\d_]", left.strip()
+    )
     return (found[0], "form") if plain else (None, "none")
 
 
@@ -142,8 +157,20 @@ def _number(match: re.Match[str], text: str) -> Number | None:
     minus ^= bool(match["open"] and match["close"] and not minus and _accounting(match, text))
     written = -written if minus else written
     rate = (match["rate"] or "").casefold()
-    shift = -3 + 2 if match["per"] == "千分之" or rate == "‰" else -2 if "基点" in rate or rate.startswith(("bp", "basis")) else 0
-    end = match.end("rate") if match["rate"] else match.end("unit") if match["unit"] else match.end("digits" if not han else "han")
+    shift = (
+        -3 + 2
+        if match["per"] == "千分之" or rate == "‰"
+        else -2
+        if "基点" in rate or rate.startswith(("bp", "basis"))
+        else 0
+    )
+    end = (
+        match.end("rate")
+        if match["rate"]
+        else match.end("unit")
+        if match["unit"]
+        else match.end("digits" if not han else "han")
+    )
     end = max(end, match.end("e"), match.end("ten"), match.end("close"))
     return Number(
         written.scaleb(scale + shift, EXACT), bool(match["per"] or rate), written, scale + shift, match.start(), end,
@@ -171,7 +198,11 @@ def _dated(match: re.Match[str], text: str, end: int) -> bool:
     before = text[max(0, match.start("digits") - 6) : match.start("digits")]
     year = len(match["digits"]) == 4 and match["digits"][:2] in ("19", "20")
     before_it = text[max(0, match.start() - 6) : match.start()]
-    head = (len(before_it) < 6 or "\n" in before_it) and not before_it.rpartition("\n")[2].strip() and bool(re.match(r"[.、)]\s", text[end : end + 2]))
+    head = (
+        (len(before_it) < 6 or "\n" in before_it)
+        and not before_it.rpartition("\n")[2].strip()
+        and bool(re.match(r"[.、)]\s", text[end : end + 2]))
+    )
     return bool(re.search("第$", before)) or (year and bool(BEFORE.search(before))) or head
 
 
@@ -242,10 +273,7 @@ def same(read: Number, gold: Number, *, lenient: bool = True) -> bool:
     Leniently it may also be the points themselves (sets write both), a number whose magnitude the gold leaves to the
     question ("1,577 million" for 1577), or the gold rounded where the answer writes three figures and a point.
     """
-    if read.percent == gold.percent:
-        shifts = [0]
-    else:
-        shifts = [-2 if read.percent else 2] + ([0] if lenient else [])
+    shifts = [0] if read.percent == gold.percent else [-2 if read.percent else 2] + ([0] if lenient else [])
     forms = [(read.value.scaleb(s, EXACT), read.quantum.scaleb(s, EXACT)) for s in shifts]
     if lenient and read.scale and not gold.scale:
         forms.append((read.written, Decimal(1).scaleb(int(read.written.as_tuple().exponent))))

@@ -51,17 +51,25 @@ ANNOUNCED = re.compile(
     rf"|(?<![a-z])(?:answers?|correction|corrected)(?![a-z])[\"']?(?:{FOR}\s+{IS}|\s*(?:{IS}\s*)*)(?P<denied_en>(?:n't|\s*not)(?![a-z]))?\s*"
     r"|(?<![a-z])(?:i|we|i'd|i'll|would|will|must|should|to|and|so|then|therefore|,|\.|:|^)\s*"
     r"(?:choose|chose|pick|picked|select|selected|go with|went with|opt for|settle on)(?![a-z])\s*:?"
-    r"|(?<![a-z])(?:actually|rather|instead|no|wait|but),?\s+(?:it's|it is|it should be|this is|that is)(?![a-z])(?!\s+not)"
+    r"|(?<![a-z])(?:actually|rather|instead|no|wait|but),?\s+(?:it's|it is|it should be|this is|that is)"
+    r"(?![a-z])(?!\s+not)"
     r")"
     r"|(?P<weak>(?:正确|错误|合适|符合题意|恰当|准确|不属于|属于|成立|不正确|不恰当|有误|最佳)的?(?:选项|一项|说法|表述)?(?:应该|应)?[是为有]\s*:?"
     rf"|(?<![a-z])(?:correct|right|best|false|incorrect|wrong)\s+(?:one|option|choice|statement|label)s?\s*{IS}\s*)",
     re.I | re.M,
 )
-SUPPOSED = re.compile(r"(?:如果|假如|假设|假定|倘若|若|要是|是否|无论|不管)[^,。;.!?\n]{0,12}$"
-                      r"|(?<![a-z])(?:if|suppose|assuming|whether|unless|had|were)(?![a-z])[^,。;.!?\n]{0,24}$", re.I)  # fmt: skip
+SUPPOSED = re.compile(
+    r"(?:如果|假如|假设|假定|倘若|若|要是|是否|无论|不管)[^,。;.!?\n]{0,12}$"
+    r"|(?<![a-z])(?:if|suppose|assuming|whether|unless|had|were)(?![a-z])[^,。;.!?\n]{0,24}$",
+    re.I,
+)
 CONCLUDED = re.compile(
     r"(?:因此|所以|因而|综上(?:所述)?|由此可见|由此可知|可见|总之|综合来看|故)[,:]?"
     r"|(?<![a-z])(?:therefore|thus|hence|so|consequently|in conclusion|in summary|overall|in short)(?![a-z]),?",
+    re.I,
+)
+FORM = re.compile(  # what may stand before an answer in the form that was asked for
+    r"^(?:(?:最终|正确)?(?:答案|标签|类别|关系|情感)(?:是|为)?\s*:?|(?:the\s+)?(?:final\s+|correct\s+)?(?:answer|label)(?:\s+is)?\s*:?)\s*",
     re.I,
 )
 END = re.compile(r"[。;!?\n]|\.(?=\s|$)")

@@ -15,7 +15,7 @@ def read(text: str, gold: str, *, lenient: bool = True) -> tuple[str | None, str
     if not text:
         return None, "none", False
     found = boxes(text)
-    regions = [("boxed", found[-1][2])] if found else [("announced", sentence(r)) for r in announcements(text)][:1]
+    regions = [("boxed", found[-1][2])] if found else _announced(text)
     for rule, said in [*regions, ("whole", text)]:
         if _bare(said) == _bare(gold):
             return said.strip(), rule if lenient else "form", True
@@ -30,6 +30,12 @@ def read(text: str, gold: str, *, lenient: bool = True) -> tuple[str | None, str
         if len(places) == 1 and begins and not re.search(r"或|还是|(?<![a-z])or(?![a-z])", said, re.I):
             return gold, rule, True
     return (regions[0][1] if regions and regions[0][1] else text), "whole", False
+
+
+def _announced(text: str) -> list[tuple[str, str]]:
+    """The first sentence of the last announcement, and its line: a span may hold several sentences."""
+    region = next(iter(announcements(text)), "")
+    return [("announced", said) for said in (sentence(region), region.strip().partition("\n")[0]) if said]
 
 
 def _bare(text: str) -> str:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from eval.extract.labels import fold, held
-from eval.extract.passages import announcements, boxes, sentence
+from eval.extract.passages import FORM, announcements, boxes, sentence
 
 LIST = re.compile(r"[,、;|\n]")
 LEADING = re.compile(r"^(?:[-*•·]|\(?[0-9]{1,2}[.、)])\s*")
@@ -23,7 +23,7 @@ def read(text: str, known: Sequence[str] = (), *, lenient: bool = True) -> tuple
     region = found[-1][2] if found else next((r for r in announcements(text) if sentence(r)), "")
     lines = [line for line in text.split("\n") if line.strip()]
     if not lenient:
-        bare = found[0][2] if found and found[0][:2] == (0, len(text)) else text
+        bare = found[0][2] if found and found[0][:2] == (0, len(text)) else FORM.sub("", text)
         single = len(bare.strip().split("\n")) == 1 and not re.search(r"[。!?:;]\s*\S", bare)
         tags = of(bare) if single else []
         fits = tags and (not known or set(tags) <= {fold(one) for one in known})

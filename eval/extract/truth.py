@@ -1,33 +1,41 @@
 """Yes or no, right or wrong, in both languages.
 
-A word counts where it stands for itself ("是。", "No, ...") or is a verdict on a statement ("该说法正确", "is false"); 是 as a
-copula, 否 in 是否 and "no" before a noun say nothing. A double denial affirms ("没有错误", "not wrong").
+A word counts where it stands for itself ("是。", "No, ...") or is a verdict on a statement ("该说法正确", "is false").
+是 as a copula, 否 in 是否 and "no" before a noun say nothing. A double denial affirms ("没有错误", "not wrong").
 """
 
 import re
 
-from eval.extract.passages import OPENING, announcements, boxes, conclusions, sentences
+from eval.extract.passages import FORM, OPENING, announcements, boxes, conclusions, sentences
 
-NEGATION = r"(?P<un>不是|并不|并非|不完全|不|没有|没|无|未|not\s+(?:entirely\s+)?|n't\s+|never\s+|isn't\s+|in(?=correct)|un(?=true))"
+NEGATION = (
+    r"(?P<un>不是|并不|并非|不完全|不|没有|没|无|未|not\s+(?:entirely\s+)?|n't\s+|never\s+|isn't\s+|"
+    r"in(?=correct)|un(?=true))"
+)
 VERDICT = re.compile(
     rf"{NEGATION}?(?:(?P<yes>正确|准确|属实|成立|(?<!不)对的|肯定的|合规|(?<![a-z])(?:true|right)(?![a-z])|correct(?![a-z]))"
     r"|(?P<no>错误|(?<=[是为])错|错的|有误|(?<=[无没])误|否定的|违规|(?<![a-z])(?:false|wrong)(?![a-z])))",
     re.I,
 )
-UNSURE = re.compile(r"不一定|不确定|无法判断|难以判断|是否|能否|可能|对错|正误|not sure|uncertain|cannot (?:tell|say|determine)|depends|maybe|perhaps"
-                    r"|true or false|yes or no|right or wrong|(?:是|对|正确)(?:还是|或)", re.I)  # fmt: skip
+UNSURE = re.compile(
+    r"不一定|不确定|无法判断|难以判断|是否|能否|可能|对错|正误|not sure|"
+    r"uncertain|cannot (?:tell|say|determine)|depends|maybe|perhaps"
+    r"|true or false|yes or no|right or wrong|(?:是|对|正确)(?:还是|或)",
+    re.I,
+)
 YES = r"是的?|对的?|没错|正确|属实|√|✓|✔|y|yes|yeah|yep|true|t|correct|right|肯定|可以|能|会|有"
 NO = r"不是的?|不对的?|否|错误?的?|非|×|✗|✘|n|no|nope|false|f|incorrect|wrong|untrue|否定|不可以|不能|不会|没有|不正确"
 CLAUSE = re.compile(r"[,;:。!?\n]|\.(?=\s|$)")
-ANSWER = re.compile(r"^(?:(?:正确)?答案(?:是|为)?\s*:?|(?:the\s+)?(?:correct\s+)?answer(?:\s+is)?\s*:?)\s*", re.I)
-STANDING = re.compile(rf"{OPENING}(?:(?P<no>{NO})|(?P<yes>{YES}))(?=$|[\s,.。!;:)\]】\"'<|*}}/、])(?!\s*[:/|]?\s*(?:or\b|或|还是))", re.I)
+STANDING = re.compile(
+    rf"{OPENING}(?:(?P<no>{NO})|(?P<yes>{YES}))(?=$|[\s,.。!;:)\]】\"'<|*}}/、])(?!\s*[:/|]?\s*(?:or\b|或|还是))", re.I
+)
 
 
 def read(text: str, *, lenient: bool = True) -> tuple[str | None, str]:
     """`yes` or `no`, and the rule."""
     if not lenient:
         found = boxes(text)
-        bare = found[0][2] if len(found) == 1 and found[0][:2] == (0, len(text)) else ANSWER.sub("", text)
+        bare = found[0][2] if len(found) == 1 and found[0][:2] == (0, len(text)) else FORM.sub("", text)
         standing = STANDING.fullmatch(bare.strip(" .。!*()[]【】\"'"))
         return (standing.lastgroup, "form") if standing else (None, "none")
     if found := boxes(text):
@@ -64,5 +72,7 @@ def _told(text: str, *, verdicts_only: bool = False) -> str | None:
 
 def _side(match: re.Match[str]) -> str:
     says = "yes" if match["yes"] else "no"
-    turned = match["un"] is not None or (match.group().endswith("误") and match.string[match.start() - 1 : match.start()] in ("无", "没"))
+    turned = match["un"] is not None or (
+        match.group().endswith("误") and match.string[match.start() - 1 : match.start()] in ("无", "没")
+    )
     return {"yes": "no", "no": "yes"}[says] if turned else says

@@ -45,6 +45,5 @@ def graded(question: Question, answer: str, *, closed: bool, finish: str) -> dic
         return blank | {"outcome": "unclosed_thinking"}
     if finish == "length":
         return blank | {"outcome": "truncated"}
-    row = question.row
-    task = question.task
+    row, task = question.row, question.task
     return dict(vars(grade(task.answer, cut(answer, question.until), row.answer or "", row.options, task.reading)))

@@ -219,7 +219,10 @@ class DataCard(BaseModel):
 
     def digest(self, root: Path | None) -> str:
         """sha256 over what decides the rows: the front matter without its prose, and the files."""
-        return digest_of([ROWS_CODE, self.model_dump(mode="json", exclude=PROSE), self.locate(root).sha256])
+        facts = self.model_dump(mode="json", exclude=PROSE)
+        if not self.columns.keypoints:  # younger than ROWS_CODE: cards without it stay as they were
+            del facts["columns"]["keypoints"]
+        return digest_of([ROWS_CODE, facts, self.locate(root).sha256])
 
     def _places(self, root: Path | None) -> list[Path]:
         named = str(root) if root else os.environ.get("TUNEWORTH_DATA", "")

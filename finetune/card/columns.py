@@ -32,6 +32,9 @@ class Columns(BaseModel):
     answer_form: Literal["letters", "text", "index0", "index1"] = Field(
         "letters", description="How a choice's answer is written: letters, the option's text, its number from 0 or 1"
     )
+    keypoints: Texts = Field(
+        (), description="shape qa: columns of one key point each, a text or {content, score}; together the answer"
+    )
     answer_after: str = Field("", description="The answer follows the last such mark; what is before it explains")
     multiple: bool | dict[str, Texts] = Field(
         False, description="Several options may be right: true everywhere, or {column: values} where they may"
@@ -176,13 +179,19 @@ class _Found:
 
     def answer(self) -> tuple[str, str]:
         """(answer, explanation)"""
-        written, mark, explanation = self.text("answer"), self.columns.answer_after, self.text("explanation")
+        written = self._points() if self.columns.keypoints else self.text("answer")
+        mark, explanation = self.columns.answer_after, self.text("explanation")
         if not mark or not written:
             return written, explanation
         before, found, after = written.rpartition(mark)
         if not found:
             raise BadCard(f"{self.place}: {self.columns.answer} has no {mark!r} before the answer; correct it")
         return after.strip(), explanation or before.strip()
+
+    def _points(self) -> str:
+        """The key points that a record has, as one JSON list; empty where it has none."""
+        points = [point for name in self.columns.keypoints if (point := self.column(name))]
+        return json.dumps(points, ensure_ascii=False) if points else ""
 
     def options(self) -> tuple[str, ...]:
         """Option texts in the order of their letters; blank ones at the end are left out."""

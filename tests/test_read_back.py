@@ -1,0 +1,104 @@
+"""Every gold answer of the real sets, said in ten ways, is read back; the rate of each set is printed."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from eval.extract import grade
+
+pytestmark = pytest.mark.data
+SAID = {  # ten ways; the first four are what a strict reading takes too
+    "zh": ("{}", "答案：{}", "答案是{}。", "\\boxed{{{}}}", "**{}**",
+           "经过分析，答案为{}。", "最终答案：{}\n", "【答案】{}\n【解析】略",
+           "我先以为是别的，更正：答案是{}", "根据题意逐步分析。\n因此，正确答案是 {} 。"),
+    "en": ("{}", "Answer: {}", "The answer is {}.", "\\boxed{{{}}}", "**{}**", "After some thought, the answer is {}.",
+           "Final answer: {}\n", "The correct answer is {}\n\nExplanation: omitted.",
+           "I first thought otherwise. Correction: the answer is {}",
+           "Let us go step by step.\nTherefore, the answer is {} ."),
+}  # fmt: skip
+STRICT = 4
+SETS = ("fineval", "fin_eva", "cflue", "finqa", "convfinqa", "financemath", "financial_phrasebank", "fomc_stance",
+        "finre", "cfbenchmark", "financebench", "cmmlu", "mmlu", "agieval", "gsm8k", "cmrc2018")  # fmt: skip
+Gold = tuple[str, str, tuple[str, ...], tuple[str, ...]]  # kind, gold, options, ways to write it
+
+
+def items(folder: Any, name: str) -> list[dict[str, Any]]:
+    path = folder / name / "items.jsonl"
+    lines = (
+        path.read_text("utf-8")
+        if path.is_file()
+        else gzip.decompress(path.with_suffix(".jsonl.gz").read_bytes()).decode()
+    )
+    return [json.loads(line) for line in lines.split("\n") if line]
+
+
+def golds(rows: Sequence[dict[str, Any]]) -> Iterator[Gold]:
+    labels = tuple(sorted({row["answer"] for row in rows if row["type"] == "label"}))
+    for row in rows:
+        answer, kind = str(row.get("answer") or ""), row["type"]
+        options = tuple(row.get("options", {}).values())
+        letters = "".join(answer.split())
+        if not answer or kind in ("report", "rubric", "refusal"):
+            continue
+        if kind in ("single", "multiple", "judge") and set(letters) <= set("ABCDEFGHIJ"[: len(options)]):
+            lang = row["lang"]
+            yield (
+                "letter",
+                answer,
+                options,
+                (letters, letters, "、".join(letters) if lang == "zh" else " and ".join(letters)),
+            )
+        elif kind == "short" or answer in ("yes", "no"):
+            yield "yes_no", answer, (), ({"是": "是的", "否": "不是"}.get(answer, answer), answer, answer.capitalize())
+        elif kind == "numeric" or (row["set"] in ("fineval", "financebench") and is_number(answer)):
+            yield "number", answer, (), tuple(written(answer))
+        elif kind == "label":
+            yield "label", answer, labels, (answer,)
+        elif kind == "tags" or row["set"] == "cfbenchmark":
+            yield "tags", answer, (), (answer,)
+        elif row["set"] == "cmrc2018":
+            yield "span", answer, (), (answer,)
+
+
+def is_number(text: str) -> bool:
+    return len(text) < 16 and sum(c.isdigit() for c in text) > 0 and "[" not in text
+
+
+def written(answer: str) -> Iterator[str]:
+    """A bare number also with thousands, in full width, and a fraction in percent."""
+    yield answer
+    try:
+        value = Decimal(answer.replace(",", ""))
+    except ArithmeticError:
+        return
+    yield f"{value:,f}"
+    yield f"{value:f}".translate(str.maketrans("0123456789.-", "０１２３４５６７８９．－"))
+    if abs(value) < 10 and value != value.to_integral_value():
+        yield f"{(value * 100).normalize():f}%"
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_every_gold_is_read_back(shared_data, name):
+    rows = items(shared_data, name)
+    lang, seen = rows[0]["lang"], Counter(golds(rows))
+    told: Counter[str] = Counter()
+    missed: list[tuple[str, str, str]] = []
+    for (kind, gold, options, ways), times in seen.items():
+        for place, way in enumerate(SAID[lang]):
+            for reading in ("lenient", "strict")[: 1 + (place < STRICT and "\n" not in gold)]:
+                text = way.format(ways[place % len(ways)])
+                right = grade(kind, text, gold, options, reading).outcome == "correct"
+                told[reading] += times * right
+                told[f"{reading} all"] += times
+                missed += [] if right or len(missed) > 4 else [(reading, text, gold)]
+    rates = {reading: told[reading] / told[f"{reading} all"] for reading in ("lenient", "strict")}
+    print(f"{name}: {sum(seen.values())} golds, {len(seen)} distinct, read back " + str(rates), *missed, sep="\n  ")
+    assert sum(seen.values()) > 30
+    assert min(rates.values()) >= 0.995
