@@ -247,6 +247,14 @@ def test_of_two_processes_both_refuse_a_bad_row(tmp_path, tiny):
     assert len(re.findall("rows#train:3: .*close the thought", err)) == 2
 
 
+def test_rows_with_personal_data_are_not_kept(tmp_path, tiny, shelf):
+    recipe = write_lesson(tmp_path, tiny("qwen2"), max_steps=1)
+    assert main(words(recipe, "lora", "--set", "allow_personal_data=made up for a test")) == 0
+    assert not shelf.exists()
+    assert main(words(recipe, "prefix")) == 0
+    assert len(list(shelf.iterdir())) == 1
+
+
 def test_a_long_rendering_shows_a_bar_on_a_terminal(tmp_path, tiny, capsys, monkeypatch):
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
     monkeypatch.setenv("TERM", "xterm")

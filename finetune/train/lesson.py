@@ -20,9 +20,11 @@ T = TypeVar("T")
 def lesson(recipe: Recipe, name: str, chat: Chat, world: World, watch: Watch, journal: Journal) -> Examples:
     """The contender's examples. BadInput: as `finetune.data.prepare` says, in every process.
 
-    Who finds no kept rows after the first process had its turn (a full disk, a bad row) renders for itself.
+    Who finds no kept rows after the first process had its turn (a full disk, a bad row) renders for itself. Rows that
+    hold personal data by the recipe's leave are not kept: a cache outlives what they were given for.
     """
     first, fault, rows = bool(world.accelerator.is_local_main_process), None, None
+    keep = recipe.allow_personal_data is None
 
     def through(work: Sequence[T]) -> Iterator[T]:
         for item in journal.through(work, "rendering rows"):
@@ -31,7 +33,7 @@ def lesson(recipe: Recipe, name: str, chat: Chat, world: World, watch: Watch, jo
 
     if first:
         try:
-            rows = fetch(recipe, name, chat, journal.say, through)
+            rows = fetch(recipe, name, chat, journal.say, through, keep=keep)
         except BadInput as found:
             fault = found
     watch.note("reading rows", waits=True)
