@@ -37,6 +37,11 @@ def lora(rank: int, targets="all-linear", kind: str = "lora") -> Knobs:
     return Knobs(kind=kind, rank=rank, targets=targets)
 
 
+def planned(shape: Shape, knobs, base: str, sheet: Sheet, optimizer: str = "adamw", **how):
+    """Memory by part, of a shape under a method."""
+    return memory(shape, share(shape, knobs, optimizer), base, sheet, **how)
+
+
 # Billions of parameters; GiB in bf16, int8, nf4; KiB of cache, a layer, checkpoints; millions of LoRA r=16, a prefix.
 PUBLISHED = {
     "r1_distill_qwen_1_5b": (1.777, 3.3, 2.1, 1.5, 28, 92, 84, 18.5, 1.8),
@@ -112,7 +117,7 @@ PEAKS = [
 def test_published_peaks(row):
     _, shape, knobs, base, tokens, checkpointing, chunked, peak = row
     sheet = Sheet(tokens, tokens, checkpointing, packed=False)
-    found = memory(shape, share(shape, knobs), base, sheet, fused=True, chunked=chunked)
+    found = planned(shape, knobs, base, sheet, fused=True, chunked=chunked)
     assert 0.9 <= found.total / peak <= 1.25
 
 
@@ -122,7 +127,7 @@ def test_published_peaks(row):
 def test_qlora_papers_claims(shape, limit):
     """65B on 48 GB, 33B on 24 GB: r=64 on all linear layers, 512 tokens, paged optimizer (arXiv 2305.14314)."""
     sheet = Sheet(512, 512, True, packed=False)
-    found = memory(shape, share(shape, lora(64), "paged_adamw_8bit"), "nf4_double", sheet, fused=True, chunked=False)
+    found = planned(shape, lora(64), "nf4_double", sheet, "paged_adamw_8bit", fused=True, chunked=False)
     assert 0.75 * limit < found.total / GIB < 1.05 * limit
 
 
@@ -239,14 +244,14 @@ def test_activations_are_those_that_are_kept(arch, base, packed, kind, monkeypat
 def test_memory_grows_with_what_it_should():
     shape = shape_of("r1_distill_qwen_7b")
     sheet = Sheet(4096, 4096)
-    plain = memory(shape, share(shape, lora(16)), "bfloat16", sheet)
-    spare = memory(shape, share(shape, lora(16)), "bfloat16", Sheet(4096, 4096, checkpointing=True))
+    plain = planned(shape, lora(16), "bfloat16", sheet)
+    spare = planned(shape, lora(16), "bfloat16", Sheet(4096, 4096, checkpointing=True))
     assert spare.activations < plain.activations / 10
-    assert memory(shape, share(shape, lora(16)), "nf4_double", sheet).weights < 0.4 * plain.weights
+    assert planned(shape, lora(16), "nf4_double", sheet).weights < 0.4 * plain.weights
     assert share(shape, lora(16), "adamw_8bit").state_bytes == share(shape, lora(16)).state_bytes - 6 * 40_370_176
     mixed, pure = Knobs(kind="full", master="float32"), Knobs(kind="full", master="none")
     for knobs, each in ((mixed, 18), (pure, 8)):
-        whole = memory(shape, share(shape, knobs), "bfloat16", sheet)
+        whole = planned(shape, knobs, "bfloat16", sheet)
         assert (whole.weights + whole.state) / shape.parameters == pytest.approx(each)
     some = share(shape, Knobs(kind="full", last_layers=2))
     assert some.parameters == 2 * shape.layer_weights + shape.hidden
@@ -297,15 +302,14 @@ def test_the_longest_row_just_fits():
 def test_hours_of_tuning():
     """torchtune, Llama-3.2-3B with LoRA and checkpointing on an A100: 8,210 tokens a second; within a factor of 1.5."""
     work = plan.Tuning(tokens=1e6, targets=0, dev_tokens=0)
-    device = plan.find("a100-80g")
-    found = plan.tuning_seconds(L3, share(L3, lora(8)), "bfloat16", work, device, checkpointing=True)
-    assert 1e6 / found == pytest.approx(8210, rel=0.35)
-    four = plan.tuning_seconds(L7, share(L7, lora(8)), "nf4_double", work, device, checkpointing=True)
+
+    def seconds(shape, base, device):
+        return plan.tuning_seconds(shape, share(shape, lora(8)), base, work, plan.find(device), checkpointing=True)
+
+    assert 1e6 / seconds(L3, "bfloat16", "a100-80g") == pytest.approx(8210, rel=0.35)
+    four = seconds(L7, "nf4_double", "a100-80g")
     assert 1e6 / four == pytest.approx(2926, rel=0.35)  # LLaMA-Factory's wiki, rows of 4k
-    assert (
-        plan.tuning_seconds(L3, share(L3, lora(8)), "bfloat16", work, plan.find("ascend-910b"), checkpointing=True)
-        is None
-    )
+    assert seconds(L3, "bfloat16", "ascend-910b") is None
 
 
 @pytest.mark.parametrize(
