@@ -181,6 +181,7 @@ def kept_bytes(model, tokens: int, packed: bool, mixed: bool) -> int:
     """What a forward of the decoder leaves for the backward pass, weights apart."""
     import torch
 
+    from finetune.methods.lora import uncopied
     from finetune.segments import Segments, adopt
     from finetune.world import causal
 
@@ -199,7 +200,7 @@ def kept_bytes(model, tokens: int, packed: bool, mixed: bool) -> int:
         adopt(causal(model))
         asked["segments"] = Segments.of(lengths, positions.device)
     mixing = torch.autocast("cpu", dtype=torch.bfloat16, enabled=mixed)
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor), mixing:
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor), mixing, uncopied(model):
         causal(model.train()).get_decoder()(**asked)
     return sum(size for _, size in seen.values())
 
@@ -219,7 +220,7 @@ def test_activations_are_those_that_are_kept(arch, base, packed, kind, monkeypat
     from finetune import segments
     from finetune.methods import Full, LoRA, PTuningV1, PTuningV2
 
-    monkeypatch.setattr(segments, "SHORT", 0)
+    monkeypatch.setattr(segments, "STRIPE", 0)
     knobs = {
         "lora": LoRA(rank=1),
         "ptuning_v1": PTuningV1(virtual_tokens=1, encoder_hidden=1),

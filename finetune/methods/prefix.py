@@ -127,13 +127,17 @@ def _register(length: int) -> str:
             mine = [part.to(key.dtype).expand(len(key), -1, -1, -1) for part in prefix[place : place + 2]]
             return torch.cat([mine[0], key], dim=2), torch.cat([mine[1], value], dim=2)
 
-        def alone(query: Any, key: Any, value: Any) -> Any:
-            """A batch of texts out of a packed row, each with the prefix in front."""
-            seen = torch.ones(query.shape[2], length + key.shape[2], dtype=torch.bool, device=key.device)
-            return segments.softmax(layer, query, *joined(key, value), seen.tril(length)[None, None], **kwargs)
-
         if packed is not None:
-            return segments.each(packed, (query, key, value), alone)
+            if varlen := segments.in_place(query, **kwargs):
+                query, key, value = (part[0].transpose(0, 1) for part in (query, key, value))
+                mine = [part.to(key.dtype).transpose(0, 1) for part in prefix[place : place + 2]]
+                key, value = (_before_each(*pair, packed.lengths) for pair in zip(mine, (key, value), strict=True))
+                return varlen(query, key, value, packed.lengths, length)
+            return segments.each(
+                packed,
+                (query, key, value),
+                lambda q, k, v: segments.softmax(layer, q, *joined(k, v), ahead=length, **kwargs),
+            )
         key, value = joined(key, value)
         if attention_mask.shape[-1] < key.shape[2]:  # a caller's own 4-D mask, which knows of no prefix
             attention_mask = pad(attention_mask, (length, 0), value=attention_mask.dtype == torch.bool)
@@ -143,6 +147,18 @@ def _register(length: int) -> str:
     AttentionInterface.register(name, attend)
     AttentionMaskInterface.register(name, mask)
     return name
+
+
+def _before_each(prefix: Any, row: Any, lengths: Sequence[int]) -> Any:
+    """`prefix` [n, kv_heads, width] before each text of `row` [T, kv_heads, width]: [T + n * texts, kv_heads, width].
+
+    Each copy of it is one row of an expanded tensor, whose gradient is one sum, and not texts' worth of additions in
+    half precision.
+    """
+    import torch
+
+    copies = prefix.expand(len(lengths), *prefix.shape)
+    return torch.cat([part for pair in zip(copies.unbind(), row.split(list(lengths)), strict=True) for part in pair])
 
 
 def _join(

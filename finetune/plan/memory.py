@@ -36,12 +36,13 @@ LINEAR_BYTES: dict[Base, float] = {
 # Numbers kept for a token in a layer, as multiples of (h, a, k, f).
 Widths = tuple[float, float, float, float]
 FUSED: dict[str, Widths] = {"adapters": (4, 3, 3, 4), "frozen": (2, 2, 2, 3), "weights": (4, 3, 3, 4)}
-# This engine in float32, and what bfloat16 under autocast adds: norms in float32, copies of adapter inputs. With packed
-# rows attention gathers each text; the padding of these copies, at most 15 % of 2a + 2k, is left to MARGIN.
+# This engine in float32, and what bfloat16 under autocast adds: norms in float32. Of packed rows attention gathers each
+# text, where no flash kernel takes the row as it lies; the padding of these copies, at most 15 % of 2a + 2k, is left to
+# MARGIN.
 HERE: dict[str, Widths] = {"adapters": (4, 2, 2, 4), "frozen": (2, 4, 0, 3), "weights": (6, 2, 2, 4)}
-HERE_MIXED: dict[str, Widths] = {"adapters": (9, 3, 2, 4), "frozen": (4, 4, 0, 3), "weights": (8, 2, 2, 4)}
+HERE_MIXED: dict[str, Widths] = {"adapters": (6, 2, 2, 4), "frozen": (4, 4, 0, 3), "weights": (8, 2, 2, 4)}
 PACKED: dict[str, Widths] = {"adapters": (4, 3, 2, 4), "frozen": (2, 4.5, 0, 3), "weights": (6, 3, 2, 4)}
-PACKED_MIXED: dict[str, Widths] = {"adapters": (9, 3, 2, 4), "frozen": (4, 4.5, 0, 3), "weights": (8, 3, 2, 4)}
+PACKED_MIXED: dict[str, Widths] = {"adapters": (6, 3, 2, 4), "frozen": (4, 4.5, 0, 3), "weights": (8, 3, 2, 4)}
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from torch.utils.checkpoint import checkpoint
 from finetune.data import Example
 from finetune.files import digest_of
 from finetune.methods import adapter_parameters, heads, restore
+from finetune.methods.lora import uncopied
 from finetune.mistakes import BadInput
 from finetune.recipe import Train
 from finetune.segments import Segments
@@ -178,8 +179,9 @@ class Loop:
             self.watch.note(f"step {self.progress.step + 1}")
             # Dropout follows the sheet, not the process or the start that meets it.
             torch.manual_seed(int(digest_of([self.work.seed, self.progress.step, index])[:15], 16))
-            loss = weight * sheet_loss(self.model, sheet, self.world.device)
-            self.world.accelerator.backward(loss / targets)
+            with uncopied(self.model):  # around the backward pass too, where checkpointing runs layers again
+                loss = weight * sheet_loss(self.model, sheet, self.world.device)
+                self.world.accelerator.backward(loss / targets)
             losses[index] += loss.detach()
         losses[-2], losses[-1] = float(self.signal > 0), float(closed(self.work.knobs.window))
         self.watch.note(f"step {self.progress.step + 1}", waits=True)

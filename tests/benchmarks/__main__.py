@@ -2,6 +2,7 @@
 
 Every side runs in a process of its own on one thread, all take turns, and medians are compared: by CPU seconds, since
 absolute times mean nothing on a shared machine. Rows go to latest.json here: {id, ours, peer, ratio, unit, runs}.
+Accelerators have a command of their own: tests/benchmarks/device.py.
 """
 
 import argparse
@@ -18,18 +19,25 @@ RACES: dict[str, Callable[[int], list[dict]]] = {
     "train.defaults": training.defaults,
     "data.check": auditing.check_rows,
 }
+ABOUT = (
+    "Speed and memory beside peers. All races with three runs a side take about 40 minutes where a processor is free "
+    "(12 for each race of training, 2 for scoring), and some more the first time, when the peers are installed; no "
+    "single run may take more than 15."
+)
 PLACE = Path(__file__).parent / "latest.json"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description="Speed and memory beside peers.")
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=ABOUT)
     parser.add_argument("race", nargs="*", help=f"one of {', '.join(RACES)}; all without it")
     parser.add_argument("--rounds", type=int, default=3, help="runs of each side; more steadies the median")
     asked = parser.parse_args()
     if unknown := set(asked.race) - set(RACES):
         parser.error(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(RACES)}")
     found = []
-    for name in asked.race or RACES:
+    chosen = asked.race or list(RACES)
+    for place, name in enumerate(chosen, start=1):
+        print(f"race {place} of {len(chosen)}: {name}", flush=True)
         found += RACES[name](asked.rounds)
         PLACE.write_text(json.dumps(found, indent=1) + "\n")
     for row in found:

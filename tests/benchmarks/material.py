@@ -28,12 +28,14 @@ def network():
 def rows(count: int) -> list[dict[str, list[int]]]:
     """Rows of random ids: prompt and answer."""
     draw = random.Random(0)
-    found = []
-    for _ in range(count):
-        prompt = min(_size(draw, 250, 0.6), LONGEST - 8)
-        answer = min(_size(draw, 80, 0.7), LONGEST - prompt)
-        found.append({"prompt": _ids(draw, prompt), "answer": _ids(draw, answer)})
-    return found
+    return [row(draw, 250, 80, LONGEST, SHAPE["vocab_size"]) for _ in range(count)]
+
+
+def row(draw: random.Random, prompt: int, answer: int, longest: int, vocab: int) -> dict[str, list[int]]:
+    """One row of ids below `vocab`, its parts log-normal around these medians, `longest` tokens at most."""
+    prompt = min(_size(draw, prompt, 0.6), longest - 8)
+    answer = min(_size(draw, answer, 0.7), longest - prompt)
+    return {part: [draw.randrange(10, vocab) for _ in range(n)] for part, n in (("prompt", prompt), ("answer", answer))}
 
 
 def write(folder: Path, count: int) -> None:
@@ -49,7 +51,3 @@ def write(folder: Path, count: int) -> None:
 
 def _size(draw: random.Random, median: int, spread: float) -> int:
     return max(4, round(median * math.exp(draw.gauss(0, spread))))
-
-
-def _ids(draw: random.Random, count: int) -> list[int]:
-    return [draw.randrange(10, SHAPE["vocab_size"]) for _ in range(count)]
