@@ -2,8 +2,8 @@
 
 One command does it all: it builds a checkpoint of random weights on the device, measures what the device multiplies at
 most, and takes the same steps of the same texts with this engine and with the peer, one after the other. It needs
-torch, transformers, peft, accelerate, datasets and pydantic, and names no device: whatever torch.accelerator finds.
-`--shape tiny` proves on a processor that it runs to its end, and measures nothing worth telling.
+torch, transformers, peft, accelerate and what finetune itself imports (pydantic), and names no device: it takes what
+torch.accelerator finds. `--shape tiny` proves on a processor that it runs to its end, and measures nothing worth telling.
 
 Every step holds the same texts, so the losses must fall. MFU counts the multiplications of the frozen weights forward
 and backward and of the head at target tokens, not attention's, nor what checkpointing does twice.
@@ -139,7 +139,6 @@ def trainer(race: Race, shape: str, steps: int, world: World) -> Ran:
 
 
 def _trainer(race: Race, shape: str, steps: int, world: World, size: int) -> Ran:
-    from datasets import Dataset
     from peft import LoraConfig, PrefixTuningConfig, get_peft_model
     from transformers import Trainer, TrainerCallback, TrainingArguments
 
@@ -173,7 +172,7 @@ def _trainer(race: Race, shape: str, steps: int, world: World, size: int) -> Ran
     watch = Steps()
     watch.seconds = []
     peer = Trainer(
-        get_peft_model(model, config), asked, train_dataset=Dataset.from_list(rows * steps), data_collator=padded,
+        get_peft_model(model, config), asked, train_dataset=rows * steps, data_collator=padded,
         callbacks=[watch],
     )  # fmt: skip
     world.begin_peak()
