@@ -3,7 +3,7 @@
 One command does it all: it builds a checkpoint of random weights on the device, measures what the device multiplies at
 most, and takes the same steps of the same texts with this engine and with the peer, one after the other. It needs
 torch, transformers, peft, accelerate and what finetune itself imports (pydantic), and names no device: it takes what
-torch.accelerator finds. `--shape tiny` proves on a processor that it runs to its end, and measures nothing worth telling.
+torch.accelerator finds. `--shape tiny` proves on a processor that it runs to its end; its figures mean nothing.
 
 Every step holds the same texts, so the losses must fall. MFU counts the multiplications of the frozen weights forward
 and backward and of the head at target tokens, not attention's, nor what checkpointing does twice.
