@@ -9,12 +9,14 @@ import time
 import pytest
 import small_server as does
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from small_exam import environment, model, score_line, write_exam
 from small_server import serving
 
 from eval import items
 from eval.endpoint.probe import INVENT
-from eval.endpoint.wire import split
+from eval.endpoint.wire import read, split
 from eval.score import __main__ as score
 from finetune.card import DataCard, ask
 from finetune.chat import Chat
@@ -311,6 +313,35 @@ def test_a_question_that_a_filter_holds_back_is_an_answer_withheld(study, server
 )
 def test_thoughts_in_a_text(text, parts):
     assert split(text) == parts
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 9) | st.floats() | st.text(max_size=4) | st.just("\ud800B"),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["prompt_tokens", "x"]), inner),
+    max_leaves=4,
+)
+
+
+@settings(deadline=None)
+@given(
+    st.fixed_dictionaries({}, optional=dict.fromkeys(("choices", "usage", "model", "system_fingerprint"), JSON)),
+    st.fixed_dictionaries({}, optional=dict.fromkeys(("content", "reasoning_content", "reasoning"), JSON)) | JSON,
+    st.fixed_dictionaries(
+        {}, optional=dict.fromkeys(("prompt_tokens", "completion_tokens", "completion_tokens_details"), JSON)
+    )
+    | st.just({"prompt_tokens": 3, "completion_tokens": 2}),
+    st.sampled_from(["stop", "length", "content_filter", None, 3]),
+)
+def test_a_reply_is_read_whole_or_refused_and_what_is_read_can_be_kept(around, message, usage, finish):
+    whole = {"choices": [{"message": message, "finish_reason": finish}], "usage": usage} | around
+    for reply in (around, whole, [whole]):
+        try:
+            said = read(reply, None, "?")
+        except ValueError:
+            continue
+        json.dumps([said.text, said.answer, said.model, said.fingerprint], ensure_ascii=False).encode("utf-8")
+        assert 0 <= said.tokens_thinking <= said.tokens_out
+        assert said.closed or not said.answer
 
 
 def test_killed_in_the_middle_only_what_is_missing_is_asked_again_and_the_key_stays_out(study, server, tmp_path):

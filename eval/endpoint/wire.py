@@ -69,19 +69,19 @@ def read(found: Any, chat: Chat | None, prompt: Prompt) -> Said:
 
     `chat` is our rendering where it was sent, `prompt` what was sent.
     """
-    choice, usage = _choice(found), found.get("usage") or {}
+    choice, usage = _choice(found), _mapping(found.get("usage"))
     finish = FINISHES.get(str(choice.get("finish_reason")))
     if finish is None:
         raise ValueError(f"finish_reason {choice.get('finish_reason')!r}: not ended by the model")
     text, thinking, answer, closed = _spoken(choice, chat)
     tokens_in = usage.get("prompt_tokens", len(prompt) if isinstance(prompt, tuple) else None)
     tokens_out = usage.get("completion_tokens", len(chat.encode(text)) if chat else None)
-    if not isinstance(tokens_in, int) or not isinstance(tokens_out, int):
+    if not _count(tokens_in) or not _count(tokens_out):
         raise ValueError("the reply counts no tokens (usage)")
-    thought = (usage.get("completion_tokens_details") or {}).get("reasoning_tokens")
-    if not thought:
+    thought = _mapping(usage.get("completion_tokens_details")).get("reasoning_tokens")
+    if not _count(thought) or not thought:
         thought = len(chat.encode(thinking)) if chat else _share(thinking, answer, tokens_out)
-    said, system = (str(found.get(key) or "") for key in ("model", "system_fingerprint"))
+    said, system = (_text(str(found.get(key) or ""))[:100] for key in ("model", "system_fingerprint"))
     return Said(text, thinking, answer, closed, finish, tokens_in, min(thought, tokens_out), tokens_out, said, system)
 
 
@@ -113,22 +113,35 @@ def _choice(found: Any) -> Mapping[str, Any]:
 def _spoken(choice: Mapping[str, Any], chat: Chat | None) -> tuple[str, str, str, bool]:
     """(text, thought, answer, closed)."""
     if chat is not None:
-        text = choice.get("text")
-        if not isinstance(text, str):
-            raise ValueError("no text in the reply")
+        text = _text(choice.get("text"))
         reply = chat.split(text)
         return text, reply.thinking, reply.answer, reply.closed
     message = choice.get("message")
     if not isinstance(message, dict):
         raise ValueError("no message in the reply")
-    content = str(message.get("content") or "")
-    thought = str(message.get("reasoning_content") or message.get("reasoning") or "")
+    content = _text(message.get("content") or "")
+    thought = _text(message.get("reasoning_content") or message.get("reasoning") or "")
     if not thought:
         return content, *split(content)
     _, answer, closed = split(content)
     closed = closed and bool(answer.strip())
     text = f"{OPEN}\n{thought}\n{CLOSE}\n\n{content}" if closed else f"{OPEN}\n{thought}{content}"
     return text, thought, answer if closed else "", closed
+
+
+def _text(found: Any) -> str:
+    """Half a surrogate pair, which JSON can spell and no file can hold, becomes the sign for what cannot be read."""
+    if not isinstance(found, str):
+        raise ValueError("no text in the reply")
+    return re.sub("[\ud800-\udfff]", "\ufffd", found)
+
+
+def _mapping(found: Any) -> Mapping[str, Any]:
+    return found if isinstance(found, dict) else {}
+
+
+def _count(found: Any) -> bool:
+    return isinstance(found, int) and not isinstance(found, bool) and found >= 0
 
 
 def _share(thinking: str, answer: str, tokens: int) -> int:
