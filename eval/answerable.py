@@ -33,9 +33,10 @@ def refuse_tasks(name: str, labels: Sequence[str], tasks: Sequence[Task]) -> Non
         asked = list(dict.fromkeys(text for row in task.rows for text in texts(row)))
         unknown = [text for text in asked if text not in labels]
         if unknown:
+            what, known = ("of a private card", "not shown") if task.private else (_some(unknown), _some(labels))
             raise BadInput(
-                f"contender {name}: its sequence head cannot answer task {task.name}: {_some(unknown)} "
-                f"({len(unknown)} of {len(asked)} answers there) are not among its labels, {_some(labels)}; "
+                f"contender {name}: its sequence head cannot answer task {task.name}: {what} "
+                f"({len(unknown)} of {len(asked)} answers there) are not among its labels, {known}; "
                 f"train it on rows that have these answers, leave the task out, or the head"
             )
 

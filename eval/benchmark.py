@@ -65,6 +65,11 @@ class Task:
         return sum(1 / len(row.options) for row in self.rows) / len(self.rows)
 
     @property
+    def private(self) -> bool:
+        """Whether its questions and what is answered to them are for the owner's eyes only."""
+        return self.card.private
+
+    @property
     def items_digest(self) -> str:
         """sha256 over ids, contents, clusters and parts: what 'the same questions' means."""
         return digest_of([[row.id, row.digest, row.cluster, self.part(row)] for row in self.rows])

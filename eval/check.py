@@ -26,10 +26,18 @@ from finetune.recipe.privacy import refuse_personal
 PSI, RHO = 0.25, 0.2
 
 
-def show(recipe: Recipe, console: Console, wish: forecast.Wish | None = None, out: Path = Path("runs")) -> None:
+def show(
+    recipe: Recipe,
+    console: Console,
+    wish: forecast.Wish | None = None,
+    out: Path = Path("runs"),
+    *,
+    with_text: bool = False,
+) -> None:
     """Print all that can be said before the run. BadInput where something does not fit.
 
-    `wish` is the machine whose hours and money are planned; `out` holds runs that tell how well memory was planned.
+    `wish` is the machine whose hours and money are planned; `out` holds runs that tell how well memory was planned;
+    `with_text` shows a row of private cards too.
     """
     console.print(f"[bold]{recipe.question}[/]  ({recipe.purpose} {recipe.name})\n")
     console.print(contenders(recipe))
@@ -38,7 +46,7 @@ def show(recipe: Recipe, console: Console, wish: forecast.Wish | None = None, ou
     for name, contender in recipe.contenders.items():
         if contender.method:
             refuse_personal(recipe, name)
-            console.print(example(recipe, name))
+            console.print(example(recipe, name, with_text=with_text))
     benchmark = Benchmark.read(recipe)
     refuse_unanswerable(recipe, benchmark)
     refuse_likelihood(recipe, benchmark)
@@ -80,7 +88,7 @@ def roles(recipe: Recipe, name: str) -> list[str]:
     return [role for role, names in (named | {"alternative": rule.alternatives}).items() if name in names]
 
 
-def example(recipe: Recipe, name: str) -> RenderableType:
+def example(recipe: Recipe, name: str, *, with_text: bool = False) -> RenderableType:
     """The first training row as the model sees it, trained tokens marked, and the lengths of all rows.
 
     Of a contender with a head the prompt, and marked what the head reads.
@@ -95,8 +103,13 @@ def example(recipe: Recipe, name: str) -> RenderableType:
     cut = sum(length > recipe.train.max_length for length in lengths)
     done = "read by the head" if contender.head else "trained"
     words = Text(f"{name}: one training row, what is {done} in ", style="bold").append("⟦brackets⟧", style="green")
-    body = Text()
-    for text, trained in chat.preview(rendered[0]):
+    body, hidden = Text(), [use.card.name for use in recipe.data_of(name) if not use.card.shows(with_text)]
+    if hidden:
+        words, body = (
+            Text(f"{name}: rows of {', '.join(hidden)}, which is private, are not shown", style="bold"),
+            Text(),
+        )
+    for text, trained in [] if hidden else chat.preview(rendered[0]):
         body.append(f"⟦{text}⟧" if trained else text, style="black on green" if trained else "dim")
     targets = sum(sum(one.mask) for one in rendered)
     facts = (

@@ -42,6 +42,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the lines that wo
 Launcher = Annotated[
     str | None, typer.Option("--launcher", help="With --dry-run: `slurm` prints a job script for sbatch")
 ]
+WithText = Annotated[bool, typer.Option("--with-text", help="Show texts of private cards too; never where CI is set")]
 Gate = Annotated[bool, typer.Option("--gate", help="Exit status tells the outcome: 0, 3, 4, 5, 8; smoke: 0 or 7")]
 RUNS = Path("runs")
 WIDE = 140  # columns
@@ -81,6 +82,7 @@ def check(
     ] = None,
     devices: Annotated[int, typer.Option("--devices", min=1, help="How many of them")] = 1,
     out: Annotated[Path, typer.Option("--out", help="Folder of runs that show how well memory was planned")] = RUNS,
+    with_text: WithText = False,
 ) -> None:
     """Resolve a recipe, refuse nonsense, show one example with its trained tokens, power, cost and the plan.
 
@@ -100,7 +102,7 @@ def check(
     from finetune.plan import find
 
     wish = Wish(find(device), devices) if device else None
-    show(_read(recipe, changes, data_root), _console(), wish, out)
+    show(_read(recipe, changes, data_root), _console(), wish, out, with_text=with_text)
 
 
 @app.command()
@@ -214,6 +216,7 @@ def data_check(
     mask_to: Annotated[
         Path | None, typer.Option("--mask", metavar="FOLDER", help="Copy the files with placeholders for personal data")
     ] = None,
+    with_text: WithText = False,
 ) -> None:
     """Verify a card's files and schema; duplicates, overlap with exams, personal data, balance, lengths, faults.
 
@@ -225,7 +228,7 @@ def data_check(
     from finetune.recipe import data_root as root
 
     _set_root(data_root)
-    found = check_card(card, root(), against)
+    found = check_card(card, root(), against, with_text=with_text)
     if json_file:
         write_whole(json_file, found.model_dump_json(indent=1) + "\n")
     _console().print(table(found))

@@ -69,15 +69,26 @@ def cut(text: str, until: Sequence[str]) -> str:
     return text
 
 
-def append(path: Path, rows: Iterable[ItemScore]) -> None:
-    """Append rows in one write and reach the disk before returning: what was paid for is not lost."""
+def append(path: Path, rows: Iterable[ItemScore], *, private: bool = False) -> None:
+    """Append rows in one write and reach the disk before returning: what was paid for is not lost.
+
+    A private file is readable by its owner only, from its first byte on.
+    """
     text = "".join(row.model_dump_json() + "\n" for row in rows)
     path.parent.mkdir(parents=True, exist_ok=True)
     mend(path)
+    if private:
+        close(path)
     with path.open("a", encoding="utf-8") as out:
         out.write(text)
         out.flush()
         os.fsync(out.fileno())
+
+
+def close(path: Path) -> None:
+    """Make a file, where it is not there, and let its owner alone read it."""
+    path.touch(0o600)
+    path.chmod(0o600)
 
 
 def mend(path: Path) -> None:

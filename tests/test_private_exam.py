@@ -62,12 +62,21 @@ def test_from_a_csv_to_a_verdict_and_a_page(desk):
         checked = tuneworth("data", "check", f"exams/{name}/{name}.md", cwd=desk)
         assert (checked.returncode, checked.stderr) == (0, "")
         assert "no faults" in checked.stdout
+        card = desk / f"exams/{name}/{name}.md"
+        card.write_text(card.read_text("utf-8").replace("published: false", "published: false\nprivate: true"), "utf-8")
     write_recipe(desk)
     shown = tuneworth("check", "ours.yaml", cwd=desk)
     assert shown.returncode == 0, shown.stderr
     done = tuneworth("run", "ours.yaml", cwd=desk)
     assert done.returncode == 0, done.stderr
     assert done.stdout.rstrip().endswith("report: runs/ours/report.html")
+    told = [shown.stdout, shown.stderr, done.stdout, done.stderr]
+    told += [(desk / "runs/ours" / name).read_text("utf-8") for name in ("verdict.json", "report.html", "recipe.json")]
+    told += [path.read_text("utf-8") for path in (desk / "runs/ours").rglob("*.json")]
+    assert not [text for text in told if "的交易单位" in text]
+    assert "rows of tuning, which is private, are not shown" in shown.stdout
+    logs = list((desk / "runs/ours").rglob("items.jsonl"))
+    assert [path.stat().st_mode & 0o777 for path in logs] == [0o600] * 3
     found = verdict(desk / "runs", "ours")
     (task,) = found["tasks"]
     assert (task["name"], task["n"], task["clusters"], task["guess_rate"]) == ("our_exam", 60, 20, 0.25)

@@ -15,7 +15,7 @@ from eval.intake.draft import draft
 from eval.intake.mask import mask
 from eval.intake.report import CardReport, SplitReport
 from eval.intake.table import table
-from finetune.card import BadCard, DataCard, Row
+from finetune.card import BadCard, DataCard, Row, place_of
 from finetune.card.columns import EXAMS
 from finetune.card.personal import find
 
@@ -24,12 +24,14 @@ FEW_CLUSTERS = 40  # below so many, intervals rest on a bootstrap and stay wide
 UNEVEN = 0.05  # a blind rule that beats guessing by more than this share of points is worth a warning
 
 
-def check(path: Path, root: Path | None, exams: Sequence[str] = ()) -> CardReport:
+def check(path: Path, root: Path | None, exams: Sequence[str] = (), *, with_text: bool = False) -> CardReport:
     """Verify a card and its files, and hold its rows against `exams`, cards as `card.md` or `card.md#split`.
 
-    BadCard where a card cannot be read or no file is found at all.
+    Of a private card ids and counts are told, its texts only `with_text`. BadCard where a card cannot be read or no
+    file is found at all.
     """
     card = DataCard.read(path)
+    shown = card.shows(with_text)
     files = card.locate(root)
     rows: dict[str, list[Row]] = {}
     faults = (
@@ -38,10 +40,11 @@ def check(path: Path, root: Path | None, exams: Sequence[str] = ()) -> CardRepor
     for split in card.splits:
         try:
             rows[split], found = card.sift(root, split)
+            found = found if shown else [place_of(fault) for fault in found]
             faults += [f"{split}: {fault}" for fault in found or ([] if rows[split] else ["no row is left"])]
         except BadCard as fault:
             faults.append(str(fault))
-    splits = tuple(describe(card, split, found) for split, found in rows.items() if found)
+    splits = tuple(describe(card, split, found, shown) for split, found in rows.items() if found)
     overlaps = dict(_overlaps(rows))
     against = tuple(_against(card, rows, exams, root))
     return CardReport(
@@ -63,7 +66,7 @@ def check(path: Path, root: Path | None, exams: Sequence[str] = ()) -> CardRepor
     )
 
 
-def describe(card: DataCard, split: str, rows: list[Row]) -> SplitReport:
+def describe(card: DataCard, split: str, rows: list[Row], shown: bool = True) -> SplitReport:
     """Counts of one split's rows (at least one)."""
     answered = [answer_of(row) for row in rows]
     answers: dict[object, set[str]] = {}
@@ -93,7 +96,7 @@ def describe(card: DataCard, split: str, rows: list[Row]) -> SplitReport:
         letters={letter: n / len(single) for letter, n in sorted(Counter(row.answer or "" for row in single).items())},
         blind=_blind(single),
         lengths={"asked": lengths([f"{row.context}{row.asked}" for row in rows]), "answered": lengths(answered)},
-        labels={} if any(row.options for row in rows) else labels(answered),
+        labels={} if not shown or any(row.options for row in rows) else labels(answered),
         cut=tuple(row.id for row, answer in zip(rows, answered, strict=True) if looks_cut(answer)),
         encoding=_ids(rows, encoding_faults),
         personal=_ids(rows, lambda text: sorted({each.kind for each in find(text)})),

@@ -23,6 +23,7 @@ class Parts:
 
     place: SeedDir
     scorer: str
+    private: bool = False  # a card of the exam is: the files are readable by their owner only
 
     def of(self, rank: int) -> Path:
         """The file that one process appends to."""
@@ -56,6 +57,8 @@ class Parts:
         merged = [rows[key] for key in order]
 
         def build(scratch: Path) -> None:
+            if self.private:
+                items.close(scratch)
             with scratch.open("w", encoding="utf-8") as out:
                 out.writelines(row.model_dump_json() + "\n" for row in merged)
                 out.flush()

@@ -75,7 +75,8 @@ class Sitting:
         if head:
             refuse_tasks(name, head.labels, benchmark.tasks)
         desk = Desk(name, seed, contender, recipe.exam, chat, scorer, world.accelerator.process_index, head)
-        return cls(recipe, benchmark, run, world, desk, Parts(place, scorer), adapter)
+        parts = Parts(place, scorer, private=any(task.private for task in benchmark.tasks))
+        return cls(recipe, benchmark, run, world, desk, parts, adapter)
 
     def take(self) -> None:
         """Score what is missing, merge the processes' files and write the manifest."""
@@ -161,7 +162,7 @@ class Sitting:
                 began = time.perf_counter()
                 rows = self.desk.answer(model, batch)
                 rows = timed(rows, time.perf_counter() - began)
-                items.append(self.parts.of(self.desk.rank), rows)
+                items.append(self.parts.of(self.desk.rank), rows, private=self.parts.private)
                 advance(rows)
 
     def _finish(self, rows: Sequence[ItemScore], first_at: float, proof: AdapterProbe | None) -> None:

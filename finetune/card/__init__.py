@@ -40,7 +40,7 @@ __all__ = [  # this file is the door of the rooms below it
 ]  # fmt: skip
 FROZEN = ConfigDict(frozen=True, extra="forbid")
 ROWS_CODE = 1  # raised when a change of the code changes what rows a card gives
-PROSE = {"title", "source", "licence", "published", "editions", "defects"}  # these do not change the rows
+PROSE = {"title", "source", "licence", "published", "private", "editions", "defects"}  # these do not change the rows
 
 
 class Source(BaseModel):
@@ -69,6 +69,10 @@ class DataCard(BaseModel):
     licence: Licence
     languages: tuple[Literal["zh", "en"], ...] = Field(min_length=1, description="Of the questions")
     published: bool = Field(description="Whether a newer base may have seen it: true for all that is on the internet")
+    private: bool = Field(
+        False,
+        description="Its text is shown only with --with-text, never where CI is set; item files are the owner's own",
+    )
     shape: Shape = Field(description="choice, numeric, qa (exams); messages, prompt_completion, alpaca, sharegpt")
     folder: str = Field(".", description="Folder of the files under a data root, or beside the card")
     format: Format = Field(description="csv, json or jsonl, each also gzipped")
@@ -112,6 +116,8 @@ class DataCard(BaseModel):
         given = all(split.options for split in self.splits.values())
         if self.shape == "choice" and not self.columns.options and not given:
             raise ValueError("columns.options: missing; a choice needs the columns of its options")
+        if self.private and self.published:
+            raise ValueError("private: true, but published too; what is on the internet is not private: correct one")
         if self.shape in EXAMS and not (self.columns.question and self.columns.answer):
             raise ValueError(f"columns: shape {self.shape} needs question and answer")
         return self
@@ -123,6 +129,10 @@ class DataCard(BaseModel):
     @property
     def body(self) -> str:
         return self._body
+
+    def shows(self, asked: bool) -> bool:
+        """Whether its text may be printed: of a private card only when `asked` for, and never where CI is set."""
+        return not self.private or (asked and not os.environ.get("CI"))
 
     def locate(self, root: Path | None) -> Files:
         """Find and hash the files; of several places the first with a listed edition, else the first.
@@ -143,6 +153,7 @@ class DataCard(BaseModel):
         """The rows of one split. BadCard names the first broken record, or the second use of an id."""
         rows, faults = self.sift(root, split)
         if faults:
+            faults = faults if self.shows(False) else [place_of(fault) for fault in faults]
             more = f" (and {len(faults) - 1} more; see `tuneworth data check`)" if len(faults) > 1 else ""
             raise BadCard(f"data card {self.name}: {faults[0]}{more}")
         return rows
@@ -238,6 +249,13 @@ class DataCard(BaseModel):
             remedy = f"get them from {self.source.repository}{commit}: {self.source.path}, {remedy}"
         where = ", ".join(map(str, looked))
         return f"data card {self.name}: no file {shown} (split {', '.join(splits)}) in {where}; {remedy}"
+
+
+def place_of(fault: str) -> str:
+    """A fault of a private card: where it is, without the words that it quotes."""
+    return (
+        f"{fault.partition(': ')[0]}: cannot be used; the card is private: `tuneworth data check --with-text` says why"
+    )
 
 
 def _front_matter(text: str, path: Path) -> tuple[dict[str, Any], str]:

@@ -1,0 +1,108 @@
+"""A private card: ids and places are told, texts only on request and never in CI; item files are the owner's."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+
+import pytest
+from small_lesson import rows, write_card, write_lesson
+from test_intake import card_with
+from test_items import row
+from typer.testing import CliRunner
+
+from eval import items
+from eval.answerable import refuse_tasks
+from eval.benchmark import find, read_task
+from eval.cli import app
+from eval.intake.draft import CHOSEN
+from eval.score.parts import Parts
+from finetune.card import BadCard, DataCard
+from finetune.mistakes import BadInput
+from finetune.run import SeedDir
+
+SECRET = "丁公司内部代号青鸟"
+
+
+@pytest.fixture(autouse=True)
+def outside_ci(monkeypatch):
+    monkeypatch.delenv("CI", raising=False)
+
+
+def told(*words: object, **env: str) -> str:
+    done = CliRunner().invoke(app, list(map(str, words)), env=env)
+    return done.stdout + done.stderr
+
+
+def test_a_fault_names_its_place_and_not_what_stands_there(tmp_path, monkeypatch):
+    path = card_with(tmp_path, f"问？,{SECRET},2,3,{SECRET}\n", private=True)
+    with pytest.raises(BadCard, match=r"own: exam\.csv:2: cannot be used; the card is private") as fault:
+        DataCard.read(path).rows(None, "test")
+    assert SECRET not in str(fault.value)
+    assert SECRET not in told("data", "check", path)
+    assert "exam.csv:2: cannot be used" in told("data", "check", path)
+    assert SECRET in told("data", "check", path, "--with-text")
+    assert SECRET not in told("data", "check", path, "--with-text", CI="true")
+    assert SECRET in told("data", "check", card_with(tmp_path, f"问？,{SECRET},2,3,{SECRET}\n"))
+
+
+def test_labels_of_a_private_card_are_not_told(tmp_path):
+    told_rows = [{"prompt": f"第{n}问", "completion": SECRET} for n in range(6)]
+    path = write_card(tmp_path / "own.md", told_rows, private=True)
+    found = tmp_path / "found.json"
+    assert SECRET not in told("data", "check", path, "--json", found) + found.read_text("utf-8")
+    assert SECRET in told("data", "check", path, "--with-text")
+
+
+def test_check_shows_no_row_of_a_private_card_unless_asked(tmp_path, tiny, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    recipe = write_lesson(tmp_path, tiny("qwen2"), [{"prompt": SECRET, "completion": "是"}, *rows(11)], dev=0)
+    assert SECRET in told("check", recipe)
+    text = (tmp_path / "rows.md").read_text("utf-8").replace("published: false", "published: false\nprivate: true")
+    (tmp_path / "rows.md").write_text(text, "utf-8")
+    assert "lora: rows of rows, which is private, are not shown" in told("check", recipe)
+    assert SECRET not in told("check", recipe)
+    assert SECRET in told("check", recipe, "--with-text")
+    assert SECRET not in told("check", recipe, "--with-text", CI="1")
+
+
+def test_private_changes_no_row_and_is_not_published(tmp_path):
+    text = "问？,1,2,3,A\n"
+    digests = {DataCard.read(card_with(tmp_path, text, private=one)).digest(None) for one in (True, False)}
+    assert len(digests) == 1
+    with pytest.raises(BadCard, match="private: true, but published too"):
+        DataCard.read(card_with(tmp_path, text, private=True, published=True))
+
+
+def test_a_head_that_cannot_answer_does_not_tell_the_answers(tmp_path):
+    folder = tmp_path / "exam"
+    folder.mkdir()
+    lines = "".join(f"第{n}问？,{SECRET},b,c,A\n" for n in range(3))
+    card_with(folder, lines, private=True)
+    kwargs = "task: own\ncustom_dataset: !function eval.benchmark.load\ndataset_kwargs: {card: own, split: test}\n"
+    (folder / "own.yaml").write_text(kwargs + CHOSEN, "utf-8")
+    with pytest.raises(BadInput, match="of a private card") as fault:
+        refuse_tasks("tuned", ["利好"], [read_task(*find(str(folder / "own")))])
+    assert SECRET not in str(fault.value)
+
+
+def mode(path) -> int:
+    return stat.S_IMODE(os.stat(path).st_mode)
+
+
+def test_item_files_of_a_private_exam_are_the_owners(tmp_path):
+    old = os.umask(0o022)
+    try:
+        parts = Parts(SeedDir(tmp_path), row(0).scorer, private=True)
+        items.append(parts.of(0), [row(0)], private=True)
+        assert mode(parts.of(0)) == 0o600
+        assert parts.merge([row(0).key]) == [row(0)]
+        assert mode(tmp_path / "items.jsonl") == 0o600
+        items.append(tmp_path / "open.jsonl", [row(0)])
+        assert mode(tmp_path / "open.jsonl") == 0o644
+        items.append(tmp_path / "open.jsonl", [row(0)], private=True)
+        assert mode(tmp_path / "open.jsonl") == 0o600
+        assert json.loads((tmp_path / "open.jsonl").read_text("utf-8").splitlines()[1])
+    finally:
+        os.umask(old)
