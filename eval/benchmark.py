@@ -17,7 +17,7 @@ from eval.extract import EXTRACTOR, AnswerKind, Reading, keypoints
 from finetune.card import DataCard, Row, ask
 from finetune.files import digest_of
 from finetune.mistakes import BadInput
-from finetune.recipe import Recipe, data_root
+from finetune.recipe import Recipe, data_root, is_loopback
 
 SHELF = Path(__file__).parent / "tasks"
 CARDS = Path(__file__).parent.parent / "data_cards"
@@ -95,7 +95,13 @@ class Benchmark:
         for named in exam.tasks:
             folder, name = find(named)
             here.append(read_task(folder, name, exam.weights.get(name, 1.0), exam.dev, exam.seed))
+        _refuse_outsiders(recipe, here)
         return cls(tuple(here))
+
+    @property
+    def private(self) -> bool:
+        """Whether a card of the exam is."""
+        return any(task.private for task in self.tasks)
 
     @property
     def digests(self) -> dict[str, str]:
@@ -105,6 +111,20 @@ class Benchmark:
     def cards(self) -> dict[str, str]:
         """Card name -> edition, over the tasks."""
         return {task.card.name: task.edition for task in self.tasks}
+
+
+def _refuse_outsiders(recipe: Recipe, tasks: list[Task]) -> None:
+    """BadInput: questions of a private card would leave this machine for a server that the card does not name."""
+    for name, chosen in recipe.contenders.items():
+        engine = chosen.served
+        if engine is None or is_loopback(engine.url):
+            continue
+        for task in tasks:
+            if task.private and engine.host not in task.card.hosts:
+                raise BadInput(
+                    f"contenders.{name}.engine: {engine.host} is not this machine, and task {task.name} is private; "
+                    f"ask a server of this machine, or name it in `hosts` of card {task.card.name}, if it may see them"
+                )
 
 
 def find(named: str) -> tuple[Path, str]:

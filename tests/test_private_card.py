@@ -7,6 +7,8 @@ import os
 import stat
 
 import pytest
+import yaml
+from small_exam import write_exam
 from small_lesson import rows, write_card, write_lesson
 from test_intake import card_with
 from test_items import row
@@ -14,12 +16,13 @@ from typer.testing import CliRunner
 
 from eval import items
 from eval.answerable import refuse_tasks
-from eval.benchmark import find, read_task
+from eval.benchmark import Benchmark, find, read_task
 from eval.cli import app
 from eval.intake.draft import CHOSEN
 from eval.score.parts import Parts
 from finetune.card import BadCard, DataCard
 from finetune.mistakes import BadInput
+from finetune.recipe import Recipe
 from finetune.run import SeedDir
 
 SECRET = "丁公司内部代号青鸟"
@@ -106,3 +109,36 @@ def test_item_files_of_a_private_exam_are_the_owners(tmp_path):
         assert json.loads((tmp_path / "open.jsonl").read_text("utf-8").splitlines()[1])
     finally:
         os.umask(old)
+
+
+def test_a_private_exam_goes_to_no_server_that_its_card_does_not_name(tmp_path, monkeypatch):
+    monkeypatch.setenv("TUNEWORTH_CARDS", "")
+    exam, local = (
+        write_exam(tmp_path / "exam", count=12),
+        {"id": "x/y", "revision": "1", "family": "plain", "think": "drop"},
+    )
+    served = {"id": "some/served", "family": "served", "think": "drop"}
+
+    def read(url: str, **front) -> Benchmark:
+        engine = {"kind": "openai", "url": url, "model": "m", "allow_remote": True}
+        recipe = {
+            "question": "?", "data": [f"{exam}/own.md#test"], "exam": {"tasks": [f"{exam}/own_gen"]},
+            "contenders": {
+                "old": {"model": local}, "tuned": {"model": local, "method": {"kind": "lora"}},
+                "api": {"model": served, "engine": engine},
+            },
+            "rule": {"challengers": ["tuned"], "incumbent": "api", "base": "old"},
+        }  # fmt: skip
+        (tmp_path / "r.yaml").write_text(yaml.safe_dump(recipe), "utf-8")
+        _, head, body = original.split("---\n", 2)
+        (exam / "own.md").write_text(f"---\n{yaml.safe_dump({**yaml.safe_load(head), **front})}---\n{body}", "utf-8")
+        return Benchmark.read(Recipe.read(tmp_path / "r.yaml"))
+
+    original = (exam / "own.md").read_text("utf-8")
+    assert not read("https://api.example.cn/v1").private
+    with pytest.raises(BadInput, match=r"contenders\.api\.engine: api\.example\.cn is not this machine"):
+        read("https://api.example.cn/v1", private=True)
+    with pytest.raises(BadInput, match="name it in `hosts` of card own"):
+        read("https://api.example.cn/v1", private=True, hosts=["other.example.cn"])
+    assert read("https://api.example.cn/v1", private=True, hosts=["api.example.cn"]).private
+    assert read("http://127.0.0.1:8000/v1", private=True).private

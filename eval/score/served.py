@@ -50,7 +50,7 @@ def sit(recipe: Recipe, name: str, pending: Sequence[tuple[int, str]], benchmark
         client = Client(engine, key_of(engine))
         try:
             candidate = Candidate(name, seed, fingerprint, engine="openai")
-            parts = Parts(run.seed(name, seed), fingerprint)
+            parts = Parts(run.seed(name, seed), fingerprint, private=benchmark.private)
             Sitting(recipe, benchmark, run, contender, engine, client, open_chat(contender), candidate, parts).take()
         finally:
             client.close()
@@ -121,7 +121,7 @@ class Sitting:
         with progress(len(pending), shown=True) as advance:
             for each, (said, seconds) in ask_all(pending, ask, self.engine.concurrency, self.client.stop):
                 row = self._row(each, said, seconds)
-                items.append(self.parts.of(0), [row])
+                items.append(self.parts.of(0), [row], private=self.parts.private)
                 advance([row])
                 seen.add((said.model, said.fingerprint))
         return seen

@@ -75,7 +75,7 @@ class Sitting:
         if head:
             refuse_tasks(name, head.labels, benchmark.tasks)
         desk = Desk(name, seed, contender, recipe.exam, chat, scorer, world.accelerator.process_index, head)
-        parts = Parts(place, scorer, private=any(task.private for task in benchmark.tasks))
+        parts = Parts(place, scorer, private=benchmark.private)
         return cls(recipe, benchmark, run, world, desk, parts, adapter)
 
     def take(self) -> None:

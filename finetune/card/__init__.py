@@ -40,7 +40,16 @@ __all__ = [  # this file is the door of the rooms below it
 ]  # fmt: skip
 FROZEN = ConfigDict(frozen=True, extra="forbid")
 ROWS_CODE = 1  # raised when a change of the code changes what rows a card gives
-PROSE = {"title", "source", "licence", "published", "private", "editions", "defects"}  # these do not change the rows
+PROSE = {
+    "title",
+    "source",
+    "licence",
+    "published",
+    "private",
+    "hosts",
+    "editions",
+    "defects",
+}  # these do not change the rows
 
 
 class Source(BaseModel):
@@ -72,6 +81,10 @@ class DataCard(BaseModel):
     private: bool = Field(
         False,
         description="Its text is shown only with --with-text, never where CI is set; item files are the owner's own",
+    )
+    hosts: Texts = Field(
+        (),
+        description="Servers, as host or host:port, that may see a private card's questions; this machine always may",
     )
     shape: Shape = Field(description="choice, numeric, qa (exams); messages, prompt_completion, alpaca, sharegpt")
     folder: str = Field(".", description="Folder of the files under a data root, or beside the card")
