@@ -3,6 +3,7 @@
 import json
 import re
 import statistics
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -157,6 +158,19 @@ def test_a_strict_reading_is_another_task(tmp_path):
     strict = read_task(folder, name)
     assert (lenient.reading, strict.reading) == ("lenient", "strict")
     assert lenient.digest != strict.digest
+
+
+def test_the_engine_grades_by_the_tasks_own_reading():
+    from eval.score.grading import graded
+    from eval.score.questions import questions
+
+    task = read_task(*find("demo_extraction"))
+    asked = questions(task)[0]
+    said = f"今年的数字是 {asked.row.answer}，去年的没有说"
+    lenient = graded(asked, said, closed=True, finish="stop")
+    strict = graded(replace(asked, task=replace(task, reading="strict")), said, closed=True, finish="stop")
+    assert (lenient["outcome"], lenient["rule"]) == ("correct", "alone")
+    assert (strict["outcome"], strict["rule"]) == ("unparsed", "none")
 
 
 @given(st.text(max_size=300))

@@ -36,7 +36,8 @@ WRONG = re.compile(  # after the letters: they are denied
     r"\s*(?:is|are|was|were|can(?: both| all)? be|could be|must be|should be|seems?|looks?|has been|does|do)?\s*"
     r"(?:both|all|clearly|also|therefore|obviously|definitely|just)?\s*"
     r"(?:错|不正确|不对|不符|有误|排除|不选|不应选|不成立|不合适|不恰当|[×✗✘❌]|\((?:错|×|wrong|incorrect)"
-    r"|wrong|incorrect|false|not |n't|ruled out|eliminated|excluded|out(?![a-z]))",
+    r"|wrong|incorrect|false|(?:not|n't)(?:\s+(?:correct|right|true|the|valid|appropriate)|\s*[.,;!]|\s*$)"
+    r"|ruled out|eliminated|excluded|out(?![a-z]))",
     re.I,
 )
 RIGHT = re.compile(  # after the letters: they are affirmed
@@ -52,7 +53,9 @@ UNLIKE = re.compile(
 OTHERS = re.compile(r"的(?:人|同学|考生|学生|比例|占)")
 NAMED = re.compile(r"(?:选项|(?<![a-z])(?:options?|choices?|answers?))\s*$", re.I)
 HESITANT = re.compile(
-    r"(?<![a-z])(?:let me|let's|consider|compar|think about|between)|考虑|比较一下|看看|分析一下|犹豫", re.I
+    r"(?<![a-z])(?:let me|let's|consider|compar|think about|between|plausible|possible|either)"
+    r"|考虑|比较一下|看看|分析一下|犹豫",
+    re.I,
 )
 DENIED = re.compile(  # before the letters
     r"(?:不是|不选|不应选|不要选|别选|不能选|排除|并非|而非|除了?|不含|(?<![a-z])(?:not|isn't|exclude|excluding|"
@@ -83,7 +86,7 @@ def _group(count: int, *, small: bool) -> re.Pattern[str]:
     dressed = rf"[(\[【\"'<]\s?{a}(?:[,、]?\s?{a}){{0,9}}\s?[)\]】\"'>]"
     bare = a if small else rf"{a}{{1,10}}"
     one = rf"(?:{dressed}|{bare})"
-    between = r"[ \t]*[,、;&+]?[ \t]*(?:和|与|及|以及|跟|and\b|&)?[ \t]*"
+    between = r"[ \t]*[,、;&+]?[ \t]*(?:和|与|及|以及|跟|and\b|&)?[ \t]*(?:选项|options?[ \t]+|choices?[ \t]+)?"
     return re.compile(rf"(?<![A-Za-z0-9\\+-])({one}(?:{between}{one})*){FOLLOWED}")
 
 
@@ -215,7 +218,7 @@ def mentions(text: str, count: int) -> list[Mention]:
         listed = head and len(letters) == 1 and bool(re.match(r"[)\]】]*[.、:)]\s*\S|[)\]】]\s+\S", after))
         wrong = wrong or (listed and _line_is_wrong(text, match.end()))
         right = not wrong and (bool(RIGHT.match(after)) or (listed and _line_is_right(text, match.end())))
-        unlike = bool(UNLIKE.match(after) or OTHERS.match(after) or SUPPOSED.search(before))
+        unlike = bool((UNLIKE.match(after) and not wrong) or OTHERS.match(after) or SUPPOSED.search(before))
         found.append(Mention(letters, match.start(1), wrong, right, unlike, listed, asked))
     heads = {one.letters for one in found if one.listed}
     return [one if len(heads) > 1 else Mention(**{**vars(one), "listed": False}) for one in found]
@@ -249,7 +252,7 @@ def _width(text: str, start: int, count: int) -> int:
 
 def _set(written: str) -> str:
     """Sorted letters; empty where one is written twice in a word, as in AAA."""
-    bare = re.sub(r"(?<![A-Za-z])and(?![A-Za-z])", " ", written)
+    bare = re.sub(r"(?<![A-Za-z])(?:and|options?|choices?)(?![A-Za-z])", " ", written)
     for word in re.findall(r"[A-Za-z]+", bare):
         if len(set(word)) < len(word):
             return ""

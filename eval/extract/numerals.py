@@ -37,7 +37,7 @@ NUMBER = re.compile(  # blanks are bounded, and few: rows of them must not cost 
     rf"(?: ?\$? ?(?P<unit>(?i:{UNIT})))?(?: ?(?P<rate>(?i:{RATE})))?(?: ?\$?{CURRENCY}?元? ?(?P<close>\)))?"
 )
 AFTER = re.compile(
-    r"\s*(?P<year>年(?!化)|月|日(?!元|圆)|号|季度|th(?![a-z])|st(?![a-z])|nd(?![a-z])|rd(?![a-z])|个月|:[0-9]{2})"
+    r"\s*(?P<year>年(?!化)|月|日(?!元|圆)|号|季度|th(?![a-z])|st(?![a-z])|nd(?![a-z])|rd(?![a-z])|个月|:[0-9])"
 )
 BEFORE = re.compile(r"(?:第|[Ff][Yy]\s?|Q|(?:in|of|year|since|by|for|from) )$")
 RANGE = re.compile(r"\s*(?:[-–—~至到]|to(?![a-z])|and(?![a-z])|或|or(?![a-z])|和|与)\s*", re.I)
@@ -193,7 +193,7 @@ def _joins(text: str, place: int) -> bool:
 def _dated(match: re.Match[str], text: str, end: int) -> bool:
     if match["unit"] or match["rate"] or match["per"] or match["han"]:
         return False
-    if AFTER.match(text, end):
+    if AFTER.match(text, end) or re.search("[0-9]:$", text[max(0, match.start() - 2) : match.start()]):
         return True
     before = text[max(0, match.start("digits") - 6) : match.start("digits")]
     year = len(match["digits"]) == 4 and match["digits"][:2] in ("19", "20")
