@@ -18,6 +18,7 @@ from conftest import build_checkpoint
 from small_exam import EVENTS, OPTIONS, TASK, TASK_GEN, environment, model, teach
 
 COMPANIES = ["鼎泰", "海辰", "岭铭", "Northwind", "Fabrikam", "Contoso", "云岫", "Tailspin", "Adatum", "Litware"]
+HANGS = 1800  # seconds: a line that takes longer hangs; no measure of speed
 TIMES = {  # what may differ between two runs of the same study: when, for how long, at what cost, from which checkout
     "plan_at", "first_score_at", "kept at", "first score at", "git",
     "seconds_per_query", "cost_per_query", "training_seconds", "training_cost", "scoring_seconds", "bills",
@@ -86,7 +87,7 @@ def tuneworth(*words: object, cwd: Path | None = None, **more: str) -> subproces
     """The front door in a process of its own, as a person starts it; `more` is added to its environment."""
     line = [sys.executable, "-m", "eval.cli", *map(str, words)]
     env = environment() | more
-    return subprocess.run(line, cwd=cwd, env=env, capture_output=True, text=True, check=False, timeout=600)
+    return subprocess.run(line, cwd=cwd, env=env, capture_output=True, text=True, check=False, timeout=HANGS)
 
 
 def verdict(out: Path, name: str = "study") -> dict[str, Any]:
