@@ -1,7 +1,7 @@
 """Which tasks a contender with a classification head can answer: those of its labels. Said before anything is scored.
 
-A head names one of its labels, and cannot write. What a task's options or answers say must be among the labels, word
-for word; the order of options and their letters do not matter.
+A sequence head names one of its labels, and cannot write. What a task's options or answers say must be among the
+labels, word for word; the order of options and their letters do not matter. A token head lists passages of the text.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,21 +10,26 @@ from pathlib import Path
 from eval.benchmark import Benchmark, Task
 from finetune.card import Row, labels_of
 from finetune.methods import heads
+from finetune.methods.tagging import BIO
 from finetune.mistakes import BadInput
 from finetune.recipe import Recipe, data_root
 
+LISTS = ("text", "tags")  # kinds of answers that may be a list of passages
 SHOWN = 5  # labels that a message names
 
 
 def refuse_unanswerable(recipe: Recipe, benchmark: Benchmark) -> None:
     """BadInput names the first contender whose head cannot answer a task of the exam, the labels and the remedy."""
-    for name, labels in _heads(recipe):
-        refuse_tasks(name, labels, benchmark.tasks)
+    for name, kind, labels in _heads(recipe):
+        refuse_tasks(name, kind, labels, benchmark.tasks)
 
 
-def refuse_tasks(name: str, labels: Sequence[str], tasks: Sequence[Task]) -> None:
-    """The same for one contender and the labels of its head."""
+def refuse_tasks(name: str, kind: str, labels: Sequence[str], tasks: Sequence[Task]) -> None:
+    """The same for one contender and the kind and labels of its head."""
     for task in tasks:
+        if kind == "token":
+            _refuse_unlisted(name, task)
+            continue
         if any(row.multiple for row in task.rows):
             raise BadInput(
                 f"contender {name}: task {task.name} has questions with several right options, and its sequence head "
@@ -41,19 +46,27 @@ def refuse_tasks(name: str, labels: Sequence[str], tasks: Sequence[Task]) -> Non
             )
 
 
+def _refuse_unlisted(name: str, task: Task) -> None:
+    if task.protocol != "generated" or task.answer not in LISTS or any(row.options for row in task.rows):
+        raise BadInput(
+            f"contender {name}: its token head lists passages of a text, which task {task.name} does not ask for; "
+            f"leave the task out, or the head"
+        )
+
+
 def texts(row: Row) -> tuple[str, ...]:
     """What may be said to a question: its options in their order, or the one answer known."""
     return tuple(text.strip() for text in row.options or (row.answer or "",))
 
 
-def _heads(recipe: Recipe) -> Iterator[tuple[str, Sequence[str]]]:
-    """Contenders with a head and its labels: as they will be trained, or as an adapter brings them."""
+def _heads(recipe: Recipe) -> Iterator[tuple[str, str, Sequence[str]]]:
+    """Contenders with a head, its kind and its labels: as they will be trained, or as an adapter brings them."""
     for name, chosen in recipe.contenders.items():
         if chosen.head:
-            uses = recipe.data_of(name)
-            yield name, labels_of([row for use in uses for row in use.card.rows(data_root(), use.split)])
+            rows = [row for use in recipe.data_of(name) for row in use.card.rows(data_root(), use.split)]
+            yield name, chosen.head, BIO if chosen.head == "token" else labels_of(rows)
         elif chosen.adapter and (brought := heads.read(Path(chosen.adapter))):
-            yield name, brought.labels
+            yield name, brought.kind, brought.labels
 
 
 def _some(texts: Sequence[str]) -> str:

@@ -16,9 +16,12 @@ from eval import forecast, pledge
 from eval.answerable import refuse_unanswerable
 from eval.benchmark import Benchmark
 from eval.endpoint import refuse_likelihood
-from eval.forecast.load import conversations
+from eval.forecast.load import conversations, rows
+from finetune import labelled
+from finetune.card import label_of
 from finetune.chat import Chat, Rendered
 from finetune.methods import declared, shared_rates, trials
+from finetune.mistakes import BadInput
 from finetune.recipe import Contender, Recipe
 from finetune.recipe.privacy import refuse_personal
 
@@ -98,7 +101,7 @@ def example(recipe: Recipe, name: str, *, with_text: bool = False) -> Renderable
         chat = Chat.open(contender.model.folder(), contender.model.family, contender.model.think)
     except ValueError as fault:
         return Text(f"{name}: no example yet: {fault}", style="yellow")
-    rendered = [_row(chat, turns, contender) for turns in framed(recipe, name)]
+    rendered = list(_headed(recipe, name, chat) if contender.head else map(chat.example, framed(recipe, name)))
     lengths = sorted(len(one.ids) for one in rendered)
     cut = sum(length > recipe.train.max_length for length in lengths)
     done = "read by the head" if contender.head else "trained"
@@ -119,11 +122,18 @@ def example(recipe: Recipe, name: str, *, with_text: bool = False) -> Renderable
     return Group(words, body, Text(facts + "\n", style="yellow" if cut else ""))
 
 
-def _row(chat: Chat, turns: list[dict[str, str]], contender: Contender) -> Rendered:
-    if contender.head is None:
-        return chat.example(turns)
-    ids = chat.prompt(turns[:-1])
-    return Rendered(ids, [0] * (len(ids) - 1) + [1])
+def _headed(recipe: Recipe, name: str, chat: Chat) -> Iterator[Rendered]:
+    """The prompts of a contender with a head, and which of their tokens it reads."""
+    contender = recipe.contenders[name]
+    for row in rows(recipe, name):
+        try:
+            if contender.head == "token":
+                found = labelled.token(row, contender.prompt, chat)
+            else:
+                found = labelled.sequence(row, contender.prompt, chat, [label_of(row)])
+        except ValueError as fault:
+            raise BadInput(f"data: row {row.id} of {name}: {fault}") from None
+        yield Rendered(found.ids.tolist(), found.mask.astype(int).tolist())
 
 
 def framed(recipe: Recipe, name: str) -> Iterator[list[dict[str, str]]]:

@@ -19,6 +19,7 @@ from finetune.card.likeness import normalise
 from finetune.card.question import Row
 from finetune.chat import Chat
 from finetune.frame import PromptFrame
+from finetune.methods.tagging import BIO
 from finetune.mistakes import BadInput
 from finetune.recipe import Contender, DataUse, Recipe, Train, data_root
 from finetune.recipe.shares import within
@@ -88,7 +89,7 @@ def rendered(recipe: Recipe, name: str, chat: Chat, through: Through = iter) -> 
     barred = {normalise(row.asked) for _, row in _rows(recipe.train.exclude, root)} - {""}
     every = list(_rows(recipe.data_of(name), root))
     taken = [(row_name, row) for row_name, row in every if normalise(row.asked) not in barred]
-    labels = labels_of([row for _, row in every]) if contender.head else ()
+    labels = _labels(contender, [row for _, row in every])
     examples = tuple(_drawn(row_name, row, contender, chat, labels) for row_name, row in through(taken))
     return Rendered(examples, len(every) - len(taken), labels)
 
@@ -123,11 +124,22 @@ def _rows(uses: Sequence[DataUse], root: Path | None) -> Iterator[tuple[str, Row
             yield f"{use.card.name}#{use.split}:{row.id}", row
 
 
+def _labels(contender: Contender, rows: Sequence[Row]) -> tuple[str, ...]:
+    """What the contender's head chooses among; nothing where it has none."""
+    if contender.head is None:
+        return ()
+    return BIO if contender.head == "token" else labels_of(rows)
+
+
 def _drawn(name: str, row: Row, contender: Contender, chat: Chat, labels: Sequence[str]) -> Example:
     if contender.head is None:
         return render(name, row, contender.prompt, chat)
+    frame = contender.prompt
     try:
-        found = labelled.sequence(row, contender.prompt, chat, labels)
+        found = (
+            labelled.token(row, frame, chat) if contender.head == "token"
+            else labelled.sequence(row, frame, chat, labels)
+        )  # fmt: skip
     except ValueError as fault:
         raise BadInput(f"data: {name}: {fault}") from None
     return Example(name, normalise(row.asked), found.ids, found.mask, found.classes)

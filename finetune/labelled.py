@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from unicodedata import normalize
 
 import numpy as np
 
 from finetune.card import Row
-from finetune.card.labels import label_of
+from finetune.card.labels import label_of, tagged_of
 from finetune.chat import Chat
 from finetune.frame import PromptFrame
+from finetune.methods import tagging
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,19 @@ def sequence(row: Row, frame: PromptFrame | None, chat: Chat, labels: Sequence[s
     mask = np.zeros(len(ids), dtype=bool)
     mask[-1] = True
     return Labelled(ids, mask, np.array([labels.index(label_of(row))], dtype=np.int64))
+
+
+def token(row: Row, frame: PromptFrame | None, chat: Chat) -> Labelled:
+    """A tag for each token of the row's text, where it stands in the prompt. ValueError: as above, or a passage that
+    the answer lists does not stand in the text."""
+    ids = prompt(row, frame, chat)
+    told, listed = tagged_of(row)
+    text = normalize("NFC", told)  # as every tokenizer here spells it
+    written, offsets, inside = tagging.places(chat.tokenizer, ids.tolist(), text)
+    begin = written.rfind(text)
+    spans = [(begin + a, begin + b) for a, b in tagging.find(text, [normalize("NFC", one) for one in listed])]
+    classes = tagging.tags([place for place, taken in zip(offsets, inside, strict=True) if taken], spans)
+    return Labelled(ids, np.array(inside, dtype=bool), np.array(classes, dtype=np.int64))
 
 
 def prompt(row: Row, frame: PromptFrame | None, chat: Chat) -> np.ndarray:

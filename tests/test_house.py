@@ -25,7 +25,7 @@ FLOORS = {  # room (a module or a package) -> floor; the wall stands between 3.5
 ENGINE_ROOMS = {"finetune.train", "finetune.export", "finetune.embedded", "eval.score"}
 DOORS = {
     f"finetune.{one}"
-    for one in ("recipe", "run", "chat", "card", "methods", "files", "mistakes", "plan", "world", "licence")
+    for one in ("recipe", "run", "chat", "card", "methods", "labelled", "files", "mistakes", "plan", "world", "licence")
 }
 HEAVY = {"torch", "transformers", "peft", "accelerate", "datasets", "lm_eval", "bitsandbytes"}
 FEEDERS = {"finetune.data", "finetune.tokenised", "finetune.world", "eval.lm"}

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from finetune.card import DataCard, Row
+from finetune.card import DataCard, Row, label_of
 from finetune.card.likeness import normalise
 
 pytestmark = pytest.mark.data
@@ -41,6 +41,9 @@ SPLITS = [  # card, split, rows, which items of the independent reading
     ("cflue", "multiple", 791, cflue("multiple")),
     ("finqa", "dev", 577, part("dev")),
     ("finqa", "test", 767, part("test")),
+    ("finre", "train", 13486, part("train")),
+    ("finre", "valid", 987, part("valid")),
+    ("finre", "test", 2473, part("test")),
     ("gsm8k", "train", 7473, part("train")),
     ("gsm8k", "test", 898, part("test")),
     ("mmlu", "dev", 285, part("dev")),
@@ -81,7 +84,7 @@ def told(item: Item) -> tuple[str, ...]:
         options, answer = ("是", "否"), {"是": "A", "否": "B"}[answer]
     if item["set"] == "cflue" and why in ("略", "略。"):
         why = ""
-    subject = "" if item["set"] in ("gsm8k", "finqa") else item["subject"]
+    subject = "" if item["set"] in ("gsm8k", "finqa", "finre") else item["subject"]
     return (item["question"].strip(), *options, answer, why, subject)
 
 
@@ -126,6 +129,24 @@ def test_cflue_halves_share_no_question(shared_data):
     assert not exam & train
     assert len(halves["exam_half"]) + len(halves["train_half"]) == 2492
     assert {row.id for row in halves["exam_half_single"]} == {row.id for row in halves["exam_half"] if not row.multiple}
+
+
+def test_finre_asks_for_head_and_tail_before_the_sentence(shared_data, items):
+    rows = card_of("finre").clustered(shared_data, "test")
+    pairs = [item for item in items("finre") if item["split"] == "test"]
+    assert [row.context for row in rows] == [f"{item['head']}\n\n{item['tail']}" for item in pairs]
+    assert len({row.cluster for row in rows}) == len({item["question"].strip() for item in pairs})
+
+
+def test_phrasebank_is_read_as_it_was_and_its_halves_share_no_sentence(shared_data, items):
+    card = card_of("financial_phrasebank")
+    assert card.locate(shared_data).edition == "subset"
+    agreed = {(row.question, label_of(row)) for row in card.rows(shared_data, "agreed")}
+    told = {(i["question"], i["answer"]) for i in items("financial_phrasebank") if i["subset"] == "AllAgree"}
+    assert agreed == told
+    exam, train = ([normalise(r.question) for r in card.rows(shared_data, s)] for s in ("exam_half", "train_half"))
+    assert not {*exam} & {*train}
+    assert len(exam) + len(train) == len(card.rows(shared_data, "all")) == 3169
 
 
 def test_finqa_questions_on_one_table_are_one_cluster(shared_data, items):

@@ -13,7 +13,7 @@ from finetune.frame import PromptFrame
 from finetune.recipe import Recipe, read_yaml
 
 ROOT = Path(__file__).parent.parent
-SHELVES = {"recipes": 6, "models": 16, "prompts": 3, "launch": 6, "cards": 11, "tasks": 16}
+SHELVES = {"recipes": 7, "models": 16, "prompts": 4, "launch": 6, "cards": 14, "tasks": 19}
 
 
 def on(folder: str, pattern: str) -> list[Path]:

@@ -13,6 +13,7 @@ from finetune.card import Row, ask, labels_of
 from finetune.card.likeness import normalise
 from finetune.chat import Chat
 from finetune.methods import AnyMethod
+from finetune.methods.tagging import BIO
 from finetune.mistakes import BadInput
 from finetune.plan import Base, Shape, Sitting
 from finetune.recipe import Contender, Recipe, data_root
@@ -50,12 +51,17 @@ class Load:
 
 def conversations(recipe: Recipe, name: str) -> Iterator[list[dict[str, str]]]:
     """Training conversations of a contender as its cards give them. BadInput where there are none."""
+    for row in rows(recipe, name):
+        yield [{"role": turn.role, "content": turn.content} for turn in row.conversation()]
+
+
+def rows(recipe: Recipe, name: str) -> Iterator[Row]:
+    """Training rows of a contender as its cards give them. BadInput where there are none."""
     found, share = False, recipe.contenders[name].data_share
-    for use in recipe.data_of(name):
-        for row in use.card.rows(data_root(), use.split):
-            if within(normalise(row.asked), share):
-                found = True
-                yield [{"role": turn.role, "content": turn.content} for turn in row.conversation()]
+    for row in _every(recipe, name):
+        if within(normalise(row.asked), share):
+            found = True
+            yield row
     if not found:
         raise BadInput(f"data: the cards of {name} hold no training row{'' if share == 1 else ' in its data_share'}")
 
@@ -69,17 +75,17 @@ def read_load(recipe: Recipe, benchmark: Benchmark, name: str, out: Path) -> Loa
     answers = [plan.guess_tokens(turns[-1]["content"]) for turns in rows]
     if contender.head:  # the answer is no part of a row, and one state is scored
         guessed = [row - answer for row, answer in zip(guessed, answers, strict=True)]
-        answers = [1.0] * len(rows)
+        answers = guessed if contender.head == "token" else [1.0] * len(rows)
     right, counted = _correction(contender, rows, guessed)
     lengths = tuple(min(each * right, recipe.train.max_length) for each in guessed)
     targets = min(1.0, sum(answers) / max(sum(guessed), 1))
     densest = max((min(1.0, answer / row) for answer, row in zip(answers, guessed, strict=True)), default=0.0)
     sittings = tuple(_sittings(recipe, benchmark, name, contender, right, out))
-    labels = len(labels_of(_rows(recipe, name))) if contender.head else 0
+    labels = 0 if contender.head is None else len(BIO if contender.head == "token" else labels_of(_every(recipe, name)))
     return Load(name, contender, runs, shape, lengths, targets, densest, sittings, counted, labels)
 
 
-def _rows(recipe: Recipe, name: str) -> list[Row]:
+def _every(recipe: Recipe, name: str) -> list[Row]:
     return [row for use in recipe.data_of(name) for row in use.card.rows(data_root(), use.split)]
 
 

@@ -10,7 +10,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 from typing import Any
+from unicodedata import normalize
 
 from eval.answerable import texts
 from eval.benchmark import LETTERS
@@ -18,11 +20,14 @@ from eval.extract import grade
 from eval.items import ItemScore, draw_seed
 from eval.lm import Choice, encode, likelihoods
 from eval.lm.generate import Sampling, Written, write
-from eval.lm.labels import label_scores
+from eval.lm.labels import label_scores, token_tags
 from eval.score.grading import Candidate, graded
 from eval.score.parts import Key
 from eval.score.questions import Question
+from finetune.card import tagged_of
+from finetune.card.labels import NONE
 from finetune.chat import Chat
+from finetune.methods import tagging
 from finetune.methods.heads import Head
 from finetune.mistakes import BadInput
 from finetune.recipe import Contender, Exam
@@ -57,7 +62,8 @@ class Desk:
         frame = self.contender.prompt
         text = frame.wrap(question.text) if frame else question.text
         if self.head:
-            prompt, among = tuple(self.chat.prompt([{"role": "user", "content": text}])), self._labels(question)
+            prompt = tuple(self.chat.prompt([{"role": "user", "content": text}]))
+            among = self._labels(question) if self.head.kind == "sequence" else ()
             count = self.exam.samples if question.task.protocol == "generated" else 1
             yield from (Entry(question, sample, prompt, labels=among) for sample in range(count))
             return
@@ -98,6 +104,9 @@ class Desk:
 
     def answer(self, model: Any, batch: Sequence[Entry]) -> list[ItemScore]:
         """Answer a batch of one task's entries; `seconds` is left at 0."""
+        if self.head and self.head.kind == "token":
+            tagged = token_tags(model, [entry.prompt for entry in batch])
+            return [self._tagged(entry, tags) for entry, tags in zip(batch, tagged, strict=True)]
         if self.head:
             scored = label_scores(model, [entry.prompt for entry in batch])
             return [self._labelled(entry, found) for entry, found in zip(batch, scored, strict=True)]
@@ -130,13 +139,30 @@ class Desk:
         if question.task.protocol == "generated":
             row, label = question.row, self.head.labels[entry.labels[chosen]]
             text = LETTERS[chosen] if question.task.answer == "letter" else label
-            facts = vars(grade(question.task.answer, text, row.answer or "", row.options))
+            facts = vars(grade(question.task.answer, text, row.answer or "", row.options, question.task.reading))
             return self._row(entry, text=text, finish="stop", tokens_out=0, **said, **{**facts, "rule": "head"})
         # Whatever the metric divides by, of these the chosen one is the largest.
         score = question.score([(0.0, True) if place == chosen else (-1.0, False) for place in range(len(values))])
         return self._row(
             entry, text=question.options[chosen], finish="likelihood", extracted=LETTERS[chosen], rule="head",
             outcome="correct" if score == 1 else "wrong", score=score, tokens_out=0, **said,
+        )  # fmt: skip
+
+    def _tagged(self, entry: Entry, tags: Sequence[int]) -> ItemScore:
+        """The passages that the tags cut out of the question's text, as a list, graded as one that was written."""
+        row, task = entry.question.row, entry.question.task
+        try:
+            text = normalize("NFC", tagged_of(row)[0])
+            prompt, offsets, inside = tagging.places(self.chat.tokenizer, entry.prompt, text)
+        except BadInput as fault:
+            raise BadInput(f"task {task.name}, {row.id}: {fault}") from None
+        kept = list(compress(zip(offsets, tags, strict=True), inside))
+        found = tagging.passages(prompt, [place for place, _ in kept], [tag for _, tag in kept])
+        text = "，".join(found) or NONE[0]
+        facts = vars(grade(task.answer, text, row.answer or "", row.options, task.reading))
+        return self._row(
+            entry, text=text, finish="stop", tokens_in=len(entry.prompt), tokens_thinking=0, tokens_out=0,
+            **{**facts, "rule": "head"},
         )  # fmt: skip
 
     def _write(self, model: Any, batch: Sequence[Entry]) -> list[ItemScore]:

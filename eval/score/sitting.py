@@ -73,7 +73,7 @@ class Sitting:
         adapter = checked_adapter(recipe, name, seed, place, chat)
         head = heads.read(adapter) if adapter else None
         if head:
-            refuse_tasks(name, head.labels, benchmark.tasks)
+            refuse_tasks(name, head.kind, head.labels, benchmark.tasks)
         desk = Desk(name, seed, contender, recipe.exam, chat, scorer, world.accelerator.process_index, head)
         parts = Parts(place, scorer, private=benchmark.private)
         return cls(recipe, benchmark, run, world, desk, parts, adapter)

@@ -27,7 +27,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr,
 
 from finetune.card.columns import EXAMS, Columns, Form, Shape, Texts, language_of, plain
 from finetune.card.edition import UNPINNED, Files, Split, differences, locate, name_of, read_sums, text_digest
-from finetune.card.labels import label_of, labels_of
+from finetune.card.labels import label_of, labels_of, tagged_of
 from finetune.card.likeness import groups, normalise
 from finetune.card.question import LETTERS, Message, Row, ask
 from finetune.card.records import BadCard, Format, Reading, read_records
@@ -36,7 +36,7 @@ from finetune.mistakes import explain
 
 __all__ = [  # this file is the door of the rooms below it
     "LETTERS", "BadCard", "DataCard", "Files", "Format", "Message", "Reading", "Row", "ask", "label_of", "labels_of",
-    "language_of", "plain", "read_records", "text_digest",
+    "language_of", "plain", "read_records", "tagged_of", "text_digest",
 ]  # fmt: skip
 FROZEN = ConfigDict(frozen=True, extra="forbid")
 ROWS_CODE = 1  # raised when a change of the code changes what rows a card gives
@@ -101,6 +101,11 @@ class DataCard(BaseModel):
         "answer", description="What training writes: the answer alone, or the explanation and then the answer"
     )
     unanswered: Literal["refuse", "drop"] = Field("refuse", description="What to do with a record without an answer")
+    spans: Literal["free", "refuse", "drop"] = Field(
+        "free",
+        description="Answers list passages of the text, for a token head: what to do with a record that lists another "
+        "one; free: nothing is looked for",
+    )
     defects: tuple[str, ...] = Field((), description="Known faults of the data")
     _path: Path = PrivateAttr(default=Path())
     _body: str = PrivateAttr(default="")
@@ -186,7 +191,7 @@ class DataCard(BaseModel):
         chosen = self.splits[split]
         form = Form(
             self.columns, self.shape, split, self.languages, chosen.options,
-            explained=self.target == "explanation", drop=self.unanswered == "drop",
+            explained=self.target == "explanation", drop=self.unanswered == "drop", spans=self.spans,
         )  # fmt: skip
         seen: dict[str, str] = {}
         for path in files.paths[split]:
@@ -246,6 +251,8 @@ class DataCard(BaseModel):
         facts = self.model_dump(mode="json", exclude=PROSE)
         if not self.columns.keypoints:  # younger than ROWS_CODE: cards without it stay as they were
             del facts["columns"]["keypoints"]
+        if self.spans == "free":  # the same
+            del facts["spans"]
         return digest_of([ROWS_CODE, facts, self.locate(root).sha256])
 
     def _places(self, root: Path | None) -> list[Path]:

@@ -9,9 +9,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
+from finetune.card.labels import tagged_of
 from finetune.card.question import ANSWER_LINE, LETTERS, Row
 from finetune.card.records import BadCard, Record
 from finetune.card.turns import turns
+from finetune.methods.tagging import find
+from finetune.mistakes import BadInput
 
 Shape = Literal["choice", "numeric", "qa", "messages", "prompt_completion", "alpaca", "sharegpt"]
 EXAMS = ("choice", "numeric", "qa")
@@ -81,8 +84,23 @@ class Form:
     given: tuple[str, ...] = ()  # options of every record, where no column holds them
     explained: bool = False  # training writes the explanation before the answer
     drop: bool = False  # records without an answer are left out
+    spans: str = "free"  # refuse, drop: records whose answer lists a passage that does not stand in the text
 
     def row(self, record: Record, *, place: str, file: str, number: int, several: bool) -> Row | None:
+        """The row of a record; None: the card drops such. BadCard: it cannot be used. `number` as in `_read`."""
+        found = self._read(record, place=place, file=file, number=number, several=several)
+        if found is None or self.spans == "free":
+            return found
+        text, listed = tagged_of(found)
+        try:
+            find(text, listed)
+        except BadInput as fault:
+            if self.spans == "drop":
+                return None
+            raise BadCard(f"{place}: {fault}; correct it, or set spans: drop") from None
+        return found
+
+    def _read(self, record: Record, *, place: str, file: str, number: int, several: bool) -> Row | None:
         """The row of a record; None: it has no answer, and the card drops such. BadCard: it cannot be used.
 
         `number` counts the records of a file from 0: the id where no column holds one. In a split of several files

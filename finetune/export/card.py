@@ -36,11 +36,16 @@ SHIPPED = {
     "other": "**The chat template in this folder, the base's own, renders it otherwise: render as shown.**",
     "none": "No chat template comes with the base: render as shown.",
 }  # fmt: skip
+PIPELINES = {None: "text-generation", "sequence": "text-classification", "token": "token-classification"}
 HEADED = {
     "sequence": "- **It answers by its classification head, not in words.** Run the prompt, rendered as below, through "
     "the model and take the decoder's last hidden state (after the final norm) at the last token. `weight` [labels, "
     "hidden] and `bias` [labels] of `head.safetensors` make of it, in float32, a score for each of the `labels` of "
     "`head.json`; the largest is the answer.",
+    "token": "- **It answers by its classification head, not in words.** Run the prompt, rendered as below, through "
+    "the model and take the decoder's last hidden states (after the final norm) at the tokens of the text inside it. "
+    "`weight` [labels, hidden] and `bias` [labels] of `head.safetensors` make of each, in float32, a score for each "
+    "tag of `head.json`: B begins a passage, I goes on with it, O is outside.",
 }
 UNJUDGED = {
     "none": "None: no verdict was there when this was exported. Nothing is known of its worth.",
@@ -107,7 +112,7 @@ def _front(facts: Facts) -> dict[str, Any]:
         "base_model": facts.base,
         "base_model_relation": "finetune" if facts.whole else "adapter",
         "library_name": "transformers" if facts.whole else "peft",
-        "pipeline_tag": "text-classification" if facts.contender.head else "text-generation",
+        "pipeline_tag": PIPELINES[facts.contender.head],
         **_hub_licence(facts),
         "language": sorted({language for use in facts.data for language in use.card.languages}),
         "datasets": list(dict.fromkeys(use.card.name for use in facts.data)),

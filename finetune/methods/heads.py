@@ -5,6 +5,7 @@ in BERT, its weights normal with the model's own `initializer_range`, its bias z
 the base is in, and kept as head.json and head.safetensors beside the adapter's or the checkpoint's own files.
 
     sequence    one label a prompt, read at the prompt's last token, where the answer would begin
+    token       a tag for each token of the text inside the prompt (`finetune.methods.tagging`)
 """
 
 import json
@@ -21,7 +22,7 @@ from finetune.mistakes import BadInput
 NOTE, TENSORS = "head.json", "head.safetensors"
 PLACE = "label_head"  # the layer's name on the transformers model
 MARK = f"{PLACE}."  # in the name of a parameter: it is the head's
-Kind = Literal["sequence"]
+Kind = Literal["sequence", "token"]
 
 
 class Head(BaseModel):

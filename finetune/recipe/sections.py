@@ -124,10 +124,11 @@ class Contender(BaseModel):
         le=1,
         description="Share of the training rows it sees; [0.1, 0.3, 1]: a contender each, nested: is data short?",
     )
-    head: Literal["sequence"] | None = Field(
+    head: Literal["sequence", "token"] | None = Field(
         None,
         description="With the method a linear layer to labels is trained, from a random start, and answers in place of "
-        "words: tasks of those labels only. sequence: one label a prompt, out of the rows' answers",
+        "words, tasks of those labels only. sequence: one label a prompt, out of the rows' answers; token: passages of "
+        "the text, as the answers list them",
     )
     start: str | None = Field(
         None, description="Contender of the same model and method to go on from, trained before it; its cost counts"

@@ -20,6 +20,7 @@ from finetune.recipe import Contender, DataUse
 from finetune.train.reread import Reading
 from finetune.world import World, logits
 
+PIPELINES = {None: "text-generation", "sequence": "text-classification", "token": "token-classification"}
 PROBE = 64  # tokens on which logits are compared
 SLACK = {torch.float32: 1e-4, torch.bfloat16: 5e-2}  # of the largest logit; on one device the difference is 0
 
@@ -149,7 +150,7 @@ def card(origin: Origin) -> str:
     front = {
         "base_model": spec.id,
         "library_name": "transformers" if whole else "peft",
-        "pipeline_tag": "text-classification" if contender.head else "text-generation",
+        "pipeline_tag": PIPELINES[contender.head],
         "tags": [str(method.get("kind", "adapter")), "tuneworth"],
         "datasets": [use.card.name for use in origin.data],
         "license": "other",
