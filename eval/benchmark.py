@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 
 import yaml
 
-from eval.extract import EXTRACTOR, AnswerKind, Reading, keypoints
+from eval.extract import AnswerKind, Reading, keypoints
 from finetune.card import DataCard, Row, ask
 from finetune.files import digest_of
 from finetune.mistakes import BadInput
@@ -42,6 +42,7 @@ class Task:
     split: str
     edition: str
     rows: tuple[Row, ...]  # clusters filled in
+    until: tuple[str, ...]  # generated: strings that end an answer
     dev: frozenset[str]  # ids of the questions that are chosen on and never judged on
 
     def cluster(self, row: Row) -> str:
@@ -76,8 +77,8 @@ class Task:
 
     @property
     def digest(self) -> str:
-        """The questions and how they are asked: a score depends on it."""
-        reader = EXTRACTOR if self.protocol == "generated" else None
+        """The questions and how they are asked: answers depend on it. Who reads them does not: that is graded anew."""
+        reader = None  # the extractor stood here; what was scored by likelihood keeps its digest
         parts = [self.items_digest, self.version, self.protocol, self.metric, self.answer, reader]
         return digest_of(parts if self.reading == "lenient" else [*parts, self.reading])
 
@@ -106,6 +107,11 @@ class Benchmark:
     @property
     def digests(self) -> dict[str, str]:
         return {task.name: task.digest for task in self.tasks}
+
+    @property
+    def written(self) -> bool:
+        """Whether any task has its answers written, and so read by the extractor."""
+        return any(task.protocol == "generated" for task in self.tasks)
 
     @property
     def cards(self) -> dict[str, str]:
@@ -187,8 +193,15 @@ def read_task(folder: Path, name: str, weight: float = 1.0, dev: float = 0.0, se
         split=source["split"],
         edition=card.locate(data_root()).edition,
         rows=rows,
+        until=_until(raw),
         dev=frozenset(held),
     )
+
+
+def _until(raw: Mapping[str, Any]) -> tuple[str, ...]:
+    """As lm-eval reads it: one string or several, and what parts few-shot examples where none is named."""
+    named = (raw.get("generation_kwargs") or {}).get("until", raw.get("fewshot_delimiter", "\n\n")) or []
+    return (named,) if isinstance(named, str) else tuple(named)
 
 
 def _refuse_bad_rubrics(path: Path, rows: Sequence[Row]) -> None:

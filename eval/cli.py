@@ -1,4 +1,4 @@
-"""The front door: `tuneworth check | train | score | judge | report | run | export | data`.
+"""The front door: `tuneworth check | train | score | judge | report | regrade | run | export | data`.
 
 It spells command lines for the engine rooms and imports the other rooms only when a command needs them.
 Exit status: 0 done, 1 a fault of ours (with a trace), 2 bad input (one clear message, nothing written), 75 paused
@@ -15,8 +15,6 @@ from typing import Annotated, Any
 import typer
 
 from finetune.mistakes import BadInput
-
-GATE = {"worth_it": 0, "not_worth_it": 3, "inconclusive": 4, "invalid": 5, "exploratory": 8}
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -147,7 +145,12 @@ def judge(
     recipe: RecipeFile, out: Out = RUNS, changes: Changes = [], data_root: DataRoot = None, gate: Gate = False,  # noqa: B006
 ) -> None:  # fmt: skip
     """Weigh the scores: verdict.json and a table. Example: tuneworth judge recipes/demo.yaml --gate"""
-    _judge(_read(recipe, changes, data_root), out, gate)
+    from eval.closing import judge as weigh
+    from eval.closing import leave
+
+    read = _read(recipe, changes, data_root)
+    weigh(read, out, _console())
+    leave(read, out, gate)
 
 
 @app.command()
@@ -156,7 +159,23 @@ def report(
     recipe: RecipeFile, out: Out = RUNS, changes: Changes = [], data_root: DataRoot = None,  # noqa: B006
 ) -> None:  # fmt: skip
     """Write the page from verdict.json: one offline file. Example: tuneworth report recipes/demo.yaml"""
-    _report(_read(recipe, changes, data_root), out)
+    from eval.closing import report as write
+
+    write(_read(recipe, changes, data_root), out)
+
+
+@app.command()
+@careful
+def regrade(
+    recipe: RecipeFile, contender: Only = None, out: Out = RUNS, changes: Changes = [], data_root: DataRoot = None,  # noqa: B006
+) -> None:  # fmt: skip
+    """Read the logged answers by today's extractor, without a model: how many turned, and whether the verdict moved.
+
+    Example: tuneworth regrade recipes/demo.yaml
+    """
+    from eval.closing import regraded
+
+    regraded(_read(recipe, changes, data_root), out, contender)
 
 
 @app.command()
@@ -175,9 +194,11 @@ def run(
     course.train(None)
     course.score(None)
     if not dry_run:
-        _judge(read, out, gate=False)
-        _report(read, out)
-        _leave(read, out, gate)
+        from eval import closing
+
+        closing.judge(read, out, _console())
+        closing.report(read, out)
+        closing.leave(read, out, gate)
 
 
 @app.command()
@@ -266,54 +287,6 @@ def _read(recipe: Path, changes: list[str], root: Path | None) -> Any:
 def _set_root(root: Path | None) -> None:
     if root is not None:
         os.environ["TUNEWORTH_DATA"] = str(root)
-
-
-def _judge(recipe: Any, out: Path, gate: bool) -> None:
-    from eval.report import table
-    from eval.verdict import judge as weigh
-    from finetune.files import write_whole
-    from finetune.run import RunDir
-
-    folder = RunDir(out / recipe.name)
-    verdict = weigh(recipe, folder)
-    write_whole(folder.verdict, verdict.model_dump_json(indent=1) + "\n")
-    _console().print(table(verdict))
-    if gate:
-        _leave(recipe, out, gate)
-
-
-def _report(recipe: Any, out: Path) -> None:
-    from eval.report import render
-    from finetune.files import write_whole
-    from finetune.run import RunDir
-
-    folder = RunDir(out / recipe.name)
-    write_whole(folder.report, render(_verdict(folder.verdict)))
-    typer.echo(f"report: {folder.report}")
-
-
-def _leave(recipe: Any, out: Path, gate: bool) -> None:
-    """With --gate the exit status tells the outcome."""
-    from finetune.run import RunDir
-
-    if not gate:
-        return
-    verdict = _verdict(RunDir(out / recipe.name).verdict)
-    if verdict.plumbing is not None:
-        raise typer.Exit(0 if verdict.plumbing.passed else 7)
-    raise typer.Exit(GATE[verdict.outcome])
-
-
-def _verdict(path: Path) -> Any:
-    """The verdict that was written. BadInput: none, or another version's."""
-    from eval.verdict import Verdict
-
-    if not path.is_file():
-        raise BadInput(f"{path}: no such file; run `tuneworth judge` first")
-    try:
-        return Verdict.model_validate_json(path.read_text("utf-8"))
-    except ValueError:
-        raise BadInput(f"{path}: no verdict that this version writes; run `tuneworth judge` again") from None
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ from eval import pledge
 from eval.answerable import refuse_unanswerable
 from eval.benchmark import Benchmark, refuse_unjudgeable
 from eval.endpoint import refuse_likelihood, refuse_unready
+from eval.grading import outdated
 from eval.launch import Job, Stage, line, spell, start
 from eval.slurm import script
 from finetune.chat import Chat
@@ -92,15 +93,19 @@ class Course:
                     self._stage("train", name, seed, self.recipe.train.launch)
 
     def score(self, only: str | None) -> None:
-        tasks = {} if self.dry_run else Benchmark.read(self.recipe).digests
+        benchmark = None if self.dry_run else Benchmark.read(self.recipe)
         for name in self._named(only):
             for seed in self.recipe.seeds(name):
-                done = None if self.dry_run else self.folder.seed(name, seed).scored()
-                if done and done.fingerprint == self.recipe.score_fingerprint(name, seed, tasks):
-                    typer.echo(f"score {name} seed {seed}: done, unchanged")
+                done = self.folder.seed(name, seed).scored() if benchmark else None
+                if benchmark and done and done.fingerprint == self._scorer(name, seed, benchmark):
+                    note = outdated(done.scoring.extractor, benchmark.tasks) if done.scoring else ""
+                    typer.echo(f"score {name} seed {seed}: done, unchanged{note}")
                 else:
                     served = self.recipe.contenders[name].served is not None  # one process asks a server
                     self._stage("score", name, seed, None if served else self.recipe.exam.launch)
+
+    def _scorer(self, name: str, seed: int, benchmark: Benchmark) -> str:
+        return self.recipe.score_fingerprint(name, seed, benchmark.digests)
 
     def export(self, name: str, seed: int | None, to: Path | None, *, merge: bool) -> None:
         """One tuned contender as a folder for others."""

@@ -13,6 +13,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from finetune.files import make_whole
 from finetune.mistakes import BadInput
 
 Outcome = Literal["correct", "wrong", "unparsed", "truncated", "unclosed_thinking", "refused", "missing"]
@@ -50,6 +51,11 @@ class ItemScore(BaseModel):
     seconds: float  # of the batch, shared out over its items by tokens
     rank: int = 0
     engine: Literal["hf", "openai"] = "hf"
+    # Younger fields; in rows of before they are empty.
+    version: str = ""  # of the task
+    prompt: str = ""  # sha256 of the token ids that the model was given, or of the message sent to a server
+    template: str = ""  # digest of the chat rendering that made them
+    extractor: str = ""  # version that read the answer; none read what was chosen by likelihood
 
     @property
     def key(self) -> tuple[str, str, str, int]:
@@ -89,6 +95,20 @@ def close(path: Path) -> None:
     """Make a file, where it is not there, and let its owner alone read it."""
     path.touch(0o600)
     path.chmod(0o600)
+
+
+def replace(path: Path, rows: Iterable[ItemScore], *, private: bool = False) -> None:
+    """Write a log whole: a reader sees the old one or the new one. A private one is its owner's from its first byte."""
+
+    def build(scratch: Path) -> None:
+        if private:
+            close(scratch)
+        with scratch.open("w", encoding="utf-8") as out:
+            out.writelines(row.model_dump_json() + "\n" for row in rows)
+            out.flush()
+            os.fsync(out.fileno())
+
+    make_whole(path, build)
 
 
 def mend(path: Path) -> None:

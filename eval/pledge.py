@@ -26,6 +26,7 @@ class Plan(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     digest: str
     at: float  # seconds since the epoch
+    extractor: str = ""  # that reads written answers; none where no task has them
 
     @property
     def short(self) -> str:
@@ -33,9 +34,12 @@ class Plan(BaseModel):
         return self.digest[:12]
 
 
-def digest(recipe: Recipe, benchmark: Benchmark) -> str:
-    """sha256 of all that decides: contenders, data, questions, weights, sampling, extractor, rule, costs."""
-    return digest_of(_promise(recipe, benchmark))
+def digest(recipe: Recipe, benchmark: Benchmark, extractor: str = "") -> str:
+    """sha256 of all that decides: contenders, data, questions, weights, sampling, extractor, rule, costs.
+
+    `extractor` is today's unless one is named: what another one read stays as it is until it is regraded.
+    """
+    return digest_of(_promise(recipe, benchmark, extractor))
 
 
 def keep(recipe: Recipe, run: RunDir, benchmark: Benchmark | None = None) -> Plan:
@@ -44,18 +48,19 @@ def keep(recipe: Recipe, run: RunDir, benchmark: Benchmark | None = None) -> Pla
     A smoke run, of which no verdict comes, may go to another plan and back: the one before is set aside.
     """
     benchmark = benchmark or Benchmark.read(recipe)
-    found, promise = digest(recipe, benchmark), _promise(recipe, benchmark)
     standing = read(run)
-    if standing and standing.digest == found:
+    if standing and standing.digest == digest(recipe, benchmark, standing.extractor):
         return standing
+    found, promise = digest(recipe, benchmark), _promise(recipe, benchmark)
     at = time.time()
     if recipe.purpose == "smoke":
         at = kept(run).get(found, at)
         if standing:
             SeedDir(run.folder).set_aside([run.plan], standing.digest)
-    plan = Plan(digest=found, at=at)
+    plan = Plan(digest=found, at=at, extractor=promise.get("extractor", ""))
     resolved = recipe.model_dump(mode="json")
-    text = json.dumps({"plan": plan.model_dump(), "promise": promise, "recipe": resolved}, ensure_ascii=False, indent=1)
+    said = plan.model_dump(exclude={"extractor"})  # which stands in the promise
+    text = json.dumps({"plan": said, "promise": promise, "recipe": resolved}, ensure_ascii=False, indent=1)
     write_whole(run.plan, text + "\n")
     run.attempt("plan", digest=plan.digest)
     return plan
@@ -66,8 +71,9 @@ def read(run: RunDir) -> Plan | None:
     if not run.plan.is_file():
         return None
     try:
-        return Plan.model_validate(json.loads(run.plan.read_text("utf-8"))["plan"])
-    except (ValueError, KeyError, TypeError):
+        found = json.loads(run.plan.read_text("utf-8"))
+        return Plan.model_validate(found["plan"] | {"extractor": found.get("promise", {}).get("extractor", "")})
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise BadInput(
             f"{run.plan}: holds no plan; move it away, and the scores it was kept for count as exploratory"
         ) from None
@@ -79,7 +85,7 @@ def kept(run: RunDir) -> dict[str, float]:
     return {line["digest"]: line["at"] for line in reversed(plans)}
 
 
-def _promise(recipe: Recipe, benchmark: Benchmark) -> dict[str, Any]:
+def _promise(recipe: Recipe, benchmark: Benchmark, extractor: str = "") -> dict[str, Any]:
     exam, root = recipe.exam, data_root()
     return {
         "question": recipe.question,
@@ -88,7 +94,7 @@ def _promise(recipe: Recipe, benchmark: Benchmark) -> dict[str, Any]:
         "data": [[use.card.digest(root), use.split] for use in recipe.data],
         "tasks": {task.name: [task.digest, task.weight, len(task.rows)] for task in benchmark.tasks},
         "exam": {"samples": exam.samples, "seed": exam.seed, "dev": exam.dev},
-        **_reading(benchmark),
+        **_reading(benchmark, extractor),
         "rule": recipe.rule.model_dump(mode="json"),
         "costs": recipe.costs.model_dump(mode="json"),
         "missing": "scores 0",
@@ -96,9 +102,9 @@ def _promise(recipe: Recipe, benchmark: Benchmark) -> dict[str, Any]:
     }
 
 
-def _reading(benchmark: Benchmark) -> dict[str, str]:
+def _reading(benchmark: Benchmark, extractor: str) -> dict[str, str]:
     """What reads answers out of text, where a task has them written: no other score depends on it."""
-    return {"extractor": EXTRACTOR} if any(task.protocol == "generated" for task in benchmark.tasks) else {}
+    return {"extractor": extractor or EXTRACTOR} if benchmark.written else {}
 
 
 def _contender(recipe: Recipe, name: str) -> dict[str, Any]:

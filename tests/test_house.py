@@ -16,11 +16,11 @@ FLOORS = {  # room (a module or a package) -> floor; the wall stands between 3.5
     "finetune.data": 3, "finetune.tokenised": 3.2, "finetune.world": 3,
     "finetune.train": 3.5, "finetune.export": 3.5, "finetune.embedded": 3.5,
     "eval.extract": 3.9, "eval.benchmark": 4, "eval.answerable": 4.1, "eval.paired": 4, "eval.noise": 4,
-    "eval.significance": 4, "eval.power": 4.1, "eval.items": 4.2, "eval.pledge": 4.2, "eval.lm": 4.5,
-    "eval.endpoint": 4.5,    "eval.score": 5, "eval.sheet": 4.8, "eval.compare": 5,
+    "eval.significance": 4, "eval.power": 4.1, "eval.items": 4.2, "eval.grading": 4.6, "eval.pledge": 4.2,
+    "eval.lm": 4.5, "eval.endpoint": 4.5, "eval.score": 5, "eval.sheet": 4.8, "eval.compare": 5,
     "eval.gates": 5.2, "eval.money": 5.2,
     "eval.verdict": 5.5, "eval.report": 6, "eval.audit": 5.9, "eval.intake": 6, "eval.check": 6.1, "eval.forecast": 6,
-    "eval.launch": 7, "eval.slurm": 7.1, "eval.course": 7.2, "eval.cli": 7.5,
+    "eval.regrade": 6, "eval.launch": 7, "eval.slurm": 7.1, "eval.course": 7.2, "eval.closing": 7.2, "eval.cli": 7.5,
 }  # fmt: skip
 ENGINE_ROOMS = {"finetune.train", "finetune.export", "finetune.embedded", "eval.score"}
 DOORS = {

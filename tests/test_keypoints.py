@@ -162,6 +162,7 @@ def test_a_strict_reading_is_another_task(tmp_path):
 
 def test_the_engine_grades_by_the_tasks_own_reading():
     from eval.score.grading import graded
+
     from eval.score.questions import questions
 
     task = read_task(*find("demo_extraction"))

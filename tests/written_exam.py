@@ -11,6 +11,7 @@ import yaml
 
 from eval import pledge
 from eval.benchmark import Benchmark
+from eval.extract import EXTRACTOR
 from eval.items import ItemScore, append
 from finetune.recipe import Recipe
 from finetune.run import (
@@ -117,7 +118,7 @@ class Run:
             "weights_digest": chosen.model.digest(), "adapter_digest": f"{name} {seed}" if chosen.tuned else None,
             "adapter_probe": tuned, "chat_digest": f"chat of {chosen.model.family}", "template": {},
             "frame_digest": "frame" if chosen.prompt else None, "decoding": {}, "engine": "transformers",
-            "dtype": "float32", "batch_tokens": 64, "samples": self.recipe.exam.samples, "extractor": "1",
+            "dtype": "float32", "batch_tokens": 64, "samples": self.recipe.exam.samples, "extractor": EXTRACTOR,
             "items": len(rows), "generated_tokens": 0,
         } | facts)  # fmt: skip
         RunManifest(

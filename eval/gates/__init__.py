@@ -18,7 +18,7 @@ from eval.gates.gate import (
     Gate,
     Words,
 )
-from eval.gates.identity import AdapterFact, PlanFact, adapter_applied, plan, prompt_content, same_questions
+from eval.gates.identity import AdapterFact, PlanFact, Regraded, adapter_applied, plan, prompt_content, same_questions
 
 __all__ = [
     "ADAPTER_APPLIED",
@@ -34,6 +34,7 @@ __all__ = [
     "ChanceFact",
     "Gate",
     "PlanFact",
+    "Regraded",
     "Words",
     "adapter_applied",
     "below_chance",

@@ -134,8 +134,20 @@ class PlanFact:
     first_score_at: float
 
 
-def plan(digest: str | None, at: float | None, current: str, facts: Sequence[PlanFact]) -> Gate:
-    """The plan of record is this recipe's, and older than every score made under it."""
+@dataclass(frozen=True)
+class Regraded:
+    """Answers were read by another extractor than the plan promised, after they had been scored."""
+
+    promised: str
+    extractor: str
+    agrees: bool  # both gave the same outcome, as `tuneworth regrade` found
+
+
+def plan(
+    digest: str | None, at: float | None, current: str, facts: Sequence[PlanFact], regraded: Regraded | None = None
+) -> Gate:
+    """The plan of record is this recipe's, and older than every score made under it; `current` is the recipe's, with
+    the promised extractor. A later extractor may have the word only where the promised one said the same."""
     if digest is None or at is None:
         return gate(PLAN, "failed", ("no plan was kept before scoring", "评分之前没有登记方案"))
     figures: dict[str, float | str | None] = {"plan": digest[:12], "kept at": at}
@@ -151,7 +163,17 @@ def plan(digest: str | None, at: float | None, current: str, facts: Sequence[Pla
         if fact.first_score_at < at:
             words = (f"{fact.contender} was scored before the plan was kept", f"{fact.contender} 的评分早于方案登记")
             return gate(PLAN, "failed", words, figures)
+    if regraded and not regraded.agrees:
+        return gate(PLAN, "failed", _told(regraded, "the outcome is not known to be the same", "结论未必相同"), figures)
     words = ("the plan is older than every score", "方案登记早于所有评分")
+    if regraded:
+        told = _told(regraded, "the outcome is the same", "结论相同")
+        words = (f"{words[0]}; {told[0]}", f"{words[1]}；{told[1]}")
     return gate(
         PLAN, "passed", words, figures | {"first score at": min((f.first_score_at for f in facts), default=None)}
     )
+
+
+def _told(found: Regraded, en: str, zh: str) -> Words:
+    return (f"answers were read anew by extractor {found.extractor}, where the plan promised {found.promised}; {en}",
+            f"答案改由提取器 {found.extractor} 重新读取（登记为 {found.promised}），{zh}")  # fmt: skip

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from eval.benchmark import Benchmark
+from eval.grading import outdated
 from finetune.mistakes import BadInput, of_the_disk
 from finetune.recipe import Recipe
 from finetune.run import RunDir
@@ -68,7 +69,8 @@ def score(recipe: Recipe, name: str, seed: int | None, out: Path) -> int:
         done = run.seed(name, each).scored()
         if done and done.fingerprint == fingerprint:
             if os.environ.get("RANK", "0") == "0":
-                print(f"score {name} seed {each}: done, unchanged", flush=True)
+                note = outdated(done.scoring.extractor, benchmark.tasks) if done.scoring else ""
+                print(f"score {name} seed {each}: done, unchanged{note}", flush=True)
         else:
             pending.append((each, fingerprint))
     if not pending:

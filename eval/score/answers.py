@@ -16,17 +16,18 @@ from unicodedata import normalize
 
 from eval.answerable import texts
 from eval.benchmark import LETTERS
-from eval.extract import grade
+from eval.grading import HEAD, graded, named
 from eval.items import ItemScore, draw_seed
 from eval.lm import Choice, encode, likelihoods
 from eval.lm.generate import Sampling, Written, write
 from eval.lm.labels import label_scores, token_tags
-from eval.score.grading import Candidate, graded
+from eval.score.candidate import Candidate
 from eval.score.parts import Key
 from eval.score.questions import Question
 from finetune.card import tagged_of
 from finetune.card.labels import NONE
 from finetune.chat import Chat
+from finetune.files import digest_of
 from finetune.methods import tagging
 from finetune.methods.heads import Head
 from finetune.mistakes import BadInput
@@ -56,6 +57,7 @@ class Desk:
     scorer: str  # score fingerprint
     rank: int  # of the process
     head: Head | None = None  # the contender's classification head
+    templates: tuple[str, str] = ("", "")  # digests of the rendering: of written answers, of options
 
     def entries(self, question: Question) -> Iterator[Entry]:
         """A question's answers to be given: one over its options, or one for each sample."""
@@ -139,12 +141,12 @@ class Desk:
         if question.task.protocol == "generated":
             row, label = question.row, self.head.labels[entry.labels[chosen]]
             text = LETTERS[chosen] if question.task.answer == "letter" else label
-            facts = vars(grade(question.task.answer, text, row.answer or "", row.options, question.task.reading))
-            return self._row(entry, text=text, finish="stop", tokens_out=0, **said, **{**facts, "rule": "head"})
+            facts = named(question.task, row, text)
+            return self._row(entry, text=text, finish="stop", tokens_out=0, **said, **facts)
         # Whatever the metric divides by, of these the chosen one is the largest.
         score = question.score([(0.0, True) if place == chosen else (-1.0, False) for place in range(len(values))])
         return self._row(
-            entry, text=question.options[chosen], finish="likelihood", extracted=LETTERS[chosen], rule="head",
+            entry, text=question.options[chosen], finish="likelihood", extracted=LETTERS[chosen], rule=HEAD,
             outcome="correct" if score == 1 else "wrong", score=score, tokens_out=0, **said,
         )  # fmt: skip
 
@@ -159,10 +161,9 @@ class Desk:
         kept = list(compress(zip(offsets, tags, strict=True), inside))
         found = tagging.passages(prompt, [place for place, _ in kept], [tag for _, tag in kept])
         text = "，".join(found) or NONE[0]
-        facts = vars(grade(task.answer, text, row.answer or "", row.options, task.reading))
+        facts = named(task, row, text)
         return self._row(
-            entry, text=text, finish="stop", tokens_in=len(entry.prompt), tokens_thinking=0, tokens_out=0,
-            **{**facts, "rule": "head"},
+            entry, text=text, finish="stop", tokens_in=len(entry.prompt), tokens_thinking=0, tokens_out=0, **facts,
         )  # fmt: skip
 
     def _write(self, model: Any, batch: Sequence[Entry]) -> list[ItemScore]:
@@ -173,15 +174,17 @@ class Desk:
         return [self._graded(entry, written) for entry, written in zip(batch, found, strict=True)]
 
     def _graded(self, entry: Entry, written: Written) -> ItemScore:
-        reply = self.chat.split(written.ids)
-        facts = graded(entry.question, reply.answer, closed=reply.closed, finish=written.finish)
+        question, reply = entry.question, self.chat.split(written.ids)
+        facts = graded(question.task, question.row, reply.answer, closed=reply.closed, finish=written.finish)
         return self._row(
             entry, text=self.chat.decode(written.ids), finish=written.finish, tokens_in=len(entry.prompt),
             tokens_thinking=reply.thinking_tokens, tokens_out=len(written.ids), **facts,
         )  # fmt: skip
 
     def _row(self, entry: Entry, **facts: Any) -> ItemScore:
-        return Candidate(self.name, self.seed, self.scorer, self.rank).row(entry.question, entry.sample, **facts)
+        who = Candidate(self.name, self.seed, self.scorer, self.rank)
+        asked = {"prompt": digest_of(entry.prompt), "template": self.templates[bool(entry.options)]}
+        return who.row(entry.question, entry.sample, **asked, **facts)
 
 
 def likelihood_chat(chat: Chat) -> Chat:

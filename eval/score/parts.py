@@ -4,14 +4,12 @@ A later start may have another number of processes: it reads what all earlier on
 missing. What another scorer wrote (other weights, prompt, questions) is set aside, never mixed in.
 """
 
-import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from eval import items
 from eval.items import ItemScore
-from finetune.files import make_whole
 from finetune.run import SeedDir
 
 Key = tuple[str, str, str, int]
@@ -46,25 +44,16 @@ class Parts:
             return None
         return self.place.set_aside([*self.files(), self.place.score_manifest], min(others))
 
-    def merge(self, order: Sequence[Key]) -> list[ItemScore]:
-        """All rows in the exam's order as one file, which replaces the parts."""
+    def merge(self, order: Sequence[Key], read: Callable[[ItemScore], ItemScore]) -> list[ItemScore]:
+        """All rows in the exam's order as one file, which replaces the parts; `read` grades a row as today."""
         rows = self.rows()
         missing = [key for key in order if key not in rows]
         if missing:
             raise RuntimeError(
                 f"{self.place.folder}: {len(missing)} answers were not scored, the first is {missing[0][1:]}"
             )
-        merged = [rows[key] for key in order]
-
-        def build(scratch: Path) -> None:
-            if self.private:
-                items.close(scratch)
-            with scratch.open("w", encoding="utf-8") as out:
-                out.writelines(row.model_dump_json() + "\n" for row in merged)
-                out.flush()
-                os.fsync(out.fileno())
-
-        make_whole(self.place.items, build)
+        merged = [read(rows[key]) for key in order]
+        items.replace(self.place.items, merged, private=self.private)
         for path in self.files()[1:]:
             path.unlink()
         return merged

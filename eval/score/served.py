@@ -18,8 +18,9 @@ from eval.endpoint.client import Client, Refused
 from eval.endpoint.probe import Proof, probe, refuse_misread
 from eval.endpoint.wire import Prompt, Said, filtered, read, request
 from eval.extract import EXTRACTOR
+from eval.grading import anew, graded, spoken
 from eval.items import ItemScore, draw_seed
-from eval.score.grading import Candidate, graded
+from eval.score.candidate import Candidate
 from eval.score.ledger import first_start, progress, task_facts
 from eval.score.parts import Parts
 from eval.score.questions import Question, questions
@@ -49,9 +50,10 @@ def sit(recipe: Recipe, name: str, pending: Sequence[tuple[int, str]], benchmark
     for seed, fingerprint in pending:
         client = Client(engine, key_of(engine))
         try:
-            candidate = Candidate(name, seed, fingerprint, engine="openai")
+            chat = open_chat(contender)
+            candidate = Candidate(name, seed, fingerprint, engine="openai", template=chat.digest if chat else "")
             parts = Parts(run.seed(name, seed), fingerprint, private=benchmark.private)
-            Sitting(recipe, benchmark, run, contender, engine, client, open_chat(contender), candidate, parts).take()
+            Sitting(recipe, benchmark, run, contender, engine, client, chat, candidate, parts).take()
         finally:
             client.close()
 
@@ -83,7 +85,9 @@ class Sitting:
         pending = [each for each in asked if self._key(each) not in done]
         self._say(f"{len(pending)} of {len(asked)} answers to go")
         said = self._ask(pending, proof)
-        rows = self.parts.merge([self._key(each) for each in asked])
+        keyed = {self._key(each): each.question for each in asked}
+        apart = spoken(self.chat)
+        rows = self.parts.merge(list(keyed), lambda row: anew(row, keyed[row.key].task, keyed[row.key].row, apart))
         self._finish(rows, first_at, self._served(proof, said, rows))
 
     def _say(self, text: str) -> None:
@@ -149,9 +153,11 @@ class Sitting:
         """An answer that a stop string ends was not cut by the limit, whatever the server wrote behind it."""
         ended = said.closed and any(end in said.answer for end in each.question.until if end)
         finish = "stop" if ended else said.finish
-        facts = graded(each.question, said.answer, closed=said.closed, finish=finish)
+        question = each.question
+        facts = graded(question.task, question.row, said.answer, closed=said.closed, finish=finish)
         return self.candidate.row(
-            each.question, each.sample, text=said.text, finish=finish, tokens_in=said.tokens_in,
+            question, each.sample, prompt=digest_of(each.ids or each.text), text=said.text, finish=finish,
+            tokens_in=said.tokens_in,
             tokens_thinking=said.tokens_thinking, tokens_out=said.tokens_out, seconds=seconds, **facts,
         )  # fmt: skip
 

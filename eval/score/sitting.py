@@ -15,6 +15,7 @@ from eval import items, pledge
 from eval.answerable import refuse_tasks
 from eval.benchmark import Benchmark
 from eval.extract import EXTRACTOR
+from eval.grading import anew, spoken
 from eval.items import ItemScore
 from eval.lm.generate import vocabulary
 from eval.lm.prefill import batches
@@ -74,7 +75,8 @@ class Sitting:
         head = heads.read(adapter) if adapter else None
         if head:
             refuse_tasks(name, head.kind, head.labels, benchmark.tasks)
-        desk = Desk(name, seed, contender, recipe.exam, chat, scorer, world.accelerator.process_index, head)
+        templates = chat.digest, likelihood_chat(chat).digest
+        desk = Desk(name, seed, contender, recipe.exam, chat, scorer, world.accelerator.process_index, head, templates)
         parts = Parts(place, scorer, private=benchmark.private)
         return cls(recipe, benchmark, run, world, desk, parts, adapter)
 
@@ -93,7 +95,7 @@ class Sitting:
         self._answer(model, pending)
         self.world.accelerator.wait_for_everyone()
         if self.world.main:
-            self._finish(self.parts.merge([self.desk.key(entry) for entry in entries]), first_at, proof)
+            self._finish(self._merged(entries), first_at, proof)
         self.world.accelerator.wait_for_everyone()
 
     def _say(self, text: str) -> None:
@@ -164,6 +166,13 @@ class Sitting:
                 rows = timed(rows, time.perf_counter() - began)
                 items.append(self.parts.of(self.desk.rank), rows, private=self.parts.private)
                 advance(rows)
+
+    def _merged(self, entries: Sequence[Entry]) -> list[ItemScore]:
+        """All rows; what an earlier extractor read, before a kill and an update, is read by today's."""
+        asked = {self.desk.key(entry): entry.question for entry in entries}
+        return self.parts.merge(
+            list(asked), lambda row: anew(row, asked[row.key].task, asked[row.key].row, spoken(self.desk.chat))
+        )
 
     def _finish(self, rows: Sequence[ItemScore], first_at: float, proof: AdapterProbe | None) -> None:
         size = self.world.size

@@ -122,11 +122,11 @@ def _contest(evidence: Evidence) -> Contest | None:
 def _gates(evidence: Evidence, sheets: Sequence[Sheet]) -> list[Gate]:
     templates = {name: evidence.facts(name).chat_digest for name in evidence.judged}
     unseen = [name for name, digest in templates.items() if evidence.facts(name).served and not digest]
-    plan = evidence.plan
+    digest, at = (evidence.plan.digest, evidence.plan.at) if evidence.plan else (None, None)
     return [
         gates.prompt_content(sheets, templates, unseen),
         gates.adapter_applied(evidence.adapters(evidence.judged)),
-        gates.plan(plan.digest if plan else None, plan.at if plan else None, evidence.digest, evidence.bound),
+        gates.plan(digest, at, evidence.digest, evidence.bound, evidence.regraded),
     ]
 
 

@@ -12,7 +12,7 @@ from typing import Self
 
 from eval import pledge
 from eval.benchmark import Benchmark
-from eval.gates import AdapterFact, ChanceFact, PlanFact
+from eval.gates import AdapterFact, ChanceFact, PlanFact, Regraded
 from eval.items import ItemScore, read
 from eval.money import Effort
 from eval.sheet import BadPairing, Key, Sheet, score
@@ -38,6 +38,7 @@ class Evidence:
     attempts: dict[str, int]  # event -> how often
     trials: dict[str, float] = field(default_factory=dict)  # challenger -> score on the development questions
     earlier: frozenset[str] = frozenset()  # digests of plans that were kept here before the one that stands
+    regraded: Regraded | None = None  # another extractor than the plan's read the answers
 
     @classmethod
     def read(cls, recipe: Recipe, run: RunDir) -> Self:
@@ -52,11 +53,13 @@ class Evidence:
                 trained[name] = {seed: _trained(recipe, run, name, seed) for seed in seeds}
             scored[name] = {seed: _scored(recipe, benchmark, run, name, seed) for seed in seeds}
             sheets[name] = _sheet(name, {seed: _rows(run, name, seed, scored[name][seed]) for seed in seeds})
-        promise = pledge.digest(recipe, benchmark)
-        trials = _trials(recipe, benchmark, run, scored)
         plan, attempts = pledge.read(run), _attempts(run)
+        extractor = _one_extractor(scored) if benchmark.written else ""
+        promise = pledge.digest(recipe, benchmark, plan.extractor if plan else extractor)
+        regraded = _regraded(run, plan, extractor)
+        trials = _trials(recipe, benchmark, run, scored)
         earlier = frozenset(digest for digest in pledge.kept(run) if plan is None or digest != plan.digest)
-        return cls(recipe, benchmark, plan, promise, sheets, scored, trained, attempts, trials, earlier)
+        return cls(recipe, benchmark, plan, promise, sheets, scored, trained, attempts, trials, earlier, regraded)
 
     @property
     def challengers(self) -> tuple[str, ...]:
@@ -88,6 +91,11 @@ class Evidence:
             for row in task.rows
             if task.part(row) == "test"
         }
+
+    @property
+    def extractor(self) -> str:
+        """Version of what read the answers."""
+        return self.facts(self.recipe.rule.incumbent).extractor
 
     def facts(self, name: str) -> ScoreFacts:
         """What the scorer of a contender says of itself, in its first seed; seeds differ in the adapter alone."""
@@ -230,6 +238,26 @@ def _scoring(stage: RunManifest) -> ScoreFacts:
     if stage.scoring is None:
         raise BadInput(f"{stage.contender} seed {stage.seed}: score.json holds no facts of the scoring; score again")
     return stage.scoring
+
+
+def _one_extractor(scored: Stages) -> str:
+    """What read all written answers. BadInput: unlike extractors, whose grades cannot be compared."""
+    found = {_scoring(stage).extractor: name for name, stages in scored.items() for stage in stages.values()}
+    if len(found) > 1:
+        said = ", ".join(f"{name} by {extractor}" for extractor, name in found.items())
+        raise BadInput(f"answers were read by different extractors ({said}); run: tuneworth regrade RECIPE")
+    return next(iter(found))
+
+
+def _regraded(run: RunDir, plan: pledge.Plan | None, extractor: str) -> Regraded | None:
+    """Whether another extractor than the promised one read the answers, and if every regrading left the outcome."""
+    if plan is None or plan.extractor in ("", extractor):
+        return None
+    lines = [line for line in run.attempted() if line.get("event") == "regraded" and line["at"] >= plan.at]
+    told = [line for line in lines if not str(line.get("after")).startswith("no verdict")]
+    agrees = bool(told) and all(line.get("before") == line.get("after") for line in told)
+    known = agrees and told[-1].get("extractor") == extractor
+    return Regraded(plan.extractor, extractor, known)
 
 
 def _attempts(run: RunDir) -> dict[str, int]:

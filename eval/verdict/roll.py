@@ -4,7 +4,6 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from eval.extract import EXTRACTOR
 from eval.money import device_price, per_query
 from eval.sheet import OUTCOMES, Sheet, score
 from eval.verdict.evidence import Evidence
@@ -180,7 +179,7 @@ def provenance(evidence: Evidence) -> Provenance:
     return Provenance(
         plan=plan.digest if plan else None, plan_at=plan.at if plan else None,
         first_score_at=min(fact.first_score_at for fact in evidence.plans()), attempts=evidence.attempts,
-        extractor=EXTRACTOR, exam_seed=exam.seed, samples=exam.samples,
+        extractor=evidence.extractor, exam_seed=exam.seed, samples=exam.samples,
         contenders=tuple(_origin(evidence, name) for name in evidence.recipe.contenders),
     )  # fmt: skip
 

@@ -229,6 +229,14 @@ class SeedDir:
 
     def set_aside(self, paths: Iterable[Path], fingerprint: str) -> Path:
         """Move stale files to `.old-<fingerprint>`: a stage that a recipe changed is kept, never overwritten."""
+        shelf = self.shelf(fingerprint)
+        for path in paths:
+            if path.exists():
+                os.replace(path, shelf / path.name)
+        return shelf
+
+    def shelf(self, fingerprint: str) -> Path:
+        """A new folder for what is older."""
         name = f".old-{fingerprint[:12]}"
         shelf = self.folder / name
         number = 1
@@ -236,9 +244,6 @@ class SeedDir:
             number += 1
             shelf = self.folder / f"{name}-{number}"
         shelf.mkdir(parents=True)
-        for path in paths:
-            if path.exists():
-                os.replace(path, shelf / path.name)
         return shelf
 
 

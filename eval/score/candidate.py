@@ -1,12 +1,11 @@
-"""Grading: what a written answer is worth, whoever wrote it, and the row that is kept of it. No torch here."""
+"""A candidate: whose answers these are, and the row that is kept of each. No torch here."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from eval.extract import grade
-from eval.items import ItemScore, cut
+from eval.items import ItemScore
 from eval.score.parts import Key
 from eval.score.questions import Question
 
@@ -20,6 +19,7 @@ class Candidate:
     scorer: str  # score fingerprint
     rank: int = 0  # of the process
     engine: Literal["hf", "openai"] = "hf"
+    template: str = ""  # digest of the chat rendering, where it is ours
 
     def key(self, question: Question, sample: int) -> Key:
         return self.scorer, question.task.name, question.row.id, sample
@@ -31,19 +31,6 @@ class Candidate:
             contender=self.name, seed=self.seed, scorer=self.scorer, task=task.name, id=row.id, hash=row.digest,
             content=question.content, cluster=task.cluster(row), part=task.part(row), lang=row.lang,
             protocol=task.protocol, sample=sample, question=row.asked, options=row.options, gold=row.answer or "",
-            rank=self.rank, engine=self.engine, **{"seconds": 0.0, **facts},
+            rank=self.rank, engine=self.engine, version=task.version,
+            **{"seconds": 0.0, "template": self.template, **facts},
         )  # fmt: skip
-
-
-def graded(question: Question, answer: str, *, closed: bool, finish: str) -> dict[str, Any]:
-    """Extracted, rule, outcome and score of an answer without its thought. One that ran into the length limit, never
-    closed its thought or was filtered out is never graded from what stands there."""
-    blank = {"extracted": None, "rule": "", "score": 0.0}
-    if finish == "filter":
-        return blank | {"outcome": "refused"}
-    if not closed:
-        return blank | {"outcome": "unclosed_thinking"}
-    if finish == "length":
-        return blank | {"outcome": "truncated"}
-    row, task = question.row, question.task
-    return dict(vars(grade(task.answer, cut(answer, question.until), row.answer or "", row.options, task.reading)))

@@ -1,0 +1,72 @@
+"""Grading: what a written answer is worth, when it is given and, from the item log, again at any later time.
+
+The one way from a raw text to extracted, rule, outcome and score, for the engines that ask and for `tuneworth regrade`.
+An answer is graded without its thought. One that ran into the length limit, or never closed its thought, is an outcome
+of its own and is never graded from what stands there. No torch here.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from eval.benchmark import Task
+from eval.endpoint.wire import split
+from eval.extract import EXTRACTOR, grade
+from eval.items import ItemScore, cut
+from finetune.card import Row
+from finetune.chat import Chat
+
+HEAD = "head"  # the rule of a classification head: its text is the label itself
+
+
+def outdated(extractor: str, tasks: Iterable[Task]) -> str:
+    """What to say of finished scores that another extractor read; nothing where they are today's, or none were read."""
+    if extractor == EXTRACTOR or all(task.protocol == "likelihood" for task in tasks):
+        return ""
+    return f" (answers read by extractor {extractor}; `tuneworth regrade` reads them by {EXTRACTOR}, without a model)"
+
+
+def graded(task: Task, row: Row, answer: str, *, closed: bool, finish: str) -> dict[str, Any]:
+    """Extracted, rule, outcome and score of an answer without its thought, and the extractor that read it."""
+    blank = {"extracted": None, "rule": "", "score": 0.0, "extractor": EXTRACTOR}
+    if finish == "filter":  # a server held it back
+        return blank | {"outcome": "refused"}
+    if not closed:
+        return blank | {"outcome": "unclosed_thinking"}
+    if finish == "length":
+        return blank | {"outcome": "truncated"}
+    found = grade(task.answer, cut(answer, task.until), row.answer or "", row.options, task.reading)
+    return vars(found) | {"extractor": EXTRACTOR}
+
+
+def named(task: Task, row: Row, text: str) -> dict[str, Any]:
+    """The same of what a classification head named: it wrote nothing, so nothing is cut off."""
+    found = grade(task.answer, text, row.answer or "", row.options, task.reading)
+    return vars(found) | {"rule": HEAD, "extractor": EXTRACTOR}
+
+
+def anew(row: ItemScore, task: Task, question: Row, apart: Callable[[str], tuple[str, bool]]) -> ItemScore:
+    """A logged answer as today's extractor grades it; one chosen by likelihood, or graded by it already, as it is.
+
+    `apart` gives of a raw text the answer without its thought, and whether that was closed, as when it was scored.
+    """
+    if row.protocol == "likelihood" or row.extractor == EXTRACTOR:
+        return row
+    if row.rule == HEAD:
+        facts = named(task, question, row.text)
+    else:
+        answer, closed = apart(row.text)
+        facts = graded(task, question, answer, closed=closed, finish=row.finish)
+    return row.model_copy(update=facts)
+
+
+def spoken(chat: Chat | None) -> Callable[[str], tuple[str, bool]]:
+    """How a raw text is taken apart: by our rendering, or as the template of a server that nobody here has seen."""
+
+    def apart(text: str) -> tuple[str, bool]:
+        if chat is None:
+            _, answer, closed = split(text)
+            return answer, closed
+        reply = chat.split(text)
+        return reply.answer, reply.closed
+
+    return apart

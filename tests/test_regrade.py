@@ -1,0 +1,203 @@
+"""Regrading: logged answers read by today's extractor, no model; what turned is told, the log before is kept."""
+
+from __future__ import annotations
+
+import random
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+from conftest import FAMILY_OF, MARKERS, train_tokenizer
+from small_exam import write_exam
+from small_study import tuneworth
+from written_exam import Run, build
+
+from eval import items, pledge, regrade
+from eval.benchmark import read_task
+from eval.extract import EXTRACTOR
+from eval.score import __main__ as scoring
+from eval.score.questions import questions
+from eval.verdict import judge
+from finetune.mistakes import BadInput
+from finetune.recipe import Recipe
+
+OLD = "2026.1.0"  # an extractor of before
+RATES = {"old": 0.3, "lora": 0.9, "prefix": 0.5, "newer": 0.4, "prompted": 0.5}
+
+
+def told(answer, *, unread: int = 0):
+    """What stands in the text is what was graded; of the right answers so many thousandths were not read before."""
+    if answer.outcome == "wrong":
+        return answer.model_copy(update={"text": "B", "extracted": "B"})
+    lost = random.Random(answer.id).random() * 1000 < unread
+    said = {"outcome": "unparsed", "score": 0.0, "extracted": None, "rule": "none"} if lost else {"text": "答案是A"}
+    return answer.model_copy(update=said | {"text": "答案是A" if answer.task == "letters" else "A"})
+
+
+def study(folder, monkeypatch, *changes: str, unread: dict[str, int] | None = None) -> Run:
+    """Four contenders tuned and scored under a plan with the extractor of before."""
+    build(folder, *changes)
+    card = folder / "letters" / "letters.md"
+    card.write_text(card.read_text().replace("published: false", "published: false\nprivate: true"))
+    for name, arch in (("old", "qwen2"), ("newer", "qwen3")):
+        train_tokenizer(MARKERS[FAMILY_OF[arch]]).save(str(folder / name / "tokenizer.json"))
+    run = Run(folder, Recipe.read(folder / "study.yaml", changes))
+    with monkeypatch.context() as before:
+        before.setattr(pledge, "EXTRACTOR", OLD)
+        run.pledge()
+    for name, rate in RATES.items():
+        lost = (unread or {}).get(name, 0)
+        if run.recipe.contenders[name].method:
+            run.tune(name)
+        run.sit(name, rate, extractor=OLD, change=lambda answer, lost=lost: told(answer, unread=lost))
+    return run
+
+
+def log(run: Run, name: str):
+    return items.read(run.run.seed(name, run.recipe.seeds(name)[0]).items)
+
+
+def test_a_newer_extractor_leaves_a_finished_study_alone_until_it_is_regraded(tmp_path, monkeypatch):
+    run = study(tmp_path, monkeypatch)
+    found = judge(run.recipe, run.run)
+    assert (found.outcome, found.provenance.extractor) == ("worth_it", OLD)
+    assert pledge.keep(run.recipe, run.run).extractor == OLD  # a second start does not promise anew
+    assert scoring.score(run.recipe, "newer", None, tmp_path / "runs") == 0
+
+
+def test_regrading_says_what_turned_and_that_the_verdict_stands(tmp_path, monkeypatch):
+    run = study(tmp_path, monkeypatch, unread={"lora": 30})
+    place = run.run.seed("lora", 17)
+    before, bytes_before = log(run, "lora"), place.items.read_bytes()
+    unread = [row for row in before if row.outcome == "unparsed"]
+    done = tuneworth("regrade", tmp_path / "study.yaml", "--out", tmp_path / "runs")
+    assert done.returncode == 0, done.stderr
+    turned = [row.id for row in unread if row.task == "letters"]
+    assert f"regrade lora seed 17, letters: {len(turned)} of 240 outcomes changed" in done.stdout
+    assert "regrade newer seed 0, letters: 0 of 240 outcomes changed" in done.stdout
+    assert "the verdict stands: worth_it" in done.stdout
+    assert f"\n  {turned[0]}\n" in done.stdout  # the card is private: the id alone
+    (number, *_) = [row.id for row in unread if row.task == "numbers"]
+    assert f"\n  {number}: unparsed -> correct ('A'), gold 'A'\n" in done.stdout
+    after = log(run, "lora")
+    assert {row.outcome for row in after} == {"correct", "wrong"}
+    assert {row.extractor for row in after} == {EXTRACTOR}
+    assert place.items.stat().st_mode & 0o777 == 0o600
+    (kept,) = place.folder.glob(".old-*")
+    assert (kept / "items.jsonl").read_bytes() == bytes_before
+    assert place.scored().scoring.extractor == EXTRACTOR
+    found = judge(run.recipe, run.run)
+    assert (found.outcome, found.provenance.extractor) == ("worth_it", EXTRACTOR)
+    (gate,) = [gate for gate in found.gates if gate.name == "plan"]
+    assert f"where the plan promised {OLD}; the outcome is the same" in gate.reason
+    assert [line["event"] for line in run.run.attempted()] == ["plan", "regrade", "regraded"]
+    again = regrade.regrade(run.recipe, run.run)
+    assert (sum(each.outcomes for each in again.moved), again.said) == (0, "the verdict stands: worth_it")
+    assert len(list(place.folder.glob(".old-*"))) == 1
+
+
+def test_a_verdict_that_moves_is_said_and_is_exploratory(tmp_path, monkeypatch):
+    run = study(tmp_path, monkeypatch, unread={"newer": 900})
+    promised = judge(run.recipe, run.run).outcome
+    found = regrade.regrade(run.recipe, run.run)
+    assert found.before == promised != found.after == "worth_it"
+    assert found.said == f"the verdict moved from {promised} to worth_it"
+    assert judge(run.recipe, run.run).outcome == "exploratory"
+
+
+def test_contenders_read_by_unlike_extractors_are_not_compared(tmp_path, monkeypatch):
+    run = study(tmp_path, monkeypatch)
+    part = regrade.regrade(run.recipe, run.run, "lora")
+    assert part.after.startswith("no verdict (answers were read by different extractors")
+    with pytest.raises(BadInput, match="run: tuneworth regrade RECIPE"):
+        judge(run.recipe, run.run)
+    rest = regrade.regrade(run.recipe, run.run)  # goes on from the outcome before the first
+    assert (rest.before, rest.after) == ("worth_it", "worth_it")
+    assert judge(run.recipe, run.run).outcome == "worth_it"
+
+
+def test_a_thought_a_cut_and_a_head_are_graded_as_when_scored(tmp_path, monkeypatch):
+    run = study(tmp_path, monkeypatch)
+    rows = log(run, "newer")
+    said = {
+        "text": "<think>\nB?\n</think>\n\n答案是A\n\n答案是B", "outcome": "wrong", "score": 0.0, "extracted": "B",
+    }  # fmt: skip
+    odd = [
+        rows[0].model_copy(update=said),
+        rows[1].model_copy(update=said | {"text": "<think>\n答案是A"}),
+        rows[2].model_copy(update=said | {"text": "答案是A", "finish": "length"}),
+        rows[3].model_copy(update=said | {"text": "A", "rule": "head"}),
+        rows[4].model_copy(update=said | {"protocol": "likelihood", "text": "w", "rule": "acc"}),
+    ]
+    items.replace(run.run.seed("newer", 0).items, [*odd, *rows[5:]])
+    regrade.regrade(run.recipe, run.run)
+    found = log(run, "newer")[:5]
+    assert [row.outcome for row in found] == ["correct", "unclosed_thinking", "truncated", "correct", "wrong"]
+    assert [found[0].extracted, found[3].rule] == ["A", "head"]
+    assert found[4] == odd[4]
+
+
+def test_what_a_kill_left_half_done_is_done_by_a_second_start(tmp_path, monkeypatch):
+    run = study(tmp_path, monkeypatch, unread={"lora": 30})
+    real = items.replace
+
+    def dies(path, rows, **how):
+        if "newer" in str(path):
+            raise KeyboardInterrupt
+        real(path, rows, **how)
+
+    with monkeypatch.context() as killing:
+        killing.setattr(items, "replace", dies)
+        with pytest.raises(KeyboardInterrupt):
+            regrade.regrade(run.recipe, run.run)
+    found = regrade.regrade(run.recipe, run.run)
+    assert (found.before, found.after) == ("worth_it", "worth_it")
+    assert {row.extractor for name in RATES for row in log(run, name)} == {EXTRACTOR}
+
+
+@pytest.mark.parametrize(
+    ("harm", "words"),
+    [
+        (lambda run: shutil.rmtree(run.run.seed("newer", 0).folder), "newer seed 0 is not scored"),
+        (lambda run: run.run.seed("newer", 0).items.write_text("oops\n"), "not an item score"),
+        (lambda run: run.run.seed("newer", 0).score_manifest.write_text("oops\n"), "no manifest that this version"),
+    ],
+)
+def test_what_cannot_be_regraded_is_refused_in_one_line(tmp_path, monkeypatch, harm, words):
+    run = study(tmp_path, monkeypatch)
+    harm(run)
+    with pytest.raises(BadInput, match=words) as said:
+        regrade.regrade(run.recipe, run.run)
+    assert "\n" not in str(said.value)
+
+
+def test_no_engine_is_loaded(tmp_path, monkeypatch):
+    run = study(tmp_path, monkeypatch)
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom eval.regrade import regrade\nfrom finetune.recipe import Recipe\n"
+        "from finetune.run import RunDir\n"
+        f"recipe = Recipe.read(Path({str(tmp_path / 'study.yaml')!r}))\n"
+        f"print(regrade(recipe, RunDir(Path({str(run.run.folder)!r}))).said)\n"
+        "assert not {'torch', 'transformers', 'lm_eval'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "the verdict stands: worth_it\n"), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "until"),
+    [
+        ("generation_kwargs: {until: ['。', \"\\n\"]}", ("。", "\n")), ("generation_kwargs: {until: '。'}", ("。",)),
+        ("fewshot_delimiter: '##'", ("##",)), ("", ("\n\n",)),
+    ],
+)  # fmt: skip
+def test_answers_end_where_lm_eval_ends_them(tmp_path, monkeypatch, line, until):
+    exam = write_exam(tmp_path / "exam", count=6)
+    path = exam / "own_gen.yaml"
+    path.write_text(re.sub("generation_kwargs: .*", lambda _: line, path.read_text("utf-8")), "utf-8")
+    monkeypatch.setenv("TUNEWORTH_CARDS", str(exam))
+    task = read_task(exam, "own_gen")
+    assert task.until == until
+    assert {question.until for question in questions(task)} == {until}
