@@ -10,10 +10,10 @@ from pathlib import Path
 from statistics import fmean
 from typing import Self
 
-from eval import pledge
+from eval import columns, pledge
 from eval.benchmark import Benchmark
 from eval.gates import AdapterFact, ChanceFact, PlanFact, Regraded
-from eval.items import ItemScore, read
+from eval.items import ItemScore
 from eval.money import Effort
 from eval.sheet import BadPairing, Key, Sheet, score
 from finetune.methods import SearchFacts, adapter_digest
@@ -209,7 +209,8 @@ def _trained(recipe: Recipe, run: RunDir, name: str, seed: int) -> RunManifest:
 
 
 def _rows(run: RunDir, name: str, seed: int, done: RunManifest) -> list[ItemScore]:
-    return [row for row in read(run.seed(name, seed).items) if row.scorer == done.fingerprint]
+    """Without their texts, which decide nothing once they are graded."""
+    return [row for row in columns.read(run.seed(name, seed).items) if row.scorer == done.fingerprint]
 
 
 def _trials(recipe: Recipe, benchmark: Benchmark, run: RunDir, scored: Stages) -> dict[str, float]:

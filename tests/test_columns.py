@@ -1,0 +1,81 @@
+"""The item log in columns: what judging reads equals the log, whatever happened to either file."""
+
+import os
+
+import pytest
+from written_exam import row
+
+from eval import columns, items
+
+
+@pytest.fixture
+def log(tmp_path):
+    path = tmp_path / "items.jsonl"
+    outcomes = [("correct", 1.0, "A"), ("wrong", 0.25, "B，C"), ("unparsed", 0.0, None)]
+    facts = [{"outcome": outcome, "score": score, "extracted": read} for outcome, score, read in outcomes]
+    items.append(path, [row("任务", i, text=f"答案 {i}", options=("甲", "乙"), **facts[i % 3]) for i in range(30)])
+    return path
+
+
+def bare(log):
+    return [each.model_copy(update=columns.TEXTS) for each in items.read(log)]
+
+
+def from_columns(log, monkeypatch):
+    """As read where the log itself may not be opened."""
+    with monkeypatch.context() as sealed:
+        sealed.setattr(items, "read", lambda path: pytest.fail("the log was read"))
+        return columns.read(log)
+
+
+def test_columns_give_what_the_log_gives_without_its_texts(log, monkeypatch):
+    assert columns.read(log) == bare(log)
+    found = from_columns(log, monkeypatch)
+    assert found == bare(log)
+    assert {each.text for each in found} == {""}
+    assert found[0].model_copy(update={"score": 0.5}).score == 0.5
+    assert b"\xe7\xad\x94\xe6\xa1\x88" not in columns.place_of(log).read_bytes()  # no text of an answer
+
+
+def test_a_log_that_changed_is_read_again(log, monkeypatch):
+    columns.read(log)
+    items.append(log, [row("任务", 30)])
+    assert len(columns.read(log)) == 31
+    assert len(from_columns(log, monkeypatch)) == 31
+
+
+@pytest.mark.parametrize("harm", [b"", b"PAR1 oops", b"x" * 5000])
+def test_damaged_columns_are_built_anew(log, monkeypatch, harm):
+    columns.read(log)
+    columns.place_of(log).write_bytes(harm)
+    assert columns.read(log) == bare(log)
+    assert from_columns(log, monkeypatch) == bare(log)
+
+
+def test_columns_of_another_version_are_built_anew(log, monkeypatch):
+    columns.read(log)
+    with monkeypatch.context() as younger:
+        younger.setattr(columns, "NAMES", columns.NAMES[:-1])
+        assert columns._kept(columns.place_of(log), columns.file_digest(log)) is None
+    assert from_columns(log, monkeypatch) == bare(log)
+
+
+def test_a_folder_that_cannot_be_written_is_read_all_the_same(log, monkeypatch):
+    def full(path, build):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(columns, "make_whole", full)
+    assert columns.read(log) == bare(log)
+    assert not columns.place_of(log).exists()
+
+
+def test_columns_are_as_readable_as_their_log(log):
+    for mode in (0o600, 0o644):
+        os.chmod(log, mode)
+        items.append(log, [row("任务", mode)])
+        columns.read(log)
+        assert columns.place_of(log).stat().st_mode & 0o777 == mode
+
+
+def test_a_log_that_is_not_there_has_no_rows(tmp_path):
+    assert columns.read(tmp_path / "items.jsonl") == []
