@@ -20,7 +20,7 @@ import yaml
 
 from finetune import segments
 from finetune.methods import Full, LoRA, PTuningV1, PTuningV2, adapter_parameters
-from finetune.train.loop import sheet_loss
+from finetune.train.loss import sheet_loss
 from finetune.train.packing import packed
 from finetune.world import World, causal, need_bitsandbytes
 from tests.benchmarks import device

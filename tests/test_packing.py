@@ -14,8 +14,8 @@ from finetune import segments
 from finetune.data import Example
 from finetune.methods import LoRA, PTuningV1, PTuningV2, adapter_parameters
 from finetune.recipe import Train
-from finetune.train import loop
-from finetune.train.loop import sheet_loss
+from finetune.train import loss as losses
+from finetune.train.loss import sheet_loss
 from finetune.train.packing import packed, plan, sheets
 from finetune.world import causal
 
@@ -120,7 +120,7 @@ def test_a_row_hides_its_examples_from_each_other(tuned, kind, attention):
 
     def hidden(*row):
         with torch.no_grad():
-            return loop.states(model, packed(row), torch.device("cpu"))[0]
+            return losses.states(model, packed(row), torch.device("cpu"))[0]
 
     assert torch.equal(hidden(first, second)[20:], hidden(other, second)[20:])
     torch.testing.assert_close(hidden(first, second)[20:], hidden(second), atol=2e-6, rtol=1e-5)
@@ -154,7 +154,7 @@ def test_padded_rows_are_masked_under_segments_too(tuned):
 def test_large_heads_in_pieces_give_the_same(tuned, kind, monkeypatch):
     model, batch = tuned("qwen2", kind), sheets(some(), 10_000, packing=True, pad=1)
     loss, gradient = gradients(model, batch)
-    monkeypatch.setattr(loop, "CHUNK", 7)
+    monkeypatch.setattr(losses, "CHUNK", 7)
     again, own = gradients(model, batch)
     assert again == pytest.approx(loss, rel=1e-6)
     assert apart(own, gradient) < 2e-6

@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM
 from finetune import segments
 from finetune.methods import LoRA, PTuningV2, adapter_parameters
 from finetune.methods.lora import uncopied
-from finetune.train.loop import sheet_loss
+from finetune.train.loss import sheet_loss
 from finetune.train.packing import packed
 from finetune.world import causal
 from tests.test_packing import example

@@ -11,33 +11,29 @@ import signal
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from types import FrameType
 from typing import Any
 
 import torch
-from torch.nn import functional
-from torch.utils.checkpoint import checkpoint
 
 from finetune.data import Example
 from finetune.files import digest_of
-from finetune.methods import adapter_parameters, heads, restore
+from finetune.methods import adapter_parameters, restore
 from finetune.methods.lora import uncopied
 from finetune.mistakes import BadInput
 from finetune.recipe import Train
-from finetune.segments import Segments
 from finetune.train import optimizer
 from finetune.train.journal import Journal
+from finetune.train.loss import sheet_loss
 from finetune.train.masters import Masters
 from finetune.train.packing import Sheet, sheets
 from finetune.train.pause import Stopped, by_signal, by_window, closed
 from finetune.train.savepoint import Clock, Progress, Savepoint, Savepoints, Tensors
 from finetune.train.watch import Watch
-from finetune.world import World, causal
+from finetune.world import World
 
 ROOMY = 1024  # tokens of a sheet on a processor; accelerators take max_length, which fits there anyway
 LATELY = 5  # steps
-CHUNK = 1024  # targets whose logits stand in memory at once: 0.6 GB in float32 at 152k entries
 
 
 @dataclass(frozen=True)
@@ -278,44 +274,3 @@ def exploded(losses: Sequence[float], factor: float) -> bool:
 
 def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:8]) + (" ..." if len(names) > 8 else "")
-
-
-def sheet_loss(model: Any, sheet: Sheet, device: torch.device) -> torch.Tensor:
-    """Sum of the cross entropy over a sheet's targets, nats. The output head runs at target positions only.
-
-    The cross entropy is over the vocabulary, or over the labels of the model's classification head, if it has one.
-    """
-    head, layer = causal(model).get_output_embeddings(), heads.of(model)
-    hidden = states(model, sheet, device)
-    keep, labels = (torch.from_numpy(part).to(device) for part in (sheet.keep, sheet.labels))
-    with _autocast(head, device):
-        return _chunked(partial(heads.classify, layer) if layer else head, hidden.flatten(0, 1)[keep], labels)
-
-
-def states(model: Any, sheet: Sheet, device: torch.device) -> torch.Tensor:
-    """Last hidden states of a sheet, [rows, length, width]: as training makes them, before the output head."""
-    inner = causal(model)
-    ids, positions = (torch.from_numpy(part).to(device) for part in (sheet.ids, sheet.positions))
-    with _autocast(inner.get_output_embeddings(), device):
-        parts = {"segments": Segments.of(sheet.lengths, device)} if sheet.lengths else {}
-        found = inner.get_decoder()(input_ids=ids, position_ids=positions, use_cache=False, **parts)
-    hidden: torch.Tensor = found.last_hidden_state
-    return hidden
-
-
-def _autocast(head: Any, device: torch.device) -> torch.autocast:
-    half = next(head.parameters()).dtype == torch.bfloat16
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=half)
-
-
-def _chunked(head: Any, hidden: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Cross entropy of [n, width] against [n] in pieces, whose logits are made again in the backward pass."""
-
-    def piece(part: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-        return functional.cross_entropy(head(part).float(), wanted, reduction="sum")
-
-    if len(labels) <= CHUNK:
-        return piece(hidden, labels)
-    pieces = zip(hidden.split(CHUNK), labels.split(CHUNK), strict=True)
-    losses = [checkpoint(piece, part, wanted, use_reentrant=False) for part, wanted in pieces]
-    return torch.stack(losses).sum()

@@ -14,7 +14,8 @@ import torch
 
 from finetune.data import Example
 from finetune.mistakes import BadInput
-from finetune.train.loop import Work, sheet_loss, states
+from finetune.train.loop import Work
+from finetune.train.loss import sheet_loss, states
 from finetune.train.packing import packed
 from finetune.world import World
 
