@@ -86,7 +86,7 @@ def test_a_head_that_cannot_answer_does_not_tell_the_answers(tmp_path):
     kwargs = "task: own\ncustom_dataset: !function eval.benchmark.load\ndataset_kwargs: {card: own, split: test}\n"
     (folder / "own.yaml").write_text(kwargs + CHOSEN, "utf-8")
     with pytest.raises(BadInput, match="of a private card") as fault:
-        refuse_tasks("tuned", ["利好"], [read_task(*find(str(folder / "own")))])
+        refuse_tasks("tuned", "sequence", ["利好"], [read_task(*find(str(folder / "own")))])
     assert SECRET not in str(fault.value)
 
 

@@ -12,16 +12,19 @@ import pytest
 from conftest import FAMILY_OF, MARKERS, train_tokenizer
 from small_exam import write_exam
 from small_study import tuneworth
-from written_exam import Run, build
+from written_exam import Run, build, row
 
 from eval import items, pledge, regrade
 from eval.benchmark import read_task
 from eval.extract import EXTRACTOR
+from eval.grading import anew, spoken
 from eval.score import __main__ as scoring
+from eval.score.parts import Parts
 from eval.score.questions import questions
 from eval.verdict import judge
 from finetune.mistakes import BadInput
 from finetune.recipe import Recipe
+from finetune.run import SeedDir
 
 OLD = "2026.1.0"  # an extractor of before
 RATES = {"old": 0.3, "lora": 0.9, "prefix": 0.5, "newer": 0.4, "prompted": 0.5}
@@ -201,3 +204,35 @@ def test_answers_end_where_lm_eval_ends_them(tmp_path, monkeypatch, line, until)
     task = read_task(exam, "own_gen")
     assert task.until == until
     assert {question.until for question in questions(task)} == {until}
+
+
+def written(text: str, **changes):
+    """A row of the small exam's written task, as an extractor of before left it."""
+    facts = {"text": text, "outcome": "unparsed", "score": 0.0, "extracted": None, "rule": "none", "extractor": OLD}
+    return row("own_gen", 0, id="q0", gold="A", **(facts | changes))
+
+
+@pytest.fixture
+def asked(tmp_path, monkeypatch):
+    """A written task and its first question, whose answer is A."""
+    monkeypatch.setenv("TUNEWORTH_CARDS", str(write_exam(tmp_path / "exam", count=6)))
+    task = read_task(tmp_path / "exam", "own_gen")
+    return task, task.rows[0]
+
+
+def test_what_a_server_wrote_is_taken_apart_without_a_tokenizer(asked):
+    apart = spoken(None)
+    said = {"答案是A": "correct", "B?\n</think>\n\n答案是A": "correct", "<think>\n答案是A": "unclosed_thinking"}
+    assert [anew(written(text), *asked, apart).outcome for text in said] == list(said.values())
+    held_back = anew(written("", finish="filter", engine="openai"), *asked, apart)
+    assert (held_back.outcome, held_back.score) == ("refused", 0.0)
+
+
+def test_rows_of_before_an_update_are_read_anew_when_a_killed_scoring_ends(tmp_path, asked):
+    parts = Parts(SeedDir(tmp_path / "seed-0"), "s")
+    old, young = written("答案是A"), written("答案是B", sample=1, extractor=EXTRACTOR)
+    items.append(parts.of(0), [old])
+    items.append(parts.of(1), [young])
+    merged = parts.merge([old.key, young.key], lambda answer: anew(answer, *asked, spoken(None)))
+    assert [answer.outcome for answer in merged] == ["correct", "unparsed"]  # the younger one stands as it was read
+    assert items.read(parts.place.items) == merged
