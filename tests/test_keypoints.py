@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from eval.benchmark import find, read_task
 from eval.extract import grade, process_results
 from eval.extract.keypoints import Point, Rubric, weigh
+from eval.grading import graded
 from finetune.mistakes import BadInput
 
 PROFIT = {
@@ -161,15 +162,11 @@ def test_a_strict_reading_is_another_task(tmp_path):
 
 
 def test_the_engine_grades_by_the_tasks_own_reading():
-    from eval.score.grading import graded
-
-    from eval.score.questions import questions
-
     task = read_task(*find("demo_extraction"))
-    asked = questions(task)[0]
-    said = f"今年的数字是 {asked.row.answer}，去年的没有说"
-    lenient = graded(asked, said, closed=True, finish="stop")
-    strict = graded(replace(asked, task=replace(task, reading="strict")), said, closed=True, finish="stop")
+    row = task.rows[0]
+    said = f"今年的数字是 {row.answer}，去年的没有说"
+    lenient = graded(task, row, said, closed=True, finish="stop")
+    strict = graded(replace(task, reading="strict"), row, said, closed=True, finish="stop")
     assert (lenient["outcome"], lenient["rule"]) == ("correct", "alone")
     assert (strict["outcome"], strict["rule"]) == ("unparsed", "none")
 

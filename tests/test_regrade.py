@@ -18,6 +18,7 @@ from eval import items, pledge, regrade
 from eval.benchmark import read_task
 from eval.extract import EXTRACTOR
 from eval.grading import anew, spoken
+from eval.report import render
 from eval.score import __main__ as scoring
 from eval.score.parts import Parts
 from eval.score.questions import questions
@@ -96,6 +97,8 @@ def test_regrading_says_what_turned_and_that_the_verdict_stands(tmp_path, monkey
     (gate,) = [gate for gate in found.gates if gate.name == "plan"]
     assert f"where the plan promised {OLD}; the outcome is the same" in gate.reason
     assert [line["event"] for line in run.run.attempted()] == ["plan", "regrade", "regraded"]
+    assert found.provenance.attempts == {"plan": 1, "regraded": 1}
+    assert "regradings" in render(found)
     again = regrade.regrade(run.recipe, run.run)
     assert (sum(each.outcomes for each in again.moved), again.said) == (0, "the verdict stands: worth_it")
     assert len(list(place.folder.glob(".old-*"))) == 1

@@ -81,7 +81,12 @@ COSTS = {
     "people": Said("people", "人力"),
     "declared": Said("declared", "声明"),
 }
-EVENTS = {"plan": Said("plans", "登记"), "score": Said("scorings", "评分"), "train": Said("tunings", "微调")}
+EVENTS = {
+    "plan": Said("plans", "登记"),
+    "score": Said("scorings", "评分"),
+    "train": Said("tunings", "微调"),
+    "regraded": Said("regradings", "重新读取"),
+}
 PROBES = {
     "kl": Said("tuned against base", "微调对底座"),
     "kl of an A/A pair": Said("base against itself", "底座对自身"),

@@ -262,4 +262,5 @@ def _regraded(run: RunDir, plan: pledge.Plan | None, extractor: str) -> Regraded
 
 
 def _attempts(run: RunDir) -> dict[str, int]:
-    return dict(Counter(line["event"] for line in run.attempted()))
+    """How often what was tried; that a regrading began is told by its end."""
+    return dict(Counter(line["event"] for line in run.attempted() if line["event"] != "regrade"))

@@ -1,7 +1,7 @@
 """Where the files of a run lie, and what a finished stage says of itself.
 
     <out>/<recipe name>/recipe.json  attempts.jsonl  verdict.json  report.html
-    <out>/<recipe name>/<contender>/seed-<n>/{adapter/, train.json, items.jsonl, score.json}
+    <out>/<recipe name>/<contender>/seed-<n>/{adapter/, train.json, items.{jsonl,parquet}, score.json}
 
 A manifest is written last: its presence means "done".
 """
