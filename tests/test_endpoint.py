@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import time
+from datetime import date
 
 import pytest
 import small_server as does
@@ -396,6 +397,8 @@ def lines(path) -> int:
         ({"url": "https://api.deepseek.com"}, "api.deepseek.com is not this machine"),
         ({"url": "http://x.cn/v1", "allow_remote": True, "key_env": "K"}, "in the clear; use https"),
         ({"url": "ftp://x"}, "no address of a server"),
+        ({"body": {"top": float("nan")}}, "cannot be sent as JSON"),
+        ({"body": {"since": date(2024, 1, 1)}}, "quote a date"),
         ({"price_in": 1}, "price_in and price_out belong together"),
         ({"api": "completions"}, "api completions sends our rendering"),
         ({"kind": "vllm", "api_key": KEY}, "kind must be hf or openai"),

@@ -5,9 +5,9 @@ Each stage has a fingerprint over exactly what it depends on: `train_fingerprint
 """
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, StringConstraints, ValidationError, model_validator
 
 from finetune.files import digest_of
 from finetune.methods import AnyMethod, Knobs, adapter_digest, declared, settled, trials
@@ -16,7 +16,7 @@ from finetune.recipe import budget, shares
 from finetune.recipe.engine import OpenAI, is_loopback
 from finetune.recipe.lineage import lineage, refuse_misfits
 from finetune.recipe.sections import FROZEN, CardSplit, Contender, Costs, DataUse, DecisionRule, Exam, FolderName, Train
-from finetune.recipe.source import apply_change, data_root, read_yaml
+from finetune.recipe.source import apply_change, data_root, read_yaml, switches
 from finetune.recipe.window import Window
 
 __all__ = [
@@ -53,9 +53,8 @@ class Recipe(BaseModel):
     note: str = Field("", description="A caveat printed on the report")
     note_zh: str = Field("", description="The caveat in Chinese; the same words without it")
     data: tuple[CardSplit, ...] = Field((), description="Data cards to tune on: card.md or card.md#split")
-    allow_personal_data: str | None = Field(
+    allow_personal_data: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)] | None = Field(
         None,
-        min_length=1,
         description="Why rows with personal data may be trained on; without it they are refused; `data check --mask` "
         "puts placeholders in their stead",
     )
@@ -73,9 +72,12 @@ class Recipe(BaseModel):
             apply_change(raw, change)
         raw.setdefault("name", path.stem)
         try:
-            return cls.model_validate(raw, context={"folder": path.parent.resolve()})
+            found = cls.model_validate(raw, context={"folder": path.parent.resolve()})
         except ValidationError as fault:
             raise BadInput(explain(fault, cls, str(path))) from None
+        if lines := [f"{path}: {line}" for line in switches(raw, found)]:
+            raise BadInput("\n".join(lines))
+        return found
 
     @model_validator(mode="before")
     @classmethod

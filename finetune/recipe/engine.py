@@ -5,6 +5,7 @@ A key never stands in a recipe: `key_env` names the environment variable that ho
 """
 
 import ipaddress
+import json
 import re
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -128,6 +129,10 @@ class OpenAI(BaseModel):
         for name, value in _leaves(body):
             if SECRET_NAME.search(name) or SECRET.search(str(value)):
                 raise ValueError(f"{name} looks like a key; {ENVIRONMENT}")
+        try:
+            json.dumps(body, allow_nan=False)
+        except (TypeError, ValueError) as fault:
+            raise ValueError(f"cannot be sent as JSON ({fault}); quote a date, and give finite numbers") from None
         return body
 
     @model_validator(mode="after")

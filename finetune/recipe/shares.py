@@ -33,7 +33,7 @@ def _written_out(name: str, chosen: Any) -> dict[str, Any]:
     shares = chosen.get("data_share") if isinstance(chosen, dict) else None
     if not isinstance(shares, list):
         return {name: chosen}
-    if 1 not in shares or any(not isinstance(each, int | float) or shares.count(each) > 1 for each in shares):
+    if 1 not in shares or any(type(each) not in (int, float) or shares.count(each) > 1 for each in shares):
         raise ValueError(
             f"contenders.{name}.data_share: {shares}; a list holds numbers, each once, and among them 1: all rows, "
             f"which keeps the name {name}"

@@ -1,10 +1,12 @@
 """Where a recipe comes from: YAML files, changes given on the command line, the folder of the data."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import BaseModel
 
 from finetune.mistakes import BadInput
 
@@ -51,3 +53,22 @@ def apply_change(raw: dict[str, Any], change: str) -> None:
         raw[last] = yaml.safe_load(value)
     except yaml.YAMLError:
         raise BadInput(f"--set {change}: its value is not YAML; close brackets and quotes") from None
+
+
+def switches(raw: Any, found: Any, path: str = "") -> Iterator[str]:
+    """A line for each key where `true` or `false` (in YAML `yes`, `on`, `off` too) was read as the number 1 or 0."""
+    if isinstance(raw, bool) and isinstance(found, int | float) and not isinstance(found, bool):
+        yield f"{path}: a number is needed, found {str(raw).lower()}"
+    parts = raw.items() if isinstance(raw, dict) else enumerate(raw) if isinstance(raw, list) else ()
+    for key, part in parts:
+        yield from switches(part, _part(found, key), f"{path}.{key}" if path else str(key))
+
+
+def _part(found: Any, key: Any) -> Any:
+    """What became of a key or place; None where it has another name by now."""
+    if isinstance(found, BaseModel):
+        return getattr(found, key, None)
+    try:
+        return found[key]
+    except (KeyError, IndexError, TypeError):
+        return None
