@@ -9,6 +9,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +41,14 @@ def file_digest(path: Path) -> str:
         return note.read_text("ascii")
     with path.open("rb") as source:
         found = hashlib.file_digest(source, "sha256").hexdigest()
-    write_whole(note, found)
+    remember(note, found)
     return found
+
+
+def remember(path: Path, text: str) -> None:
+    """`write_whole` into the cache. One that is closed or full costs the next start time, and ends no run."""
+    with suppress(OSError):
+        write_whole(path, text)
 
 
 def write_whole(path: Path, text: str) -> None:

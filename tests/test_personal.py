@@ -182,6 +182,20 @@ def test_training_on_personal_data_is_refused_without_saying_it(lesson, tmp_path
     assert "13812345678" not in told.output
 
 
+@pytest.mark.parametrize("broken", ["", "{", "[]", "null", '{"12": "phone"}'])
+def test_a_broken_note_in_the_cache_hides_nothing(lesson, tmp_path, capfd, monkeypatch, broken):
+    monkeypatch.setenv("TUNEWORTH_CACHE", str(tmp_path / "cache"))
+    arguments = [str(lesson), "--contender", "lora", "--out", str(tmp_path / "runs")]
+    assert train_main(arguments) == 2
+    (note,) = (tmp_path / "cache" / "personal").iterdir()
+    whole = note.read_bytes()
+    note.write_text(broken)
+    assert train_main(arguments) == 2
+    first, again = capfd.readouterr().err.strip().splitlines()
+    assert first == again
+    assert note.read_bytes() == whole
+
+
 def test_a_reason_allows_it_and_masked_rows_need_none(lesson, tmp_path, capfd):
     out = ["--contender", "lora", "--out", str(tmp_path / "runs")]
     assert train_main([str(lesson), *out, "--set", "allow_personal_data=made up for a test"]) == 0

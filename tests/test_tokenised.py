@@ -199,11 +199,14 @@ def test_the_cache_is_bounded_and_what_is_used_stays(fetched, shelf, monkeypatch
     assert not names & {"old", "older", ".killed"}
 
 
-def test_a_full_disk_or_a_closed_cache_ends_no_training(tmp_path, tiny, capsys, shelf):
+@pytest.mark.parametrize("what", ["the kept rows", "the whole cache"])
+def test_a_full_disk_or_a_closed_cache_ends_no_training(tmp_path, tiny, capsys, shelf, what):
     """A real file where the folder should be: nothing can be written there."""
-    recipe = write_lesson(tmp_path, tiny("qwen2"), max_steps=1)
-    shelf.parent.mkdir()
-    shelf.write_text("in the way")
+    recipe, closed = write_lesson(tmp_path, tiny("qwen2"), max_steps=1), shelf
+    if what == "the whole cache":
+        closed = shelf.parent
+    closed.parent.mkdir(exist_ok=True)
+    closed.write_text("in the way")
     assert main(words(recipe)) == 0
     (line,) = [line for line in capsys.readouterr().out.splitlines() if "could not be kept" in line]
     assert "the next start renders them again" in line

@@ -31,7 +31,7 @@ from finetune.card.labels import label_of, labels_of, tagged_of
 from finetune.card.likeness import groups, normalise
 from finetune.card.question import LETTERS, Message, Row, ask
 from finetune.card.records import BadCard, Format, Reading, read_records
-from finetune.files import cache_folder, digest_of, write_whole
+from finetune.files import cache_folder, digest_of, remember
 from finetune.mistakes import explain
 
 __all__ = [  # this file is the door of the rooms below it
@@ -243,7 +243,7 @@ class DataCard(BaseModel):
         if note.is_file():
             return list(json.loads(note.read_text("utf-8")))
         found = groups(texts)
-        write_whole(note, json.dumps(found))
+        remember(note, json.dumps(found))
         return found
 
     def digest(self, root: Path | None) -> str:

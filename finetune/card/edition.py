@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from finetune.card.columns import Texts
 from finetune.card.records import BadCard
-from finetune.files import cache_folder, file_digest, write_whole
+from finetune.files import cache_folder, file_digest, remember
 
 UNPINNED = "unpinned"  # the edition of files that no listed one is equal to
 
@@ -109,7 +109,7 @@ def text_digest(path: Path) -> str:
                 summed.update(block)
     except (gzip.BadGzipFile, EOFError) as fault:
         raise BadCard(f"{path}: not a whole gzip file ({fault}); get the file again") from None
-    write_whole(note, summed.hexdigest())
+    remember(note, summed.hexdigest())
     return summed.hexdigest()
 
 

@@ -5,11 +5,14 @@ What was found is said by card, row and kind, never as the number itself. The ca
 
 import json
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pydantic import TypeAdapter, ValidationError
+
 from finetune.card.personal import find
-from finetune.files import cache_folder, digest_of, write_whole
+from finetune.files import cache_folder, digest_of, remember
 from finetune.mistakes import BadInput
 from finetune.recipe.sections import DataUse
 from finetune.recipe.source import data_root
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
 
 PERSONAL_CODE = 1  # raised when a change of finetune.card.personal finds more or less
 Rows = dict[str, list[str]]  # id of a row -> kinds that it holds
+KEPT = TypeAdapter(Rows)
 
 
 def refuse_personal(recipe: "Recipe", contender: str) -> None:
@@ -41,12 +45,12 @@ def refuse_personal(recipe: "Recipe", contender: str) -> None:
 def personal_rows(use: DataUse, root: Path | None) -> Rows:
     """Rows of a card's split that hold personal data, with its kinds."""
     note = cache_folder() / "personal" / f"{digest_of([PERSONAL_CODE, use.card.digest(root), use.split])[:32]}.json"
-    if note.is_file():
-        return dict(json.loads(note.read_text("utf-8")))
+    with suppress(OSError, ValidationError):  # there is none, or it is broken, which must not pass for no finding
+        return KEPT.validate_json(note.read_bytes(), strict=True)
     found: Rows = {}
     for row in use.card.rows(root, use.split):
         text = "\n".join(turn.content for turn in row.conversation())
         if kinds := sorted({each.kind for each in find(text)}):
             found[row.id] = list(kinds)
-    write_whole(note, json.dumps(found, ensure_ascii=False))
+    remember(note, json.dumps(found, ensure_ascii=False))
     return found
