@@ -121,7 +121,7 @@ def _tagged(annotation: Any, step: Any) -> type[BaseModel] | None:
     return None
 
 
-CLOSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENOTEMPTY, errno.EEXIST)
+CLOSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.ENOTEMPTY, errno.EEXIST)
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -132,7 +132,8 @@ def of_the_disk(fault: Exception, *, option: str, kept: str) -> str | None:
     """
     number = getattr(fault, "errno", None)
     if isinstance(fault, OSError) and number in CLOSED:
-        return f"{fault.filename}: {fault.strerror}; name another place with {option}, or open this one"
+        place = fault.filename2 or fault.filename  # of a renaming the target
+        return f"{place}: {fault.strerror}; name another place with {option}, or open this one"
     if number in FULL or "os error 28" in str(fault):  # the latter from safetensors
         return f"no space left on the device; {kept}, make room or name another place with {option}"
     return None

@@ -202,6 +202,20 @@ def test_a_rate_that_diverges_is_an_answer(lesson, capsys):
     assert list((trial(recipe, 0).folder.parent).glob(".old-*/search.json"))  # what was found before is kept
 
 
+def test_a_torn_note_is_made_again_and_a_folder_in_the_way_is_named(lesson, capsys):
+    recipe = lesson({"lora": searched(learning_rate=[1e30, 0.02], knobs={"rank": 2})}, seeds=[17])
+    (trial(recipe, 0).folder).mkdir(parents=True)
+    note = trial(recipe, 0).folder / "diverged.json"
+    note.write_text("{")
+    found = note.parent.parent / "search.json"
+    found.mkdir()
+    assert main(words(recipe)) == 2
+    assert f"{found}: Is a directory; name another place with --out, or open this one" in refused(capsys)
+    found.rmdir()
+    assert main(words(recipe)) == 0
+    assert "not finite" in json.loads(note.read_text())["reason"]
+
+
 def test_a_dev_share_that_holds_no_row_cannot_judge(lesson, capsys):
     recipe = lesson(dev=1e-9)
     assert main(words(recipe)) == 2

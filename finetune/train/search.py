@@ -159,8 +159,11 @@ class Search:
         if done and done.training and done.fingerprint == task.fingerprint:
             lowest = min(loss for _, loss in done.training.dev_losses)
             return Trial(knobs=knobs, dev_loss=lowest, steps=done.training.steps, device_seconds=done.device_seconds)
-        lost = Lost.model_validate_json(note.read_text("utf-8")) if note.is_file() else None
-        if lost is None or lost.fingerprint != task.fingerprint:
+        try:
+            lost = Lost.model_validate_json(note.read_text("utf-8"))
+        except (FileNotFoundError, ValidationError, UnicodeDecodeError):  # a note that says nothing is made again
+            return None
+        if lost.fingerprint != task.fingerprint:
             return None
         return Trial(knobs=knobs, dev_loss=None, steps=None, device_seconds=lost.device_seconds, diverged=lost.reason)
 
