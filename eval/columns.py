@@ -1,8 +1,9 @@
-"""The item log in columns: `items.parquet` beside `items.jsonl`, all that judging needs, without the texts.
+"""The item log in columns: `items.parquet` beside `items.jsonl`, all that judging needs, without questions and answers.
 
 Rebuilt whenever the digest that it carries is not the log's. It holds nothing that the log does not: it can be deleted.
 """
 
+import json
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -12,11 +13,10 @@ from eval import items
 from eval.items import ItemScore
 from finetune.files import file_digest, make_whole
 
-TEXTS: dict[str, Any] = {  # left out
-    "question": "", "options": (), "gold": "", "text": "", "loglikelihoods": (), "extracted": None,
-}  # fmt: skip
+TEXTS: dict[str, Any] = {"question": "", "text": "", "loglikelihoods": ()}  # left out
 NAMES = [name for name in ItemScore.model_fields if name not in TEXTS]
 WORDS = ["contender", "scorer", "task", "part", "lang", "protocol", "finish", "rule", "outcome", "engine", "version"]
+WORDS += ["options", "gold", "extracted"]  # what was named, for metrics over labels
 STATE = {"__pydantic_fields_set__": set(NAMES), "__pydantic_extra__": None, "__pydantic_private__": None}
 DIGEST = b"items.jsonl sha256"
 
@@ -53,14 +53,16 @@ def _kept(path: Path, digest: str) -> list[ItemScore] | None:
         return None
     if table is None or (table.schema.metadata or {}).get(DIGEST) != digest.encode() or table.column_names != NAMES:
         return None
-    columns = [_values(table.column(name)) for name in NAMES]
+    columns = [_values(name, table.column(name)) for name in NAMES]
     return [_row(dict(zip(NAMES, values, strict=True))) for values in zip(*columns, strict=True)]
 
 
-def _values(column: Any) -> list[Any]:
+def _values(name: str, column: Any) -> list[Any]:
     """As Python has them; a word that stands often (outcome, task, digests of a template) is one object."""
     coded = column.combine_chunks()
     words = coded.dictionary.to_pylist() if hasattr(coded, "dictionary") else None
+    if name == "options" and words is not None:
+        words = [tuple(json.loads(word)) for word in words]
     return coded.to_pylist() if words is None else [None if i is None else words[i] for i in coded.indices.to_pylist()]
 
 
@@ -79,6 +81,7 @@ def _keep(log: Path, digest: str, rows: list[ItemScore]) -> None:
     kinds: dict[Any, Any] = {str: pa.string(), int: pa.int64(), float: pa.float64()}
     fields = [pa.field(name, kinds.get(ItemScore.model_fields[name].annotation or str, pa.string())) for name in NAMES]
     data = {name: [getattr(row, name) for row in rows] for name in NAMES}
+    data["options"] = [json.dumps(options, ensure_ascii=False) for options in data["options"]]
     table = pa.table(data, schema=pa.schema(fields, metadata={DIGEST: digest.encode()}))
 
     def build(scratch: Path) -> None:

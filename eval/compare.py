@@ -6,16 +6,18 @@ dropped in silence. An answer that is not there scores 0.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from eval.labels import CorpusRow, corpus_rows
 from eval.noise import Noise, noise
 from eval.paired import Estimate, Floats, Layout
 from eval.sheet import BadPairing, Sheet, score
-from eval.significance import holm, mcnemar_midp
+from eval.significance import holm, mcnemar_midp, tango
+from eval.spread import Spread, design_effect, mde_by_samples, samples_that_pay
 
 FROZEN = ConfigDict(frozen=True, extra="forbid")
 Role = Literal["delta", "alternative", "tau", "gamma"]  # against incumbent, alternative, own base; bases
@@ -56,6 +58,7 @@ class TaskRow(BaseModel):
     holm_p: float  # two-sided against no difference, Holm over the tasks
     sigma2: tuple[float, float] | None  # variance of one sample (challenger, incumbent); None with one sample each
     omega2: float | None  # variance of the difference that more samples cannot remove
+    deff: float | None = None  # design effect: variance over that of as many independent questions
 
 
 class LangRow(BaseModel):
@@ -106,9 +109,12 @@ class Comparison(BaseModel):
     seed_gains: tuple[float, ...]
     samples: dict[str, tuple[int, int]]  # task -> (challenger, incumbent)
     sampling_share: float | None  # of the variance: what more samples would remove; None with one sample each
-    mcnemar: float | None  # two-sided mid-p, clusters ignored; single 0/1 samples of one seed only
+    mcnemar: float | None  # two-sided mid-p, clusters and weights ignored; single 0/1 samples of one seed only
+    tango: tuple[float, float] | None = None  # score interval of the plain difference, where `mcnemar` stands
     tasks: tuple[TaskRow, ...]
     langs: tuple[LangRow, ...]
+    spread: Spread | None = None
+    corpus: tuple[CorpusRow, ...] = ()  # macro-F1 where questions share their labels; decides nothing
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,8 +157,10 @@ def compare(pair: Pair, *, role: Role, confidence: float, margin: float) -> Comp
         seed_variance=found.seed_variance,
         seed_gains=tuple(pair.layout.estimate(row).gain for row in pair.differences),
         samples={task: (count, pair.incumbent.samples[task]) for task, count in pair.challenger.samples.items()},
-        sampling_share=_sampling_share(pair, noisy, found.se) if noisy else None, mcnemar=_mcnemar(pair),
-        tasks=tasks, langs=_langs(pair, confidence),
+        sampling_share=_sampling_share(pair, noisy, found.se) if noisy else None,
+        **_expected(pair, confidence),
+        tasks=tasks, langs=_langs(pair, confidence), spread=_spread(pair, found, tasks),
+        corpus=corpus_rows(pair.challenger, pair.incumbent, confidence),
     )  # fmt: skip
 
 
@@ -186,6 +194,7 @@ def _tasks(pair: Pair, whole: Estimate, confidence: float) -> tuple[TaskRow, ...
             clusters=found.clusters, gain=found.gain, low=_inside(found.low), high=_inside(found.high),
             mde=min(found.mde80, 1.0), variance_share=whole.shares[task], weight=weight, holm_p=_two_sided(found),
             sigma2=(split.sigma2_a, split.sigma2_b) if split else None, omega2=split.omega2 if split else None,
+            deff=design_effect(_clustered(found), _independent(pair, task) / found.n),
         ))  # fmt: skip
     return _holm(rows)
 
@@ -238,17 +247,49 @@ def _samples(sheet: Sheet, task: str, seeds: int) -> Floats:
 
 def _sampling_share(pair: Pair, rows: Sequence[TaskRow], se: float) -> float:
     """Part of the whole variance that comes from drawing K answers rather than all."""
-    if not se:
-        return 0.0
+    return min(1.0, _drawn(pair, rows, pair.challenger.samples, pair.incumbent.samples) / se**2) if se else 0.0
+
+
+def _drawn(pair: Pair, rows: Sequence[TaskRow], *samples: Mapping[str, int]) -> float:
+    """Variance of the gain that comes from drawing, with so many answers a question by (challenger, incumbent)."""
     total = 0.0
     for row in rows:
-        for sheet, sigma2 in zip((pair.challenger, pair.incumbent), row.sigma2 or (0.0, 0.0), strict=True):
-            total += row.weight**2 / row.n * sigma2 / (sheet.samples[row.task] * len(sheet.seeds))
-    return min(1.0, total / se**2)
+        for sheet, sigma2, drawn in zip((pair.challenger, pair.incumbent), row.sigma2 or (0, 0), samples, strict=True):
+            total += row.weight**2 / row.n * sigma2 / (drawn[row.task] * len(sheet.seeds))
+    return total
 
 
-def _mcnemar(pair: Pair) -> float | None:
+def _spread(pair: Pair, found: Estimate, rows: Sequence[TaskRow]) -> Spread:
+    """Where the variance comes from; `kept` is what no further sample removes."""
+    variance, mde = found.se**2, min(found.mde80, 1.0)
+    independent = sum(row.weight**2 * _independent(pair, row.task) / row.n for row in rows)
+    told = any(row.sigma2 for row in rows) and variance > 0
+    once = {row.task: 1 for row in rows}
+    drawn = _drawn(pair, rows, once, once)
+    kept = max(0.0, variance - _drawn(pair, rows, pair.challenger.samples, pair.incumbent.samples))
+    return Spread(
+        deff=design_effect(_clustered(found), independent),
+        seed_share=found.seed_variance / found.seeds / variance if variance else 0.0,
+        samples_that_pay=samples_that_pay(kept, drawn) if told else None,
+        mde_by_samples=mde_by_samples(mde, variance, kept, drawn) if told else (),
+    )
+
+
+def _clustered(found: Estimate) -> float:
+    """Variance of the gain without what lies between training seeds."""
+    return max(0.0, found.se**2 - found.seed_variance / found.seeds)
+
+
+def _independent(pair: Pair, task: str) -> float:
+    """Variance of one question's difference in a task, as if each stood for itself."""
+    chosen = np.array([name == task for name, _ in pair.challenger.answers])
+    return float(np.var(pair.differences.mean(axis=0)[chosen], ddof=1))
+
+
+def _expected(pair: Pair, confidence: float) -> dict[str, Any]:
+    """What some readers expect, where every answer is right or wrong: McNemar's mid-p and Tango's interval."""
     single = {1} == {*pair.challenger.samples.values(), *pair.incumbent.samples.values()}
     if not single or len(pair.differences) > 1 or not set(np.unique(pair.differences)) <= {-1.0, 0.0, 1.0}:
-        return None
-    return mcnemar_midp(int((pair.differences > 0).sum()), int((pair.differences < 0).sum()))
+        return {"mcnemar": None}
+    wins, losses = int((pair.differences > 0).sum()), int((pair.differences < 0).sum())
+    return {"mcnemar": mcnemar_midp(wins, losses), "tango": tango(wins, losses, pair.differences.size, confidence)}

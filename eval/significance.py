@@ -1,8 +1,9 @@
-"""P-values on plain numbers: corrected for how many were looked at (Holm 1979), and McNemar's for pairs of right and
-wrong (mid-p, Fagerland 2013)."""
+"""Tests on plain numbers: corrected for how many were looked at (Holm 1979), and for pairs of right and wrong McNemar's
+mid-p (Fagerland 2013) with Tango's score interval (1998)."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -43,3 +44,37 @@ def mcnemar_midp(wins: int, losses: int) -> float:
         return 1.0
     upto, below = float(bdtr(fewer, total, 0.5)), float(bdtr(fewer - 1, total, 0.5)) if fewer else 0.0
     return min(1.0, 2 * below + (upto - below))
+
+
+def tango(wins: int, losses: int, count: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Score interval for the difference of two paired shares, in [-1, 1]; ignores clusters, as McNemar's test does.
+
+    Of `count` pairs `wins` went to the first alone, `losses` to the second alone. The bounds are the differences at
+    which the score statistic reaches the normal quantile (Tango 1998, eq. 4); it falls as the difference grows, so
+    halving finds them. ValueError where the counts cannot be.
+    """
+    from scipy.special import ndtri
+
+    if min(wins, losses) < 0 or count < max(1, wins + losses):
+        raise ValueError(f"{wins} won and {losses} lost of {count} pairs: no such counts")
+    critical = float(ndtri((1 + confidence) / 2))
+    seen = (wins - losses) / count
+    low = _crossing(wins, losses, count, critical, -1.0, seen)
+    return low, _crossing(wins, losses, count, -critical, seen, 1.0)
+
+
+def _crossing(wins: int, losses: int, count: int, wanted: float, low: float, high: float) -> float:
+    for _ in range(52):
+        middle = (low + high) / 2
+        low, high = (middle, high) if tango_score(wins, losses, count, middle) > wanted else (low, middle)
+    return (low + high) / 2
+
+
+def tango_score(wins: int, losses: int, count: int, delta: float) -> float:
+    """Tango's statistic for a true difference `delta`; at 0 its square is McNemar's uncorrected chi-square."""
+    b = -wins - losses + (2 * count - wins + losses) * delta
+    c = -losses * delta * (1 - delta)
+    lost = (math.sqrt(max(0.0, b * b - 8 * count * c)) - b) / (4 * count)  # share lost, most likely under delta
+    variance = count * (2 * lost + delta * (1 - delta))
+    far = wins - losses - count * delta
+    return far / math.sqrt(variance) if variance > 0 else math.copysign(math.inf, far) if far else 0.0

@@ -6,6 +6,8 @@ import pytest
 from written_exam import row
 
 from eval import columns, items
+from eval.labels import corpus_rows
+from eval.sheet import Sheet
 
 
 @pytest.fixture
@@ -35,6 +37,18 @@ def test_columns_give_what_the_log_gives_without_its_texts(log, monkeypatch):
     assert {each.text for each in found} == {""}
     assert found[0].model_copy(update={"score": 0.5}).score == 0.5
     assert b"\xe7\xad\x94\xe6\xa1\x88" not in columns.place_of(log).read_bytes()  # no text of an answer
+
+
+def test_metrics_over_labels_find_in_the_columns_what_the_log_named(tmp_path, monkeypatch):
+    log, named = tmp_path / "items.jsonl", "ABCA"
+    facts = [{"options": ("涨", "跌", "平"), "gold": "A", "extracted": letter} for letter in named]
+    graded = [{"outcome": "correct" if letter == "A" else "wrong", "score": float(letter == "A")} for letter in named]
+    items.append(
+        log, [row("任务", i, **fact, **grade) for i, (fact, grade) in enumerate(zip(facts, graded, strict=True))]
+    )
+    columns.read(log)
+    told = [Sheet.of("x", {0: rows}) for rows in (items.read(log), from_columns(log, monkeypatch))]
+    assert corpus_rows(told[1], told[1], 0.95) == corpus_rows(told[0], told[0], 0.95) != ()
 
 
 def test_a_log_that_changed_is_read_again(log, monkeypatch):

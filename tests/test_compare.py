@@ -14,6 +14,7 @@ from written_exam import graded, row
 from eval.compare import Comparison, Pair, compare
 from eval.paired import estimate
 from eval.sheet import BadPairing, Sheet
+from eval.significance import tango
 
 
 def sheet(name: str, *logs: list, seeds: tuple[int, ...] = (17, 18, 19)) -> Sheet:
@@ -143,14 +144,28 @@ def test_seeds_are_averaged_and_their_spread_is_shown():
     assert found.gain == pytest.approx(0.6)
     alone = compared(sheet("lora", logs[0]), sheet("newer", answers("0000000000")))
     assert (found.seeds, alone.seeds, alone.seed_variance) == (3, 1, 0)
+    assert found.spread.seed_share == pytest.approx(found.seed_variance / 3 / found.se**2)
+    assert alone.spread.seed_share == 0
+
+
+def test_questions_asked_twice_of_each_document_double_the_variance():
+    once, other = answers("110100101101" * 5), answers("011010110010" * 5)
+    apart = [[answer.model_copy(update={"cluster": answer.id}) for answer in log] for log in (once, other)]
+    assert compared(sheet("lora", apart[0]), sheet("newer", apart[1])).spread.deff == pytest.approx(1)
+    twins = [log + [answer.model_copy(update={"id": f"twin {answer.id}"}) for answer in log] for log in apart]
+    found = compared(sheet("lora", twins[0]), sheet("newer", twins[1]))
+    assert found.spread.deff == pytest.approx(2 * 119 / 118)
+    assert found.tasks[0].deff == pytest.approx(found.spread.deff)
 
 
 def test_mcnemar_is_for_single_right_or_wrong_answers_only():
     a, b = answers("1111111100"), answers("1000000001")
     assert compared(sheet("lora", a), sheet("newer", b)).mcnemar == pytest.approx(2 * 9 / 2**8 - 8 / 2**8)
+    assert compared(sheet("lora", a), sheet("newer", b)).tango == pytest.approx(tango(7, 1, 10))
     half = [answer.model_copy(update={"score": 0.5}) for answer in b]
     assert compared(sheet("lora", a), sheet("newer", half)).mcnemar is None
-    assert compared(sheet("lora", a, a), sheet("newer", b)).mcnemar is None
+    twice = compared(sheet("lora", a, a), sheet("newer", b))
+    assert (twice.mcnemar, twice.tango) == (None, None)
 
 
 def test_luck_of_single_answers_is_told_from_what_samples_cannot_remove():
@@ -166,11 +181,17 @@ def test_luck_of_single_answers_is_told_from_what_samples_cannot_remove():
     lucky = compared(sheet("lora", drawn(same, 4)), sheet("newer", drawn(same, 4)))
     assert lucky.sampling_share == pytest.approx(1, abs=0.15)
     assert lucky.tasks[0].sigma2 == pytest.approx((0.25, 0.25), abs=0.03)
+    assert [count for count, _ in lucky.spread.mde_by_samples] == [1, 2, 4, 8, 16, 32]
+    assert dict(lucky.spread.mde_by_samples)[4] == pytest.approx(lucky.mde)
+    assert dict(lucky.spread.mde_by_samples)[16] == pytest.approx(lucky.mde / 2, rel=0.2)
+    assert lucky.spread.samples_that_pay is None or lucky.spread.samples_that_pay > 32
     sure = [float(rng.random() < 0.5) for _ in range(200)]
     fixed = compared(sheet("lora", drawn(sure, 4)), sheet("newer", drawn(sure[::-1], 4)))
     assert fixed.sampling_share == 0
     assert fixed.tasks[0].omega2 == pytest.approx(np.var(np.subtract(sure, sure[::-1]), ddof=1))
-    assert compared(sheet("lora", answers("1101")), sheet("newer", answers("0110"))).sampling_share is None
+    assert fixed.spread.samples_that_pay == 1
+    single = compared(sheet("lora", answers("1101")), sheet("newer", answers("0110")))
+    assert (single.sampling_share, single.spread.samples_that_pay, single.spread.mde_by_samples) == (None, None, ())
 
 
 def test_bounds_stay_within_what_scores_allow():

@@ -19,7 +19,7 @@ from verdict_samples import curved, sample
 
 from eval.report import charts, render, table
 from eval.report.board import places
-from eval.report.figures import interval, less, number, points, share
+from eval.report.figures import interval, less, number, points, probability, share
 from eval.report.words import OUTCOMES, STATUSES, same
 from eval.verdict import Verdict
 
@@ -157,6 +157,14 @@ def test_every_number_is_on_the_page(outcome):
     assert points(v.power.mde, signed=False) in said
     assert number(v.power.items_for_margin) in said
     lead = next(c for c in v.comparisons if (c.role, c.challenger) == ("delta", v.challenger))
+    assert f"{number(lead.spread.deff)} times the variance" in said
+    assert f"{number(lead.spread.deff)} 倍于" in said
+    assert {row.lang for row in lead.corpus} == {"zh", "en"}
+    for row in lead.corpus:
+        assert f"{points(row.gain)} {interval(row.low, row.high)}" in said
+        assert points(row.challenger, signed=False) in said
+    assert f"mid-p {probability(lead.mcnemar)}" in said
+    assert said.count(interval(*lead.tango)) >= 2  # in both languages
     for row in lead.tasks:
         assert f"{points(row.gain)} {interval(row.low, row.high)}" in said
         assert points(row.mde, signed=False) in said

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 
 from eval.benchmark import Benchmark
+from eval.extract import LETTERS
 from eval.items import ItemScore
 from eval.pledge import Plan
 from eval.sheet import Sheet
 from eval.verdict import Verdict, weigh
 from eval.verdict.evidence import Evidence
+from finetune.card import Row
 from finetune.recipe import Recipe
 from finetune.run import AdapterProbe, GitState, Hardware, RunManifest, ScoreFacts, TrainFacts
 
@@ -80,11 +82,18 @@ def answers(benchmark: Benchmark, name: str, seed: int, skill: tuple[float, ...]
             rows.append(ItemScore(
                 contender=name, seed=seed, scorer=name, task=task.name, id=row.id, hash=row.digest, content=row.digest,
                 cluster=task.cluster(row), part=task.part(row), lang=row.lang, protocol=task.protocol, sample=0,
-                question=row.question, gold="A", text="A", finish="stop", extracted="A", rule="exact",
+                question=row.question, options=row.options, gold=row.answer or "", text="A", finish="stop",
+                extracted=_said(row, right, blank), rule="exact",
                 outcome=outcome, score=float(right), tokens_in=40 if name != "prompted" else 160,
                 tokens_thinking=0, tokens_out=6, seconds=SECONDS[name.split("_")[0]],
             ))  # fmt: skip
     return rows
+
+
+def _said(row: Row, right: bool, blank: bool) -> str | None:
+    """The right letter or the one after it; nothing where nothing could be read."""
+    letters = LETTERS[: len(row.options)] or row.answer or ""
+    return None if blank else row.answer if right else letters[(letters.find(row.answer or "") + 1) % len(letters)]
 
 
 def _stage(name: str, seed: int, stage: str, seconds: float, **facts: Any) -> RunManifest:

@@ -34,7 +34,7 @@ class Power(BaseModel):
 
 
 class Settle(BaseModel):
-    """One thing that would settle an open question; `number` of questions, where it can be told."""
+    """One thing that would settle an open question; `number` of questions or samples, where it can be told."""
 
     model_config = FROZEN
     what: Literal["items", "samples", "seeds", "gate", "costs"]
@@ -82,11 +82,7 @@ def _measure(found: Comparison) -> list[Settle]:
             text_zh="增加训练种子：大部分不确定性来自种子之间。",
         ))  # fmt: skip
     if (found.sampling_share or 0) > MUCH:
-        share = f"{found.sampling_share:.0%}"
-        steps.append(Settle(
-            what="samples", number=None, text=f"More samples a question: {share} of the variance is luck.",
-            text_zh=f"增加每题作答次数：方差的 {share} 来自作答的偶然。",
-        ))  # fmt: skip
+        steps.append(_samples(found.sampling_share or 0, found.spread.samples_that_pay if found.spread else None))
     needed = _items(found, found.gain - found.margin)
     if needed is None:
         text, zh = (
@@ -97,6 +93,15 @@ def _measure(found: Comparison) -> list[Settle]:
         text = f"About {needed:,} such questions would settle it, if the true gain is the one seen."
         zh = f"若真实增益即为所见，约需同类题目 {needed:,} 道方可定论。"
     return [*steps, Settle(what="items", number=needed, text=text, text_zh=zh)]
+
+
+def _samples(share: float, paying: int | None) -> Settle:
+    """With the number of answers a question beyond which drawing hardly adds to the variance, where it can be told."""
+    upto, upto_zh = (f", up to about {paying}", f"（至多约 {paying} 次）") if paying else ("", "")
+    return Settle(
+        what="samples", number=paying, text=f"More samples a question{upto}: {share:.0%} of the variance is luck.",
+        text_zh=f"增加每题作答次数{upto_zh}：方差的 {share:.0%} 来自作答的偶然。",
+    )  # fmt: skip
 
 
 def _items(found: Comparison, distance: float) -> int | None:
