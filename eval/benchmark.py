@@ -23,6 +23,10 @@ SHELF = Path(__file__).parent / "tasks"
 CARDS = Path(__file__).parent.parent / "data_cards"
 LETTERS = "ABCDEFGHIJ"
 Protocol = Literal["likelihood", "generated"]
+Scenario = Literal[  # what institutions use such models for (eval/tasks/README.md); general: no finance, a guard
+    "compliance", "guidance", "knowledge", "research", "service", "risk", "credit", "calculation", "extraction",
+    "general",
+]  # fmt: skip
 OUTPUTS: dict[str, Protocol] = {"multiple_choice": "likelihood", "generate_until": "generated"}
 
 
@@ -44,6 +48,7 @@ class Task:
     rows: tuple[Row, ...]  # clusters filled in
     until: tuple[str, ...]  # generated: strings that end an answer
     dev: frozenset[str]  # ids of the questions that are chosen on and never judged on
+    scenario: Scenario | None = None  # None: the task does not say
 
     def cluster(self, row: Row) -> str:
         """Cluster name, unique over all tasks: tasks on the same card share their documents."""
@@ -171,6 +176,9 @@ def read_task(folder: Path, name: str, weight: float = 1.0, dev: float = 0.0, se
         raise BadInput(f"{path}: metadata.answer {facts['answer']!r}; known are {', '.join(get_args(AnswerKind))}")
     if facts.get("reading", "lenient") not in get_args(Reading):
         raise BadInput(f"{path}: metadata.reading {facts['reading']!r}; known are {', '.join(get_args(Reading))}")
+    if facts.get("scenario") not in (None, *get_args(Scenario)):
+        known = ", ".join(get_args(Scenario))
+        raise BadInput(f"{path}: metadata.scenario {facts['scenario']!r}; known are {known}")
     card = find_card(source["card"])
     rows = tuple(select(card, source["split"], source))
     if not rows:
@@ -195,6 +203,7 @@ def read_task(folder: Path, name: str, weight: float = 1.0, dev: float = 0.0, se
         rows=rows,
         until=_until(raw),
         dev=frozenset(held),
+        scenario=facts.get("scenario"),
     )
 
 

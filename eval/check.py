@@ -12,7 +12,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from eval import forecast, pledge
+from eval import blind, forecast, pledge
 from eval.answerable import refuse_unanswerable
 from eval.benchmark import Benchmark
 from eval.endpoint import refuse_likelihood
@@ -54,6 +54,8 @@ def show(
     refuse_unanswerable(recipe, benchmark)
     refuse_likelihood(recipe, benchmark)
     console.print(exam(benchmark))
+    for line in blind.warnings(benchmark):
+        console.print(Text(line, style="yellow"))
     console.print(power(recipe, benchmark))
     for part in forecast.show(recipe, benchmark, wish, out):
         console.print("", part)
@@ -146,13 +148,14 @@ def framed(recipe: Recipe, name: str) -> Iterator[list[dict[str, str]]]:
 def exam(benchmark: Benchmark) -> Table:
     table = Table(title="Exam", title_justify="left")
     table.add_column("task", no_wrap=True)
-    table.add_column("how, language, edition")
-    for head in ("items", "clusters", "dev", "guess", "weight"):
+    table.add_column("how, language, edition, scenario")
+    for head in ("items", "clusters", "dev", "guess", "blind", "weight"):
         table.add_column(head, justify="right")
     for task in benchmark.tasks:
         counts = (len(task.rows), len({row.cluster for row in task.rows}), len(task.dev))
-        asked = f"{task.protocol}, {task.lang}, {task.edition}"
-        table.add_row(task.name, asked, *map(str, counts), f"{task.guess_rate:.0%}", f"{task.weight:g}")
+        asked = ", ".join(filter(None, (task.protocol, task.lang, task.edition, task.scenario)))
+        rates = (f"{task.guess_rate:.0%}", f"{blind.best(task).score:.0%}")
+        table.add_row(task.name, asked, *map(str, counts), *rates, f"{task.weight:g}")
     return table
 
 

@@ -562,3 +562,80 @@ def test_the_demo_cards_are_of_the_listed_edition(name, split, rows, clusters):
     assert len(found) == rows
     assert {row.lang for row in found} == {"zh", "en"}
     assert clusters is None or len({row.cluster for row in found}) == clusters
+
+
+# ---- the ways of real files
+
+
+@pytest.mark.parametrize(
+    ("options", "read"),
+    [
+        (["(A)x", "(B)y", "(C)A z"], ("x", "y", "A z")),
+        (["A．x", " B. y", "C、z"], ("x", "y", "z")),
+        (["A x", "C: z", "B .y"], ("x", "y", "z")),
+        (["（A） x", "(C)z", "(B)y"], ("x", "y", "z")),
+    ],
+)
+def test_letters_before_options_are_taken_off(make, options, read):
+    card = make({"e.jsonl": jsonl({"question": "q", "o": options, "answer": "C"})}, format="jsonl",
+                columns={"options": "o", "lettered": True}, splits={"test": "e.jsonl"})  # fmt: skip
+    (row,) = card.rows(None, "test")
+    assert (row.options, row.answer) == (read, "C")
+
+
+@pytest.mark.parametrize("options", [["(A)x", "y"], ["(A)x", "(A)y"], ["(A)x", "(C)y"], ["Apples", "Bananas"]])
+def test_options_that_lost_their_letters_are_refused_or_dropped(make, options):
+    records = {"e.jsonl": jsonl({"question": "q", "o": ["(A)x", "(B)y"], "answer": "A"},
+                                {"question": "q", "o": options, "answer": "A"})}  # fmt: skip
+    form = {"format": "jsonl", "columns": {"options": "o", "lettered": True}, "splits": {"test": "e.jsonl"}}
+    with pytest.raises(BadCard, match=r"e\.jsonl:2: options"):
+        make(records, **form).rows(None, "test")
+    assert [row.id for row in make(records, **form, misfits="drop").rows(None, "test")] == ["0"]
+
+
+def test_lists_within_records_are_records(make):
+    squad = {"data": [{"title": "t", "paragraphs": [{"id": "P", "context": "c", "qas": [
+        {"id": "Q1", "question": "甲？", "answers": [{"text": "一"}, {"text": "一"}, {"text": "二"}]},
+        {"id": "Q2", "question": "乙？", "answers": [{"text": "三"}]},
+    ]}]}]}  # fmt: skip
+    form = {"format": "json", "shape": "qa", "splits": {"test": "e.json"}}
+    columns = {"id": "id", "context": "context", "answers": "answers.text"}
+    reading = {"records": "data", "nested": ["paragraphs", "qas"]}
+    card = make({"e.json": json.dumps(squad)}, columns=columns, reading=reading, **form)
+    rows = card.rows(None, "test")
+    assert [(row.id, row.context, row.answer) for row in rows] == [("Q1", "c", '["一", "二"]'), ("Q2", "c", '["三"]')]
+    assert rows[0].conversation()[1].content == "一"
+    wrong = make({"e.json": json.dumps(squad)}, columns=columns, reading={**reading, "nested": ["qas"]}, **form)
+    with pytest.raises(BadCard, match=r"e\.json#1: qas is no list of records"):
+        wrong.rows(None, "test")
+
+
+@pytest.mark.parametrize(("column", "fault"), [("answers.txt", "no 'answers.txt'"), ("question", "no list of answers")])
+def test_accepted_answers_that_are_not_there(make, column, fault):
+    content = jsonl({"question": "q", "answers": [{"text": "a"}]})
+    card = make(
+        {"e.jsonl": content}, format="jsonl", shape="qa", columns={"answers": column}, splits={"test": "e.jsonl"}
+    )
+    with pytest.raises(BadCard, match=rf"e\.jsonl:1: .*{fault}"):
+        card.rows(None, "test")
+
+
+def test_text_once_misread_is_turned_back_where_the_card_says_so(make):
+    text = "question,A,B,C,answer\nthe Fed\u00e2\u20ac\u2122s caf\u00e9 \u2014 \u5229\u6da6?,1,2,3,A\n"
+    assert "\u00e2\u20ac\u2122" in make({"exam.csv": text}).rows(None, "test")[0].question
+    (row,) = make({"exam.csv": text}, reading={"mend": "cp1252"}).rows(None, "test")
+    assert row.question == "the Fed\u2019s caf\u00e9 \u2014 \u5229\u6da6?"
+
+
+def test_given_options_may_be_answered_by_number(make):
+    split = {"files": "exam.csv", "options": ["dovish", "hawkish"]}
+    card = make({"exam.csv": "question,answer\nq,1\n"}, columns={"answer_form": "index0"}, splits={"test": split})
+    assert card.rows(None, "test")[0].answer == "B"
+
+
+def test_younger_keys_do_not_move_the_digest_of_a_card_without_them(make):
+    plain = make({"exam.csv": EXAM})
+    assert {"mend", "nested"}.isdisjoint(str(plain.model_dump(exclude_defaults=True)))
+    digest = plain.digest(None)
+    assert make({}, misfits="refuse", reading={"mend": ""}).digest(None) == digest
+    assert make({}, misfits="drop").digest(None) != digest

@@ -277,3 +277,11 @@ def test_text_that_looks_like_an_instruction_earns_nothing_and_costs_nothing(sai
     assert grade(kind, said, gold, options).score == 0
     assert grade(kind, f"{said}\n答案是{gold}", gold, options).score == 1
     assert grade(kind, f"答案是{gold}\n{said}", gold, options).score == 1
+
+
+def test_any_of_the_accepted_answers_is_right():
+    gold = '["辽宁省大连市", "大连"]'
+    assert grade("span", "大连。", gold).outcome == "correct"
+    assert grade("span", "答案是：辽宁省大连市", gold).outcome == "correct"
+    assert grade("span", "沈阳", gold) == grade("span", "沈阳", "辽宁省大连市")
+    assert grade("span", '["a", 1]', '["a", 1]').outcome == "correct"

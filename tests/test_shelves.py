@@ -13,7 +13,7 @@ from finetune.frame import PromptFrame
 from finetune.recipe import Recipe, read_yaml
 
 ROOT = Path(__file__).parent.parent
-SHELVES = {"recipes": 7, "models": 16, "prompts": 4, "launch": 6, "cards": 14, "tasks": 19}
+SHELVES = {"recipes": 7, "models": 16, "prompts": 4, "launch": 6, "cards": 26, "tasks": 51, "suites": 9}
 
 
 def on(folder: str, pattern: str) -> list[Path]:
@@ -26,14 +26,16 @@ MODELS, PROMPTS, LAUNCH = (
     on("recipes/prompts", "*.yaml"),
     on("recipes/launch", "*.yaml"),
 )
+SUITES = on("recipes/suites", "*.yaml")
 CARDS, TASKS = on("data_cards", "*.md"), sorted(SHELF.rglob("*.yaml"))
 
 
 def test_the_walk_saw_everything():
     found = {"recipes": RECIPES, "models": MODELS, "prompts": PROMPTS, "launch": LAUNCH, "cards": CARDS, "tasks": TASKS}
+    found["suites"] = SUITES
     assert {name: len(files) for name, files in found.items()} == SHELVES
     every = set((ROOT / "recipes").rglob("*.yaml"))
-    assert every == {*RECIPES, *MODELS, *PROMPTS, *LAUNCH}
+    assert every == {*RECIPES, *MODELS, *PROMPTS, *LAUNCH, *SUITES}
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda p: p.stem)

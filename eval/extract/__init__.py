@@ -5,6 +5,7 @@ for, and nothing else); the task declares which is the score. Where a text does 
 is `unparsed`, never a guess. Text of questions and answers is data: nothing in it is followed.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -91,8 +92,18 @@ def _text(text: str, gold: str, options: Sequence[str], lenient: bool) -> Read:
 
 
 def _span(text: str, gold: str, options: Sequence[str], lenient: bool) -> Read:
-    read, rule, right = spans.read(text, gold, lenient=lenient)
+    tried = [spans.read(text, one, lenient=lenient) for one in accepted(gold)]
+    read, rule, right = next((one for one in tried if one[2]), tried[0])
     return read, rule, float(right)
+
+
+def accepted(gold: str) -> list[str]:
+    """The accepted answers of a gold: those of a JSON list (`columns.answers` of a card), or the text itself."""
+    try:
+        listed = json.loads(gold) if gold.startswith('["') else None
+    except ValueError:
+        listed = None
+    return listed if listed and all(isinstance(one, str) for one in listed) else [gold]
 
 
 def _label(text: str, gold: str, options: Sequence[str], lenient: bool) -> Read:

@@ -40,6 +40,11 @@ __all__ = [  # this file is the door of the rooms below it
 ]  # fmt: skip
 FROZEN = ConfigDict(frozen=True, extra="forbid")
 ROWS_CODE = 1  # raised when a change of the code changes what rows a card gives
+# Keys younger than ROWS_CODE, and where they change nothing: cards without them stay as they were.
+YOUNGER: tuple[tuple[str, str, Any], ...] = (
+    ("columns", "keypoints", []), ("columns", "answers", ""), ("columns", "lettered", False),
+    ("reading", "mend", ""), ("reading", "nested", []), ("", "spans", "free"), ("", "misfits", "refuse"),
+)  # fmt: skip
 PROSE = {
     "title",
     "source",
@@ -101,6 +106,9 @@ class DataCard(BaseModel):
         "answer", description="What training writes: the answer alone, or the explanation and then the answer"
     )
     unanswered: Literal["refuse", "drop"] = Field("refuse", description="What to do with a record without an answer")
+    misfits: Literal["refuse", "drop"] = Field(
+        "refuse", description="What to do with a record whose options and answer do not fit each other"
+    )
     spans: Literal["free", "refuse", "drop"] = Field(
         "free",
         description="Answers list passages of the text, for a token head: what to do with a record that lists another "
@@ -191,7 +199,8 @@ class DataCard(BaseModel):
         chosen = self.splits[split]
         form = Form(
             self.columns, self.shape, split, self.languages, chosen.options,
-            explained=self.target == "explanation", drop=self.unanswered == "drop", spans=self.spans,
+            explained=self.target == "explanation", drop=self.unanswered == "drop", misfits=self.misfits,
+            spans=self.spans,
         )  # fmt: skip
         seen: dict[str, str] = {}
         for path in files.paths[split]:
@@ -249,10 +258,10 @@ class DataCard(BaseModel):
     def digest(self, root: Path | None) -> str:
         """sha256 over what decides the rows: the front matter without its prose, and the files."""
         facts = self.model_dump(mode="json", exclude=PROSE)
-        if not self.columns.keypoints:  # younger than ROWS_CODE: cards without it stay as they were
-            del facts["columns"]["keypoints"]
-        if self.spans == "free":  # the same
-            del facts["spans"]
+        for part, key, neutral in YOUNGER:
+            held = facts[part] if part else facts
+            if held[key] == neutral:
+                del held[key]
         return digest_of([ROWS_CODE, facts, self.locate(root).sha256])
 
     def _places(self, root: Path | None) -> list[Path]:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from finetune.card.labels import tagged_of
+from finetune.card.options import in_order, letters_of, unmarked
 from finetune.card.question import ANSWER_LINE, LETTERS, Row
 from finetune.card.records import BadCard, Record
 from finetune.card.turns import turns
@@ -37,6 +38,10 @@ class Columns(BaseModel):
     )
     keypoints: Texts = Field(
         (), description="shape qa: columns of one key point each, a text or {content, score}; together the answer"
+    )
+    answers: str = Field("", description="shape qa: column with a list of accepted answers, any of which is right")
+    lettered: bool = Field(
+        False, description="Options begin with their letter, as (A) or A．: taken off, options put in their order"
     )
     answer_after: str = Field("", description="The answer follows the last such mark; what is before it explains")
     multiple: bool | dict[str, Texts] = Field(
@@ -84,6 +89,7 @@ class Form:
     given: tuple[str, ...] = ()  # options of every record, where no column holds them
     explained: bool = False  # training writes the explanation before the answer
     drop: bool = False  # records without an answer are left out
+    misfits: str = "refuse"  # drop: records whose options and answer do not fit each other are left out
     spans: str = "free"  # refuse, drop: records whose answer lists a passage that does not stand in the text
 
     def row(self, record: Record, *, place: str, file: str, number: int, several: bool) -> Row | None:
@@ -123,15 +129,23 @@ class Form:
             return None
         if not answer:
             raise BadCard(f"{place}: {self.columns.answer} is empty; answer it, or set unanswered: drop")
-        exam = self._choice(found, answer) if self.shape == "choice" else {"answer": self._open(answer, place)}
+        try:
+            exam = self._choice(found, answer) if self.shape == "choice" else {"answer": self._open(answer, place)}
+        except BadCard:
+            if self.misfits == "drop":
+                return None
+            raise
         lang = self._lang(found, question)
+        if self.columns.answers:  # training writes the first of the accepted ones
+            exam["target"] = json.loads(answer)[0]
         if self.explained and explanation:
             exam["target"] = f"{explanation}\n{ANSWER_LINE[lang]}{exam['answer']}"
         return Row(**said, **exam, lang=lang, question=question, context=found.context(), explanation=explanation)
 
     def _choice(self, found: "_Found", answer: str) -> dict[str, Any]:
         options = self.given or found.options()
-        letters = _letters(answer, options, "text" if self.given else self.columns.answer_form, found.place)
+        form = self.columns.answer_form
+        letters = letters_of(answer, options, "text" if self.given and form == "letters" else form, found.place)
         where = self.columns.multiple
         multiple = where if isinstance(where, bool) else any(plain(found.column(c)) in v for c, v in where.items())
         if len(letters) > 1 and not multiple:
@@ -165,11 +179,21 @@ class _Found:
     file: str
 
     def column(self, name: str) -> Any:
-        """The value of a column; None where it may be absent and is."""
+        """The value of a column, `a.b` being b of a or of each in the list a; None where it may be absent and is."""
+        outer, dot, inner = name.partition(".")
+        if dot and name not in self.record and outer in self.record:
+            return self._inside(name, self.record[outer], inner)
         if name not in self.record and name not in self.columns.optional:
             known = ", ".join(map(str, self.record))
             raise BadCard(f"{self.place}: no column {name!r}; there are {known}; correct columns, or name it optional")
         return self.record.get(name)
+
+    def _inside(self, name: str, value: Any, key: str) -> Any:
+        """The value of a key in a mapping, or in each mapping of a list. BadCard: there is none."""
+        each = value if isinstance(value, list) else [value]
+        if not all(isinstance(one, dict) and key in one for one in each):
+            raise BadCard(f"{self.place}: no {name!r}: {key} is not in every record there; correct columns")
+        return [one[key] for one in each] if isinstance(value, list) else value[key]
 
     def value(self, part: str) -> Any:
         """What the column for a part holds."""
@@ -197,7 +221,8 @@ class _Found:
 
     def answer(self) -> tuple[str, str]:
         """(answer, explanation)"""
-        written = self._points() if self.columns.keypoints else self.text("answer")
+        named = self.columns
+        written = self._points() if named.keypoints else self._accepted() if named.answers else self.text("answer")
         mark, explanation = self.columns.answer_after, self.text("explanation")
         if not mark or not written:
             return written, explanation
@@ -205,6 +230,14 @@ class _Found:
         if not found:
             raise BadCard(f"{self.place}: {self.columns.answer} has no {mark!r} before the answer; correct it")
         return after.strip(), explanation or before.strip()
+
+    def _accepted(self) -> str:
+        """The accepted answers, each once, as one JSON list; empty where there is none."""
+        texts = self.column(self.columns.answers)
+        if not isinstance(texts, list):
+            raise BadCard(f"{self.place}: {self.columns.answers} is no list of answers; name it as columns.answer")
+        found = dict.fromkeys(filter(None, map(plain, texts)))
+        return json.dumps(list(found), ensure_ascii=False) if found else ""
 
     def _points(self) -> str:
         """The key points that a record has, as one JSON list; empty where it has none."""
@@ -215,38 +248,17 @@ class _Found:
         """Option texts in the order of their letters; blank ones at the end are left out."""
         values = [self.column(name) for name in self.columns.options]
         if len(values) == 1 and isinstance(values[0], Mapping):
-            values = self._lettered(values[0])
+            values = in_order(values[0], self.place)
         elif len(values) == 1 and isinstance(values[0], list | tuple):
             values = list(values[0])
         texts = [plain(value) for value in values]
+        if self.columns.lettered:
+            texts = [plain(text) for text in in_order(unmarked(texts, self.place), self.place)]
         while texts and not texts[-1]:
             texts.pop()
         if not 2 <= len(texts) <= len(LETTERS) or "" in texts:
             raise BadCard(f"{self.place}: options are {texts}; 2 to {len(LETTERS)} are needed, none of them empty")
         return tuple(texts)
-
-    def _lettered(self, options: Mapping[Any, Any]) -> list[Any]:
-        letters = sorted(map(str, options))
-        if letters != list(LETTERS[: len(letters)]):
-            raise BadCard(f"{self.place}: options are lettered {', '.join(letters)}; A, B, C, ... is needed")
-        return [options[letter] for letter in letters]
-
-
-def _letters(answer: str, options: tuple[str, ...], form: str, place: str) -> str:
-    """The answer as letters in alphabetical order."""
-    if form == "text":
-        if options.count(answer) != 1:
-            raise BadCard(f"{place}: answer {answer!r} is not just one of the options {list(options)}; correct it")
-        return LETTERS[options.index(answer)]
-    if form in ("index0", "index1"):
-        index = int(answer) - int(form[-1]) if answer.isdecimal() else -1
-        if not 0 <= index < len(options):
-            raise BadCard(f"{place}: answer {answer!r} is no number of one of {len(options)} options; correct it")
-        return LETTERS[index]
-    letters = "".join(sorted(re.sub(r"[\s,，、;；]", "", answer).upper()))
-    if not letters or len(set(letters)) < len(letters) or not set(letters) <= set(LETTERS[: len(options)]):
-        raise BadCard(f"{place}: answer {answer!r} is not among A to {LETTERS[len(options) - 1]}; correct it")
-    return letters
 
 
 def language_of(text: str) -> Literal["zh", "en"]:

@@ -8,6 +8,7 @@ import csv
 import gzip
 import io
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +19,7 @@ from finetune.mistakes import BadInput
 
 Format = Literal["csv", "json", "jsonl"]
 Record = dict[str, Any]
+MISREAD = re.compile(r"[^\x00-\x7f]{2,}")
 
 
 class BadCard(BadInput):
@@ -34,12 +36,19 @@ class Reading(BaseModel):
     records: str = Field("", description="Where a JSON file keeps its list of records, as key.key; empty: at the top")
     literal: tuple[str, ...] = Field((), description="Columns that hold a Python literal inside a string")
     blank: tuple[str, ...] = Field((), description="Texts that stand for no value, such as nan or 略。")
+    mend: str = Field(
+        "", description="Encoding that UTF-8 was once misread in: cp1252 turns â€™ back into ’; empty: text stays"
+    )
+    nested: tuple[str, ...] = Field(
+        (), description="Lists inside a record, outer to inner: a record for each, with the values around it"
+    )
 
 
 def read_records(path: Path, form: Format, reading: Reading, name: str) -> Iterator[tuple[str, Record]]:
     """(place, record) of every record; `name` is how the file is called in messages. BadCard at the first fault."""
     reader = {"csv": _csv, "json": _json, "jsonl": _jsonl}[form]
-    for place, record in reader(_text(path, reading, name), reading, name):
+    whole = reader(_text(path, reading, name), reading, name)
+    for place, record in (each for outer in whole for each in _unfolded(*outer, reading.nested)):
         record = {key: None if _is_blank(value, reading) else value for key, value in record.items()}
         yield place, {**record, **{column: _literal(record, column, place) for column in reading.literal}}
 
@@ -51,11 +60,35 @@ def _is_blank(value: Any, reading: Reading) -> bool:
 def _text(path: Path, reading: Reading, name: str) -> str:
     try:
         raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        return raw.decode(reading.encoding)
+        text = raw.decode(reading.encoding)
+        return MISREAD.sub(lambda found: _mended(found[0], reading.mend), text) if reading.mend else text
     except (gzip.BadGzipFile, EOFError) as fault:
         raise BadCard(f"{name}: not a whole gzip file ({fault}); get the file again") from None
     except (UnicodeDecodeError, LookupError) as fault:
         raise BadCard(f"{name}: not {reading.encoding} text ({fault}); name the right reading.encoding") from None
+
+
+def _mended(run: str, encoding: str) -> str:
+    """Non-ASCII letters as the UTF-8 that their bytes are; as they stand where they are none."""
+    try:
+        # bytes that the encoding leaves undefined were kept as control characters of the same number
+        return b"".join(c.encode("latin-1" if "\x80" <= c <= "\x9f" else encoding) for c in run).decode("utf-8")
+    except (UnicodeEncodeError, UnicodeDecodeError):
+        return run
+
+
+def _unfolded(place: str, record: Record, path: tuple[str, ...]) -> Iterator[tuple[str, Record]]:
+    """The records of the lists inside a record, each with the values around it; an inner value hides an outer one."""
+    if not path:
+        yield place, record
+        return
+    inner, *deeper = path
+    if not isinstance(record.get(inner), list):
+        raise BadCard(f"{place}: {inner} is no list of records; correct reading.nested")
+    outer = {key: value for key, value in record.items() if key != inner}
+    for number, each in enumerate(record[inner], 1):
+        here = f"{place}.{number}"
+        yield from _unfolded(here, {**outer, **_mapping(each, here)}, tuple(deeper))
 
 
 def _csv(text: str, reading: Reading, name: str) -> Iterator[tuple[str, Record]]:

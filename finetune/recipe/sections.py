@@ -24,6 +24,7 @@ from finetune.methods import AnyMethod
 from finetune.mistakes import near
 from finetune.recipe.engine import HF, AnyEngine, OpenAI
 from finetune.recipe.source import read_yaml
+from finetune.recipe.suites import expanded
 from finetune.recipe.window import Window
 
 TRACKERS = (  # as accelerate names them
@@ -252,8 +253,8 @@ class Train(BaseModel):
 
 class Exam(BaseModel):
     model_config = FROZEN
-    tasks: tuple[Annotated[str, BeforeValidator(_task)], ...] = Field(
-        min_length=1, description="Names on the shelf eval/tasks, or folders (./, ../, /)"
+    tasks: Annotated[tuple[Annotated[str, BeforeValidator(_task)], ...], BeforeValidator(expanded)] = Field(
+        min_length=1, description="Names on the shelf eval/tasks, folders (./, ../, /), or suite:NAME (recipes/suites)"
     )
     weights: dict[str, Annotated[float, Field(gt=0)]] = Field(
         {}, description="Weight of a task in the gain; 1 where not given"

@@ -1,0 +1,60 @@
+"""Blind baselines: what a contender scores on a task that never reads the question.
+
+A task on which the best of them does well tells little: of what it shows, that much needs no knowledge.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Literal
+
+from eval.benchmark import LETTERS, Benchmark, Task
+from eval.extract import grade
+
+CEILING = 0.6  # above it a task is neither guard nor headline
+Way = Literal["guess", "frequent", "longest", "echo"]
+
+
+@dataclass(frozen=True)
+class Blind:
+    """The best blind way to answer a task, and its mean score in [0, 1]."""
+
+    way: Way  # guess at random; the most frequent answer; the longest option; the question said again (key points)
+    score: float
+
+
+def best(task: Task) -> Blind:
+    """The best of all ways that fit the task, by the task's own grading; with equal scores the first named."""
+    return max(baselines(task), key=lambda found: found.score)
+
+
+def baselines(task: Task) -> list[Blind]:
+    """Every way that fits the task. The most frequent answer is known from its own golds, so a little too good."""
+    found = [Blind("guess", task.guess_rate)]
+    if task.answer == "keypoints":
+        return [*found, Blind("echo", _mean(task, [row.question for row in task.rows]))]
+    (frequent, _), *_ = Counter(str(row.answer) for row in task.rows).most_common(1)
+    found.append(Blind("frequent", _mean(task, [frequent] * len(task.rows))))
+    if all(row.options for row in task.rows):
+        lengths = [[len(text) for text in row.options] for row in task.rows]
+        found.append(Blind("longest", _mean(task, [LETTERS[each.index(max(each))] for each in lengths])))
+    return found
+
+
+def _mean(task: Task, said: list[str]) -> float:
+    """Mean score of these answers, one a question. Of a choice they are letters, whatever words the task asks for."""
+    if all(row.options for row in task.rows):
+        return sum(text == row.answer for text, row in zip(said, task.rows, strict=True)) / len(said)
+    grades = [grade(task.answer, text, row.answer or "") for text, row in zip(said, task.rows, strict=True)]
+    return sum(each.score for each in grades) / len(grades)
+
+
+def warnings(benchmark: Benchmark) -> list[str]:
+    """One line for each task that a blind contender would do well on."""
+    found = {task.name: best(task) for task in benchmark.tasks}
+    ways = {"guess": "guessing", "frequent": "always the same answer", "longest": "always the longest option"}
+    return [
+        f"exam.tasks: {name}: {ways.get(it.way, 'repeating the question')} scores {it.score:.0%} there without reading "
+        f"a question; a headline or a guard on it says little"
+        for name, it in found.items()
+        if it.score > CEILING
+    ]
