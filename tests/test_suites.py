@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 
 from eval import blind
-from eval.benchmark import SHELF, Scenario, Task, find, find_card, read_task
+from eval.benchmark import SHELF, Benchmark, Scenario, Task, find, find_card, read_task
 from finetune.card.likeness import normalise
 from finetune.mistakes import BadInput
 from finetune.recipe import Exam, Recipe
@@ -136,6 +137,15 @@ def test_blind_baselines_of_a_known_exam():
     numbers = {found.way: found.score for found in blind.baselines(read_task(*find("demo_extraction")))}
     assert numbers["guess"] == 0
     assert 0 < numbers["frequent"] < 0.1
+
+
+def test_check_warns_of_a_task_that_is_passed_blind():
+    task = read_task(*find("demo_label"))
+    first = tuple(row for row in task.rows if row.answer == "A")
+    easy = replace(task, rows=(*first, *task.rows[:40]))
+    assert blind.warnings(Benchmark((task,))) == []
+    (line,) = blind.warnings(Benchmark((easy,)))
+    assert re.search(r"demo_label: always the same answer scores \d\d% there without reading", line)
 
 
 # ---- with the real files
