@@ -142,10 +142,10 @@ def test_blind_baselines_of_a_known_exam():
 def test_check_warns_of_a_task_that_is_passed_blind():
     task = read_task(*find("demo_label"))
     first = tuple(row for row in task.rows if row.answer == "A")
-    easy = replace(task, rows=(*first, *task.rows[:40]))
+    easy = replace(task, rows=(*first, *[row for row in task.rows if row.answer == "B"][:40]))
     assert blind.warnings(Benchmark((task,))) == []
     (line,) = blind.warnings(Benchmark((easy,)))
-    assert re.search(r"demo_label: always the same answer scores \d\d% there without reading", line)
+    assert re.search(r"demo_label: always the same answer scores 80% there without reading", line)
 
 
 # ---- with the real files
