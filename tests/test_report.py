@@ -9,6 +9,7 @@ import math
 import re
 from functools import cache
 from html.parser import HTMLParser
+from typing import get_args
 from xml.etree import ElementTree
 
 import pytest
@@ -17,10 +18,11 @@ from hypothesis import strategies as st
 from rich.console import Console
 from verdict_samples import curved, sample
 
+from eval.benchmark import Scenario
 from eval.report import charts, render, table
 from eval.report.board import places
 from eval.report.figures import interval, less, number, points, probability, share
-from eval.report.words import OUTCOMES, STATUSES, same
+from eval.report.words import OUTCOMES, SCENARIOS, STATUSES, same
 from eval.verdict import Verdict
 
 ALL = ("worth_it", "not_worth_it", "inconclusive", "invalid", "exploratory", "plumbing")
@@ -322,6 +324,23 @@ def test_unpinned_data_are_said_to_be():
     made = render(loose)
     assert "Unpinned data: the files of demo_label" in made
     assert "数据未固定" in made
+
+
+def test_every_scenario_is_said_in_both_languages_where_a_task_names_one():
+    assert {*SCENARIOS} == {*get_args(Scenario)}
+    found = verdict("worth_it")
+    tasks = tuple(task.model_copy(update={"scenario": "compliance"}) for task in found.tasks)
+    named, bare = (
+        render(found.model_copy(update={"tasks": tasks})),
+        render(
+            found.model_copy(
+                update={"tasks": tuple(task.model_copy(update={"scenario": None}) for task in found.tasks)}
+            )
+        ),
+    )
+    for word in ("compliance Q&amp;A", "合规问答"):
+        assert named.count(word) == len(tasks) > 0
+        assert word not in bare
 
 
 @pytest.mark.parametrize("margin", [0.0, -0.01, 0.3])

@@ -71,6 +71,7 @@ class TaskInfo(BaseModel):
     edition: str
     published: bool
     items_digest: str
+    scenario: str | None = None  # what institutions ask such questions for
 
 
 class ContenderOrigin(BaseModel):
@@ -169,7 +170,7 @@ def task_rows(evidence: Evidence) -> tuple[TaskInfo, ...]:
             name=task.name, version=task.version, protocol=task.protocol, metric=task.metric, lang=task.lang,
             n=len(asked), clusters=len({task.cluster(row) for row in asked}), weight=task.weight / total,
             guess_rate=task.guess_rate, card=task.card.name, split=task.split, edition=task.edition,
-            published=task.card.published, items_digest=task.items_digest,
+            published=task.card.published, items_digest=task.items_digest, scenario=task.scenario,
         ))  # fmt: skip
     return tuple(rows)
 
