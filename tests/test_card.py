@@ -83,6 +83,7 @@ def test_front_matter_body_and_rows(make):
         ({"columns": {"options": ["A", "B"], "awnser": "x"}}, r"columns\.awnser: unknown; did you mean answer"),
         ({"licence": {"name": "x", "commercial": True, "uri": ""}}, r"licence\.uri: unknown; did you mean url"),
         ({"columns": {}}, r"columns\.options: missing"),
+        ({"reading": {"mend": "latin"}}, r"reading\.mend"),
         ({"columns": {"options": ["A", "B"], "answer": ""}}, "needs question and answer"),
         ({"splits": {}}, "splits"),
         ({"splits": {"test": ["../exam.csv"]}}, r"\.\./exam\.csv: name files below"),

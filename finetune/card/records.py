@@ -36,7 +36,7 @@ class Reading(BaseModel):
     records: str = Field("", description="Where a JSON file keeps its list of records, as key.key; empty: at the top")
     literal: tuple[str, ...] = Field((), description="Columns that hold a Python literal inside a string")
     blank: tuple[str, ...] = Field((), description="Texts that stand for no value, such as nan or 略。")
-    mend: str = Field(
+    mend: Literal["", "cp1252"] = Field(
         "", description="Encoding that UTF-8 was once misread in: cp1252 turns â€™ back into ’; empty: text stays"
     )
     nested: tuple[str, ...] = Field(
