@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from finetune.mistakes import BadInput
+from finetune.mistakes import BadInput, told
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -54,7 +54,7 @@ def careful(command: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return command(*args, **kwargs)
         except (BadInput, OSError) as fault:
-            typer.echo(f"tuneworth: {fault}", err=True)
+            typer.echo(f"tuneworth: {told(fault)}", err=True)
             raise typer.Exit(2) from None
 
     return guarded

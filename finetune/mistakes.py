@@ -132,8 +132,19 @@ def of_the_disk(fault: Exception, *, option: str, kept: str) -> str | None:
     """
     number = getattr(fault, "errno", None)
     if isinstance(fault, OSError) and number in CLOSED:
-        place = fault.filename2 or fault.filename  # of a renaming the target
-        return f"{place}: {fault.strerror}; name another place with {option}, or open this one"
+        return f"{_place(fault)}: {fault.strerror}; name another place with {option}, or open this one"
     if number in FULL or "os error 28" in str(fault):  # the latter from safetensors
         return f"no space left on the device; {kept}, make room or name another place with {option}"
     return None
+
+
+def told(fault: BadInput | OSError) -> str:
+    """The line for a mistake, or for a file that cannot be read or written."""
+    if isinstance(fault, BadInput) or not _place(fault):
+        return str(fault)
+    return f"{_place(fault)}: {fault.strerror}; name another place, or open this one"
+
+
+def _place(fault: OSError) -> str:
+    """What the fault is of; where something was to be renamed, the name that it was to have."""
+    return str(fault.filename2 or fault.filename or "")

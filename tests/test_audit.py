@@ -269,6 +269,11 @@ def test_what_check_finds_at_the_front_door(tmp_path):
     ):
         assert line in done.output
     assert CliRunner().invoke(app, [*words, "--against", str(tmp_path / "none.md")]).exit_code == 2
+    taken = CliRunner().invoke(app, ["data", "check", str(own.path), "--json", str(tmp_path)])
+    assert (taken.exit_code, taken.stderr) == (
+        2,
+        f"tuneworth: {tmp_path}: Is a directory; name another place, or open this one\n",
+    )
 
 
 @pytest.mark.parametrize("name", ["label", "knowledge", "extraction"])
