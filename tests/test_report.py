@@ -16,14 +16,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
-from verdict_samples import curved, sample
+from verdict_samples import DEMO, PLANNED, SKILL, curved, evidence, sample
 
 from eval.benchmark import Scenario
 from eval.report import charts, render, table
 from eval.report.board import places
 from eval.report.figures import interval, less, number, points, probability, share
 from eval.report.words import OUTCOMES, SCENARIOS, STATUSES, same
-from eval.verdict import Verdict
+from eval.verdict import Verdict, weigh
+from finetune.recipe import Recipe
 
 ALL = ("worth_it", "not_worth_it", "inconclusive", "invalid", "exploratory", "plumbing")
 VOID = {"meta", "link", "br", "img", "input", "hr"}
@@ -204,6 +205,17 @@ def test_contenders_gates_and_origins_are_on_the_page(outcome):
     assert v.provenance.plan[:12] in re.search(r'id="plan-digest".*?</p>', made).group(0)
     assert v.provenance.extractor in said
     assert v.note in said
+
+
+def test_the_page_says_who_answers_by_a_head_and_what_a_tuning_goes_on_from():
+    headed = Recipe.read(DEMO, ("contenders.lora.head=sequence", "contenders.prefix.head=token"))
+    v = weigh(evidence(headed, SKILL, PLANNED + 600))
+    assert {c.name: c.head for c in v.contenders if c.head} == {"lora": "sequence", "prefix": "token"}
+    rows = tuple(c.model_copy(update={"start": "the wider one"} if c.name == "lora" else {}) for c in v.contenders)
+    said = Reader(render(v.model_copy(update={"contenders": rows}))).text()
+    for words in ("one label a question, no words", "每题给出一个标签", "tags passages of the text", "标注文中片段"):
+        assert said.count(words) == 1
+    assert "Goes on from 接续自 the wider one" in " ".join(said.split())
 
 
 @pytest.mark.parametrize("name", CURVES)

@@ -10,6 +10,11 @@ from eval.report.words import Said, same
 from eval.verdict import Verdict
 from eval.verdict.roll import ContenderOrigin, ContenderRow
 
+_HEADS = {
+    "sequence": Said("a classification head, one label a question, no words", "分类头：每题给出一个标签，不写文字"),
+    "token": Said("a classification head that tags passages of the text, no words", "分类头：标注文中片段，不写文字"),
+}
+
 
 class Fact(NamedTuple):
     """One labelled fact; `code` asks for a fixed-width face."""
@@ -38,6 +43,8 @@ def _facts(o: ContenderOrigin, c: ContenderRow) -> list[Fact]:
         Fact(Said("Weights, sha256", "权重 sha256"), same(o.weights_digest), code=True),
         Fact(Said("Tuning", "微调方式"), _listed({c.method: "", **c.knobs} if c.method != "none" else {})),
         Fact(Said("Search of its knobs", "超参数搜索"), _searched(c)),
+        Fact(Said("Goes on from", "接续自"), same(c.start or "")),
+        Fact(Said("Answers by", "作答方式"), _HEADS.get(c.head or "", same(""))),
         Fact(Said("Tuning data, edition", "微调数据、版本"), _listed(o.data)),
         Fact(Said("Prompt frame, digest", "提示框架摘要"), same(o.frame_digest or ""), code=True),
         Fact(Said("Seeds", "训练种子"), same(", ".join(map(str, c.seeds)) if c.method != "none" else "")),

@@ -1,5 +1,6 @@
 """The roll: who sat which exam, with what result, at what cost, made from what. Facts of the page, no decisions."""
 
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -7,6 +8,8 @@ from pydantic import BaseModel, ConfigDict
 from eval.money import device_price, per_query
 from eval.sheet import OUTCOMES, Sheet, score
 from eval.verdict.evidence import Evidence
+from finetune.methods import heads
+from finetune.recipe import Contender
 from finetune.run import GitState, Hardware
 
 FROZEN = ConfigDict(frozen=True, extra="forbid")
@@ -31,6 +34,8 @@ class ContenderRow(BaseModel):
     model: str
     method: str  # kind of tuning; "none", or "adapter" for one tuned elsewhere
     knobs: dict[str, Any]
+    head: str | None = None  # kind of the classification head that answers in place of words
+    start: str | None = None  # contender that its tuning goes on from
     prompted: bool
     seeds: tuple[int, ...]
     samples: dict[str, int]  # by task
@@ -127,7 +132,7 @@ def _contender(evidence: Evidence, name: str) -> ContenderRow:
             **(chosen.method.model_dump(mode="json", exclude={"search"}) if chosen.method else {}),
             **(search.knobs if search else {}),
         },
-        prompted=chosen.prompt is not None,
+        head=_head(chosen), start=chosen.start, prompted=chosen.prompt is not None,
         seeds=sheet.seeds, samples=sheet.samples, score=mean, low=low, high=high,
         tasks=tuple(
             TaskScore(task=task, score=m, low=lo, high=hi)
@@ -144,6 +149,12 @@ def _contender(evidence: Evidence, name: str) -> ContenderRow:
         scoring_seconds=sum(stage.device_seconds for stage in evidence.scored[name].values()),
         licence=chosen.model.licence, released=chosen.model.released,
     )  # fmt: skip
+
+
+def _head(chosen: Contender) -> str | None:
+    """Kind of the head that answers, trained here or brought with an adapter."""
+    brought = heads.read(Path(chosen.adapter)) if chosen.adapter else None
+    return chosen.head or (brought.kind if brought else None)
 
 
 def _roles(evidence: Evidence, name: str) -> tuple[str, ...]:
