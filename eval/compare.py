@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from eval.labels import CorpusRow, corpus_rows
 from eval.noise import Noise, noise
 from eval.paired import Estimate, Floats, Layout
-from eval.sheet import BadPairing, Sheet, score
+from eval.sheet import BadPairing, Sheet
 from eval.significance import holm, mcnemar_midp, tango
 from eval.spread import Spread, design_effect, mde_by_samples, samples_that_pay
 
@@ -133,7 +133,7 @@ class Pair:
         reason = mismatch(challenger, incumbent)
         if reason:
             raise BadPairing(reason)
-        differences = challenger.values(score) - incumbent.values(score)
+        differences = challenger.scores - incumbent.scores
         return cls(challenger, incumbent, challenger.layout(weights), differences, challenger.item_weight(weights))
 
     def estimate(self, *, level: float, margin: float) -> Estimate:
@@ -240,9 +240,9 @@ def _noise(pair: Pair, task: str) -> Noise | None:
 
 def _samples(sheet: Sheet, task: str, seeds: int) -> Floats:
     """[S * n, K] scores; a contender of one seed stands against each seed of the other."""
-    rows = [answers for key, answers in sheet.answers.items() if key[0] == task]
-    scores = np.array([[[row.score for row in samples] for samples in answers] for answers in rows], dtype=float)
-    return np.broadcast_to(scores, (len(rows), seeds, scores.shape[2])).transpose(1, 0, 2).reshape(-1, scores.shape[2])
+    scores = sheet.drawn(task)
+    shape = (len(scores), seeds, scores.shape[2])
+    return np.broadcast_to(scores, shape).transpose(1, 0, 2).reshape(-1, scores.shape[2])
 
 
 def _sampling_share(pair: Pair, rows: Sequence[TaskRow], se: float) -> float:

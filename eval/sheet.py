@@ -3,9 +3,11 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from eval.items import ItemScore, Outcome
 from eval.paired import Floats, Layout
@@ -50,7 +52,7 @@ class Sheet:
                 raise BadPairing(f"{name}: {'/'.join(key)} is not one question in all its samples and seeds")
         return cls(name, tuple(by_seed), answers)
 
-    @property
+    @cached_property
     def questions(self) -> dict[Key, ItemScore]:
         """One row that stands for each question: its hash, content, cluster, language and protocol."""
         return {key: seeds[0][0] for key, seeds in self.answers.items()}
@@ -63,10 +65,41 @@ class Sheet:
     def rows(self) -> list[ItemScore]:
         return [row for seeds in self.answers.values() for samples in seeds for row in samples]
 
+    @cached_property
+    def scores(self) -> Floats:
+        """[S, n]: the mean score over samples, for each seed and question (in sorted order)."""
+        return self._averaged(self._flat_scores)
+
     def values(self, measure: Callable[[ItemScore], float]) -> Floats:
-        """[S, n]: the mean of a measure over samples, for each seed and question (in sorted order)."""
-        means = [[sum(map(measure, rows)) / len(rows) for rows in seeds] for seeds in self.answers.values()]
-        return np.array(means, dtype=float).T
+        """[S, n]: the mean of a measure over samples, as `scores`."""
+        return self._averaged(np.array([measure(row) for row in self.rows], dtype=float))
+
+    def share(self, *outcomes: str) -> Floats:
+        """[S, n]: the share of samples with one of these outcomes."""
+        wanted = [OUTCOMES.index(outcome) for outcome in outcomes]
+        return self._averaged(np.isin(self._flat_outcomes, wanted).astype(float))
+
+    def drawn(self, task: str) -> Floats:
+        """[n, S, K]: every single score of a task."""
+        ends = np.cumsum([len(seeds) * len(seeds[0]) for seeds in self.answers.values()])
+        chosen = np.flatnonzero([key[0] == task for key in self.answers])  # sorted, so they stand together
+        begin = int(ends[chosen[0] - 1]) if chosen[0] else 0
+        return self._flat_scores[begin : int(ends[chosen[-1]])].reshape(len(chosen), len(self.seeds), -1)
+
+    @cached_property
+    def _flat_scores(self) -> Floats:
+        return np.array([row.score for row in self.rows], dtype=float)
+
+    @cached_property
+    def _flat_outcomes(self) -> NDArray[np.int8]:
+        places = {outcome: place for place, outcome in enumerate(OUTCOMES)}
+        return np.array([places[row.outcome] for row in self.rows], dtype=np.int8)
+
+    def _averaged(self, flat: Floats) -> Floats:
+        """[S, n] from one value a row of `rows`."""
+        counts = np.array([len(samples) for seeds in self.answers.values() for samples in seeds])
+        sums = np.add.reduceat(flat, np.cumsum(counts) - counts)
+        return np.asarray((sums / counts).reshape(len(self.answers), len(self.seeds)).T)
 
     def part(self, task: str) -> Self:
         """The questions of one task."""
@@ -103,7 +136,3 @@ def _padded(samples: Mapping[int, ItemScore], count: int) -> tuple[ItemScore, ..
     nothing = {"outcome": "missing", "score": 0.0, "text": "", "extracted": None, "rule": "", "seconds": 0.0}
     nothing |= {"tokens_in": 0, "tokens_thinking": 0, "tokens_out": 0}
     return tuple(samples.get(k) or some.model_copy(update=nothing | {"sample": k}) for k in range(count))
-
-
-def score(row: ItemScore) -> float:
-    return row.score

@@ -12,7 +12,6 @@ from written_exam import Run, build, graded
 
 from eval.cli import app
 from eval.paired import estimate
-from eval.sheet import score
 from eval.verdict import Verdict, judge
 from eval.verdict.curve import trend
 from eval.verdict.evidence import Evidence
@@ -98,7 +97,7 @@ def test_the_figures_are_those_of_paired_clustered_statistics(tmp_path):
 
     def by_hand(one, other):
         rows = sheets[one].questions.values()
-        apart = sheets[one].values(score)[0] - sheets[other].values(score)[0]
+        apart = sheets[one].scores[0] - sheets[other].scores[0]
         return estimate(apart, [row.cluster for row in rows], [row.task for row in rows], evidence.weights)
 
     pairs = [(p.contender, "newer", p.gain) for p in found.points]

@@ -15,7 +15,8 @@ from eval.benchmark import Benchmark
 from eval.gates import AdapterFact, ChanceFact, PlanFact, Regraded
 from eval.items import ItemScore
 from eval.money import Effort
-from eval.sheet import BadPairing, Key, Sheet, score
+from eval.paired import Floats
+from eval.sheet import BadPairing, Key, Sheet
 from finetune.methods import SearchFacts, adapter_digest
 from finetune.mistakes import BadInput
 from finetune.recipe import Recipe
@@ -103,11 +104,14 @@ class Evidence:
 
     def mean(self, name: str, measure: Callable[[ItemScore], float]) -> float:
         """Of a measure over a contender's answers, questions weighted as in the score."""
-        sheet = self.sheets[name]
-        return float(sheet.values(measure).mean(axis=0) @ sheet.item_weight(self.weights))
+        return self._weighted(name, self.sheets[name].values(measure))
 
     def share(self, name: str, *outcomes: str) -> float:
-        return self.mean(name, lambda row: float(row.outcome in outcomes))
+        """Of answers with one of these outcomes, weighted the same."""
+        return self._weighted(name, self.sheets[name].share(*outcomes))
+
+    def _weighted(self, name: str, values: Floats) -> float:
+        return float(values.mean(axis=0) @ self.sheets[name].item_weight(self.weights))
 
     def training_seconds(self, name: str) -> float:
         """Device-seconds of tuning a contender over all its seeds, and of those that it goes on from."""
@@ -164,7 +168,7 @@ class Evidence:
         for name in names:
             for task in tasks:
                 part = self.sheets[name].part(task.name)
-                seen = part.layout({}).estimate(part.values(score), confidence=1 - error)
+                seen = part.layout({}).estimate(part.scores, confidence=1 - error)
                 found.append(ChanceFact(name, task.name, task.guess_rate, seen.gain, min(1.0, seen.high)))
         return found
 

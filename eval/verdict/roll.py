@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from eval.money import device_price, per_query
-from eval.sheet import OUTCOMES, Sheet, score
+from eval.sheet import OUTCOMES, Sheet
 from eval.verdict.evidence import Evidence
 from finetune.methods import heads
 from finetune.recipe import Contender
@@ -164,7 +164,7 @@ def _roles(evidence: Evidence, name: str) -> tuple[str, ...]:
 
 
 def _interval(sheet: Sheet, evidence: Evidence) -> tuple[float, float | None, float | None]:
-    values = sheet.values(score)
+    values = sheet.scores
     try:
         found = sheet.layout(evidence.weights).estimate(values, confidence=evidence.recipe.rule.confidence)
     except ValueError:

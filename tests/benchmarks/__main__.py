@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.benchmarks import auditing, scoring, training
+from tests.benchmarks import auditing, judging, scoring, training
 
 RACES: dict[str, Callable[[int], list[dict]]] = {
     "score.choice": scoring.choices,
@@ -18,6 +18,7 @@ RACES: dict[str, Callable[[int], list[dict]]] = {
     "train.bfloat16": lambda rounds: training.same_dtype("bfloat16", rounds),
     "train.defaults": training.defaults,
     "data.check": auditing.check_rows,
+    "judge.scale": judging.at_scale,
 }
 ABOUT = (
     "Speed and memory beside peers. All races with three runs a side take about 40 minutes where a processor is free "
