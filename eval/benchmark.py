@@ -51,8 +51,8 @@ class Task:
     scenario: Scenario | None = None  # None: the task does not say
 
     def cluster(self, row: Row) -> str:
-        """Cluster name, unique over all tasks: tasks on the same card share their documents."""
-        return f"{self.card.name}/{row.cluster}"
+        """Cluster name, unique over all tasks: those on one card, or on cards of the same documents, share them."""
+        return f"{self.card.documents or self.card.name}/{row.cluster}"
 
     def part(self, row: Row) -> Literal["dev", "test"]:
         return "dev" if row.id in self.dev else "test"
@@ -78,7 +78,8 @@ class Task:
     @property
     def items_digest(self) -> str:
         """sha256 over ids, contents, clusters and parts: what 'the same questions' means."""
-        return digest_of([[row.id, row.digest, row.cluster, self.part(row)] for row in self.rows])
+        rows = [[row.id, row.digest, row.cluster, self.part(row)] for row in self.rows]
+        return digest_of([self.card.documents, *rows] if self.card.documents else rows)
 
     @property
     def digest(self) -> str:

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from written_exam import Run, build
 
 from eval.benchmark import SHELF, Benchmark, document, find, load, read_task
 from eval.pledge import digest, keep
+from eval.verdict import judge
 from finetune.mistakes import BadInput
 from finetune.recipe import Recipe
 from finetune.run import RunDir
@@ -50,6 +52,42 @@ def test_lm_eval_reads_the_same_rows():
     docs = load(card="demo_knowledge", split="test", answer="option")["test"]
     assert [doc["id"] for doc in docs] == [row.id for row in task.rows]
     assert docs[3] == document(task.rows[3], {"answer": "option", "headline": "exact"})
+
+
+def share_documents(folder: Path, named: str) -> None:
+    for card in (folder / "letters" / "letters.md", folder / "numbers" / "numbers.md"):
+        card.write_text(card.read_text("utf-8").replace("---\n", f"---\ndocuments: {named}\n", 1), "utf-8")
+
+
+def test_a_document_asked_in_two_tasks_is_one_cluster_of_the_verdict(tmp_path):
+    """80 documents a task; where both cards name the same documents, 80 clusters stand in place of 160."""
+    found, digests = [], []
+    for place, named in enumerate(("", "filings")):
+        made = build(tmp_path / str(place))
+        if named:
+            share_documents(tmp_path / str(place), named)
+        made = Run(made.folder, Recipe.read(made.folder / "study.yaml"))
+        made.pledge()
+        made.tune("lora")
+        for name, rate in {"old": 0.45, "lora": 0.7, "prefix": 0.6, "newer": 0.5, "prompted": 0.5}.items():
+            if name == "prefix":
+                made.tune(name)
+            made.sit(name, rate)
+        digests.append([task.items_digest for task in made.benchmark.tasks])
+        found.append(judge(made.recipe, made.run).comparisons[0])
+    assert [each.clusters for each in found] == [160, 80]
+    assert found[1].gain == pytest.approx(found[0].gain)
+    assert found[1].df < found[0].df
+    assert not set(digests[0]) & set(digests[1])
+
+
+def test_shared_documents_must_be_named(tmp_path):
+    build(tmp_path)
+    share_documents(tmp_path, "filings")
+    card = tmp_path / "letters" / "letters.md"
+    card.write_text(card.read_text("utf-8").replace("cluster: doc", "subject: doc"), "utf-8")
+    with pytest.raises(BadInput, match="documents: shared documents need columns.cluster"):
+        Benchmark.read(Recipe.read(tmp_path / "study.yaml"))
 
 
 @pytest.mark.parametrize("name", ["no_such_task", "./nowhere"])

@@ -54,6 +54,7 @@ PROSE = {
     "hosts",
     "editions",
     "defects",
+    "documents",
 }  # these do not change the rows
 
 
@@ -96,6 +97,12 @@ class DataCard(BaseModel):
     format: Format = Field(description="csv, json or jsonl, each also gzipped")
     reading: Reading = Field(default_factory=Reading, description="Encoding and other ways of the files")
     columns: Columns = Field(default_factory=Columns, description="Which column holds what")
+    documents: str = Field(
+        "",
+        pattern=r"^[\w.-]*$",
+        description="Name shared by cards whose `columns.cluster` names the same documents: one asked in two tasks is "
+        "then one cluster, and intervals grow as they must; empty: documents of this card alone",
+    )
     splits: dict[str, Annotated[Split, BeforeValidator(lambda v: {"files": v} if isinstance(v, str | list) else v)]] = (
         Field(min_length=1, description="Name: file patterns, or {files, where, half, options}")
     )
@@ -144,6 +151,8 @@ class DataCard(BaseModel):
             raise ValueError("columns.options: missing; a choice needs the columns of its options")
         if self.private and self.published:
             raise ValueError("private: true, but published too; what is on the internet is not private: correct one")
+        if self.documents and not self.columns.cluster:
+            raise ValueError("documents: shared documents need columns.cluster, which names them")
         if self.shape in EXAMS and not (self.columns.question and self.columns.answer):
             raise ValueError(f"columns: shape {self.shape} needs question and answer")
         return self
