@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 import reading_cases as cases
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from eval.extract import grade, process_results
@@ -170,6 +170,7 @@ def test_magnitudes_and_percent_are_multiplied_out(value):
 
 
 @given(st.permutations("ABCDE"), st.integers(1, 5), st.sampled_from(["、", ",", "，", " ", "", " and ", "和"]))
+@example("BECAD", 3, "")
 def test_a_set_of_letters_has_no_order(order, size, between):
     gold = "".join(sorted(order[:size]))
     written = between.join(order[:size])
@@ -252,13 +253,18 @@ GARBAGE = [
 @pytest.mark.parametrize("piece", GARBAGE)
 def test_time_grows_with_the_length_and_not_with_its_square(piece):
     for kind in ("letter", "number", "yes_no", "tags", "keypoints"):
-        seconds = []
-        for size in (12_500, 100_000):
-            text = piece * (size // len(piece))
-            began = time.process_time()
-            grade(kind, text, "1", ("利好", "利空"))
-            seconds.append(time.process_time() - began)
-        assert seconds[1] < 3 * 8 * seconds[0] + 0.1, kind  # eight times the text; the square would be 64
+        short, long = (cheapest(kind, piece * (size // len(piece))) for size in (12_500, 100_000))
+        assert long < 3 * 8 * short + 0.1, kind  # eight times the text; the square would be 64
+
+
+def cheapest(kind, text):
+    """Processor seconds of the best of three readings: what else runs on the machine does not count."""
+    seconds = []
+    for _ in range(3):
+        began = time.process_time()
+        grade(kind, text, "1", ("利好", "利空"))
+        seconds.append(time.process_time() - began)
+    return min(seconds)
 
 
 INJECTIONS = [

@@ -40,7 +40,8 @@ PLAIN = (
 BRACES = re.compile(r"\\f?boxed\s*\{|\\fbox\s*\{|[{}]")
 TAGGED = re.compile(r"<(answer|答案)>([^<]*)</\1>", re.I)
 FOR = r"\s+(?:to|for|of)(?:\s+[\w'-]+){1,4}?"  # the answer to this question is
-IS = r"(?:should be|would be|must be|will be|has to be|is|are|was|were|be|=|:)"
+# Whole words: the answer "BE" is two letters of options.
+IS = r"(?:(?:should be|would be|must be|will be|has to be|is|are|was|were|be)(?![A-Za-z])|=|:)"
 ANNOUNCED = re.compile(
     r"(?P<strong>"
     r"(?:答案|答|结论|更正|纠正|修正|改正)(?:应该|应当|应|便|就|还|可能|大概)*(?:改)?(?P<denied>并?不|并非)?(?:选择|选|是|为)?"
