@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from pathlib import Path
 
 import pytest
@@ -216,3 +217,11 @@ def test_who_goes_on_from_a_head_keeps_it_where_the_labels_are_the_same(sat, tmp
     assert abs(float(heads.of(told).weight.detach().std()) - 0.1) < 0.02  # the tiny models' initializer_range
     heads.fit(told, None, seed=3)
     assert heads.of(told) is None
+
+
+@pytest.mark.parametrize("name", ["adapter_model.safetensors", "head.safetensors"])
+def test_torn_tensors_are_told_in_one_line(sat, parts, tmp_path, name):
+    folder = Path(shutil.copytree(adapter(sat), tmp_path / "torn"))
+    (folder / name).write_bytes((folder / name).read_bytes()[:40])
+    with pytest.raises(BadInput, match=r"torn: its tensors cannot be read \(.*\); fetch the folder again$"):
+        load(open_base(parts[1], torch.float32), folder)

@@ -53,10 +53,15 @@ def load(model: Any, folder: Path, *, trainable: bool = False) -> Any:
     """Put what `folder` holds on `model` (transformers, causal LM): a PEFT adapter, or weights tuned as a whole.
 
     With the head that it holds, if any. Ready to score, or to train on. BadInput when it is neither, or of another
-    kind, or does not fit the model.
+    kind, or does not fit the model, or its tensors are torn.
     """
-    loaded = _load(model, folder, trainable=trainable)
-    heads.load(loaded, folder, trainable=trainable)
+    from safetensors import SafetensorError
+
+    try:
+        loaded = _load(model, folder, trainable=trainable)
+        heads.load(loaded, folder, trainable=trainable)
+    except SafetensorError as fault:
+        raise BadInput(f"adapter {folder}: its tensors cannot be read ({fault}); fetch the folder again") from None
     return loaded
 
 
