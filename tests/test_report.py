@@ -21,7 +21,7 @@ from verdict_samples import DEMO, PLANNED, SKILL, curved, evidence, sample
 from eval.benchmark import Scenario
 from eval.report import charts, render, table
 from eval.report.board import places
-from eval.report.figures import interval, less, number, points, probability, share
+from eval.report.figures import interval, less, number, points, probability, share, tiny
 from eval.report.words import OUTCOMES, SCENARIOS, STATUSES, same
 from eval.verdict import Verdict, weigh
 from finetune.recipe import Recipe
@@ -216,6 +216,22 @@ def test_the_page_says_who_answers_by_a_head_and_what_a_tuning_goes_on_from():
     for words in ("one label a question, no words", "每题给出一个标签", "tags passages of the text", "标注文中片段"):
         assert said.count(words) == 1
     assert "Goes on from 接续自 the wider one" in " ".join(said.split())
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (None, "–"),
+        ("none", "none"),
+        (1.74e-13, "1.7e-13"),
+        (0.502, "0.5"),
+        (15.2, "15"),
+        (99.6, "99.6"),
+        (1234, "1,234"),
+    ],
+)
+def test_an_exponent_stands_only_where_a_figure_is_small(value, said):
+    assert tiny(value) == said
 
 
 @pytest.mark.parametrize("name", CURVES)

@@ -53,4 +53,6 @@ def probability(p: float | None) -> str:
 
 def tiny(value: float | str | None) -> str:
     """Figures whose size is the message, such as a divergence: two digits, with an exponent where it is small."""
-    return "–" if value is None else value if isinstance(value, str) else f"{value:.2g}"
+    if value is None or isinstance(value, str):
+        return value or "–"
+    return f"{value:.2g}" if abs(value) < 99.5 else number(value)
