@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import pytest
 import torch
 from matrix import ALONE, ARCHES, METHODS, PAIRED, Case, launch, paired
@@ -14,7 +16,11 @@ torch.set_num_threads(1)
 LABELS = ("yes", "不是")
 OFTEN = ("LoRA", "P-Tuning v2", "Full")
 # The rest of the matrix holds with a head as without: what is new is the row, the loss and what is saved.
-QUALITIES = ("packing", "resume", "reload")
+QUALITIES = ("packing", "resume", "reload", "checkpointing")
+EVERY = [
+    pytest.param(*each, marks=() if each[1] in OFTEN and each[2] == "Qwen2" else pytest.mark.slow)
+    for each in product(QUALITIES, METHODS, ARCHES)
+]
 
 
 @pytest.fixture(scope="module")
@@ -27,18 +33,9 @@ def said(folder):
     return launch([Case(method, "Qwen2", folder, "sequence") for method in METHODS])
 
 
-@pytest.mark.parametrize("method", OFTEN)
-@pytest.mark.parametrize("quality", QUALITIES)
-def test_a_method_trains_a_sequence_head(folder, method, quality):
+@pytest.mark.parametrize(("quality", "method", "arch"), EVERY)
+def test_every_method_trains_a_sequence_head_on_every_architecture(folder, quality, method, arch):
     """Packed = each row alone, resumed = uninterrupted bit for bit, reloaded into a fresh base = trained."""
-    ALONE[quality](Case(method, "Qwen2", folder, "sequence"))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("arch", ARCHES)
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("quality", [*QUALITIES, "checkpointing"])
-def test_every_method_trains_a_sequence_head_on_every_architecture(folder, method, arch, quality):
     ALONE[quality](Case(method, arch, folder, "sequence"))
 
 

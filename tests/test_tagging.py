@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import random
 
+import matrix
 import pytest
 import torch
 import yaml
 from conftest import MARKERS, train_tokenizer
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from matrix import ALONE, Case
+from matrix import ALONE, METHODS, Case
 from small_exam import model, write_exam
 from small_lesson import write_card
 from small_study import tuneworth
@@ -189,12 +190,22 @@ def test_check_shows_what_the_head_reads_and_refuses_a_task_of_options(named, tm
     assert "tuned: its token head lists passages of a text, which task own does not" in " ".join(refused.stderr.split())
 
 
-@pytest.mark.parametrize("quality", ["packing", "resume", "reload"])
-def test_a_token_head_is_trained_like_any(tmp_path_factory, quality, monkeypatch):
-    """Packed = each row alone, resumed = uninterrupted, reloaded = trained, on the lesson's own rows with names."""
-    import matrix
+@pytest.fixture(scope="module")
+def tokens(tmp_path_factory):
+    return tmp_path_factory.mktemp("tokens")
 
-    folder = tmp_path_factory.mktemp("tokens")
+
+@pytest.fixture
+def texts_with_names(monkeypatch):
     plain = matrix.write_lesson
     monkeypatch.setattr(matrix, "write_lesson", lambda *a, **k: plain(*a, lesson=news(48, 0), **k))
-    ALONE[quality](Case("P-Tuning v2", "Qwen2", folder, "token"))
+
+
+@pytest.mark.usefixtures("texts_with_names")
+@pytest.mark.parametrize("quality", ["packing", "resume", "reload"])
+@pytest.mark.parametrize(
+    "method", [pytest.param(name, marks=() if name == "P-Tuning v2" else pytest.mark.slow) for name in METHODS]
+)
+def test_every_method_trains_a_token_head(tokens, method, quality):
+    """Packed = each row alone, resumed = uninterrupted, reloaded = trained, on the lesson's own rows with names."""
+    ALONE[quality](Case(method, "Qwen2", tokens, "token"))
