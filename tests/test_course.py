@@ -85,7 +85,7 @@ def test_the_tuned_contender_learnt(study):
 def test_every_stage_left_its_files(study):
     recipe, out, printed = study
     tuned, old = RunDir(out / "study").seed("tuned", 17), RunDir(out / "study").seed("old", 0)
-    scored = {"items.jsonl", "score.json"}
+    scored = {"items.jsonl", "items.parquet", "score.json"}
     assert {path.name for path in old.folder.iterdir()} == scored
     assert {path.name for path in tuned.folder.iterdir()} == scored | {"adapter", "train.json"}
     assert len(read(old.items)) == len(read(tuned.items)) == 96

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from eval import items
+from eval import columns, items
 from eval.items import ItemScore
 from finetune.run import SeedDir
 
@@ -42,7 +42,8 @@ class Parts:
             others = {done.fingerprint}
         if not others:
             return None
-        return self.place.set_aside([*self.files(), self.place.score_manifest], min(others))
+        stale = [*self.files(), columns.place_of(self.place.items), self.place.score_manifest]
+        return self.place.set_aside(stale, min(others))
 
     def merge(self, order: Sequence[Key], read: Callable[[ItemScore], ItemScore]) -> list[ItemScore]:
         """All rows in the exam's order as one file, which replaces the parts; `read` grades a row as today."""
