@@ -93,11 +93,11 @@ def test_a_full_disk_keeps_what_was_scored(study, tmp_path, monkeypatch, capsys)
     recipe, calm = study
     written, append = [], items.append
 
-    def fill(path: Path, rows: list[items.ItemScore]) -> None:
+    def fill(path: Path, rows: list[items.ItemScore], *, private: bool) -> None:
         if len(written) == 2:
             raise OSError(errno.ENOSPC, "No space left on device", str(path))
         written.append(len(rows))
-        append(path, rows)
+        append(path, rows, private=private)
 
     monkeypatch.setattr(items, "append", fill)
     asked = [str(recipe), "--contender", "old", "--out", str(tmp_path)]
