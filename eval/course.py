@@ -20,6 +20,7 @@ from finetune.chat import Chat
 from finetune.files import cache_folder, sweep
 from finetune.mistakes import BadInput
 from finetune.recipe import Recipe, data_root
+from finetune.recipe.privacy import refuse_personal
 from finetune.run import RunDir
 
 PAUSED = 75  # as finetune.train gives it: outside of train.window, all saved, start again later
@@ -50,8 +51,8 @@ class Course:
                     sweep(cache_folder() / "embedded")
                 self._go([sys.executable, "-m", "finetune.embedded", model.embedded])
 
-    def look(self) -> None:
-        """What the engine rooms would refuse later (a tokenizer, a broken line), refused before anything is written."""
+    def look(self) -> Benchmark:
+        """The exam, once all is refused that the engine rooms would refuse later (a tokenizer, a broken line)."""
         recipe = self.recipe
         refuse_unready(list(recipe.contenders.values()))
         for contender in recipe.contenders.values():
@@ -62,17 +63,19 @@ class Course:
         for use in recipe.data_used:
             for row in use.card.rows(data_root(), use.split):
                 row.conversation()
+        for name in recipe.methods:
+            refuse_personal(recipe, name)
         benchmark = Benchmark.read(recipe)
         refuse_unanswerable(recipe, benchmark)
         refuse_likelihood(recipe, benchmark)
         if recipe.purpose == "study":
             refuse_unjudgeable(benchmark)
+        return benchmark
 
     def pledge(self) -> None:
         """Keep the plan before anything is scored."""
         if not self.dry_run:
-            self.look()
-            plan = pledge.keep(self.recipe, self.folder)
+            plan = pledge.keep(self.recipe, self.folder, self.look())
             typer.echo(f"plan {plan.short}")
 
     def script(self, only: str | None) -> str:

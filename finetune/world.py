@@ -23,6 +23,7 @@ from accelerate.tracking import get_available_trackers
 from accelerate.utils import DistributedType, InitProcessGroupKwargs, LoggerType, broadcast, is_bf16_available
 from safetensors import SafetensorError
 
+from finetune.methods.lora import causal
 from finetune.mistakes import BadInput
 from finetune.recipe import read_yaml
 
@@ -274,11 +275,6 @@ def quiet() -> None:
     notes.set_verbosity_error()
     notes.disable_progress_bar()
     logging.getLogger("bitsandbytes").setLevel(logging.CRITICAL)
-
-
-def causal(model: Any) -> Any:
-    """The transformers model inside whatever PEFT put around it."""
-    return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 
 def logits(model: Any, ids: Sequence[int]) -> torch.Tensor:

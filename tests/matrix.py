@@ -30,13 +30,14 @@ from eval.lm.generate import Sampling, write
 from eval.lm.prefill import left_padded
 from finetune.chat import Chat
 from finetune.methods import adapter_parameters, load
+from finetune.methods.lora import causal
 from finetune.methods.merging import merge
 from finetune.mistakes import BadInput
 from finetune.recipe import Recipe
 from finetune.run import TrainFacts
 from finetune.train.__main__ import train
 from finetune.train.loop import Loop
-from finetune.world import causal, open_base
+from finetune.world import open_base
 
 METHODS: dict[str, tuple[str, tuple[str, ...]]] = {  # as the README names it -> contender of the lesson, its knobs
     "LoRA": ("lora", ()),

@@ -20,9 +20,10 @@ import yaml
 
 from finetune import segments
 from finetune.methods import Full, LoRA, PTuningV1, PTuningV2, adapter_parameters
+from finetune.methods.lora import causal
 from finetune.train.loss import sheet_loss
 from finetune.train.packing import packed
-from finetune.world import World, causal, need_bitsandbytes
+from finetune.world import World, need_bitsandbytes
 from tests.benchmarks import device
 
 ROOT = Path(__file__).parents[1]

@@ -13,11 +13,11 @@ from transformers import AutoModelForCausalLM
 from finetune import segments
 from finetune.data import Example
 from finetune.methods import LoRA, PTuningV1, PTuningV2, adapter_parameters
+from finetune.methods.lora import causal
 from finetune.recipe import Train
 from finetune.train import loss as losses
 from finetune.train.loss import sheet_loss
 from finetune.train.packing import packed, plan, sheets
-from finetune.world import causal
 
 torch.set_num_threads(1)
 KINDS = {

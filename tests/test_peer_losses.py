@@ -20,12 +20,13 @@ from finetune import segments
 from finetune.chat import Chat
 from finetune.data import prepare
 from finetune.methods import LoRA
+from finetune.methods.lora import causal
 from finetune.recipe import Recipe
 from finetune.train.journal import Journal
 from finetune.train.loop import Loop, Work
 from finetune.train.savepoint import Clock, Savepoints
 from finetune.train.watch import Watch
-from finetune.world import World, causal
+from finetune.world import World
 
 BATCH, RATE = 6, 1e-2
 

@@ -177,9 +177,14 @@ def test_training_on_personal_data_is_refused_without_saying_it(lesson, tmp_path
     assert "13812345678" not in said
     assert len(said.strip().splitlines()) == 1
     assert not list((tmp_path / "runs").rglob("adapter"))
-    told = CliRunner().invoke(app, ["check", str(lesson)])
+
+
+@pytest.mark.parametrize("command", ["check", "run"])
+def test_the_front_door_refuses_it_before_anything_is_written(lesson, tmp_path, command):
+    told = CliRunner().invoke(app, [command, str(lesson), "--out", str(tmp_path / "front")])
     assert (told.exit_code, "holds personal data (phone)" in told.stderr) == (2, True)
     assert "13812345678" not in told.output
+    assert not (tmp_path / "front").exists()
 
 
 @pytest.mark.parametrize("broken", ["", "{", "[]", "null", '{"12": "phone"}'])

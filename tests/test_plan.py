@@ -181,9 +181,8 @@ def kept_bytes(model, tokens: int, packed: bool, mixed: bool) -> int:
     """What a forward of the decoder leaves for the backward pass, weights apart."""
     import torch
 
-    from finetune.methods.lora import uncopied
+    from finetune.methods.lora import causal, uncopied
     from finetune.segments import Segments, adopt
-    from finetune.world import causal
 
     own, seen = {p.untyped_storage().data_ptr() for p in model.parameters()}, {}
 

@@ -10,10 +10,9 @@ from transformers import AutoModelForCausalLM
 
 from finetune import segments
 from finetune.methods import LoRA, PTuningV2, adapter_parameters
-from finetune.methods.lora import uncopied
+from finetune.methods.lora import causal, uncopied
 from finetune.train.loss import sheet_loss
 from finetune.train.packing import packed
-from finetune.world import causal
 from tests.test_packing import example
 
 torch.set_num_threads(1)

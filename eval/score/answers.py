@@ -95,8 +95,12 @@ class Desk:
             )
         return tuple(self.head.labels.index(text.strip()) for text in named) or tuple(range(len(self.head.labels)))
 
+    @property
+    def candidate(self) -> Candidate:
+        return Candidate(self.name, self.seed, self.scorer, self.rank)
+
     def key(self, entry: Entry) -> Key:
-        return self.scorer, entry.question.task.name, entry.question.row.id, entry.sample
+        return self.candidate.key(entry.question, entry.sample)
 
     def room(self, entry: Entry) -> int:
         """Tokens that may follow the prompt."""
@@ -182,7 +186,7 @@ class Desk:
         )  # fmt: skip
 
     def _row(self, entry: Entry, **facts: Any) -> ItemScore:
-        who = Candidate(self.name, self.seed, self.scorer, self.rank)
+        who = self.candidate
         asked = {"prompt": digest_of(entry.prompt), "template": self.templates[bool(entry.options)]}
         return who.row(entry.question, entry.sample, **asked, **facts)
 

@@ -21,6 +21,11 @@ class Candidate:
     engine: Literal["hf", "openai"] = "hf"
     template: str = ""  # digest of the chat rendering, where it is ours
 
+    def say(self, text: str) -> None:
+        """One line, on the main process."""
+        if self.rank == 0:
+            print(f"score {self.name} seed {self.seed}: {text}", flush=True)
+
     def key(self, question: Question, sample: int) -> Key:
         return self.scorer, question.task.name, question.row.id, sample
 

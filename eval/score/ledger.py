@@ -11,8 +11,12 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from eval import pledge
 from eval.benchmark import Benchmark
 from eval.items import ItemScore
+from eval.score.candidate import Candidate
+from eval.score.parts import Parts
+from finetune.recipe import Recipe
 from finetune.run import RunDir, TaskFacts
 
 
@@ -22,6 +26,23 @@ def first_start(run: RunDir, fingerprint: str) -> float | None:
         line["at"] for line in run.attempted() if line["event"] == "score" and line.get("fingerprint") == fingerprint
     ]
     return min(times, default=None)
+
+
+def begin(recipe: Recipe, run: RunDir, benchmark: Benchmark, parts: Parts, whose: Candidate) -> None:
+    """Keep the plan, set aside what is stale, and note the start; on the main process, before the first answer."""
+    pledge.keep(recipe, run, benchmark)
+    moved = parts.set_aside_others()
+    if moved:
+        whose.say(f"what stood here was scored otherwise, and is now in {moved.name}")
+    if first_start(run, parts.scorer) is None:
+        run.attempt("score", contender=whose.name, seed=whose.seed, fingerprint=parts.scorer)
+
+
+def tell(benchmark: Benchmark, rows: Sequence[ItemScore], whose: Candidate) -> None:
+    """One line a task: what came out."""
+    for task in benchmark.tasks:
+        scores = [row.score for row in rows if row.task == task.name]
+        whose.say(f"{task.name} {sum(scores) / len(scores):.3f} over {len(scores)} answers")
 
 
 def task_facts(benchmark: Benchmark) -> Iterator[TaskFacts]:

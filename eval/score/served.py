@@ -21,7 +21,7 @@ from eval.extract import EXTRACTOR
 from eval.grading import anew, graded, spoken
 from eval.items import ItemScore, draw_seed
 from eval.score.candidate import Candidate
-from eval.score.ledger import first_start, progress, task_facts
+from eval.score.ledger import begin, first_start, progress, task_facts, tell
 from eval.score.parts import Parts
 from eval.score.questions import Question, questions
 from finetune.chat import Chat
@@ -79,19 +79,18 @@ class Sitting:
         ]
         proof = probe(self.client, self.contender, self.chat, self.recipe.exam.samples)
         again = {True: ", a seed draws the same twice", False: ", a seed draws anew each time", None: ""}
-        self._say(f"{self.engine.host} does as asked, prompts as {proof.form}{again[proof.seeds_repeat]}")
-        first_at = self._begin()
+        self.candidate.say(f"{self.engine.host} does as asked, prompts as {proof.form}{again[proof.seeds_repeat]}")
+        begin(self.recipe, self.run, self.benchmark, self.parts, self.candidate)
+        first_at = first_start(self.run, self.parts.scorer)
+        assert first_at is not None, "it has just been noted"
         done = self.parts.rows()
         pending = [each for each in asked if self._key(each) not in done]
-        self._say(f"{len(pending)} of {len(asked)} answers to go")
+        self.candidate.say(f"{len(pending)} of {len(asked)} answers to go")
         said = self._ask(pending, proof)
         keyed = {self._key(each): each.question for each in asked}
         apart = spoken(self.chat)
         rows = self.parts.merge(list(keyed), lambda row: anew(row, keyed[row.key].task, keyed[row.key].row, apart))
         self._finish(rows, first_at, self._served(proof, said, rows))
-
-    def _say(self, text: str) -> None:
-        print(f"score {self.candidate.name} seed {self.candidate.seed}: {text}", flush=True)
 
     def _key(self, each: Asked) -> Any:
         return self.candidate.key(each.question, each.sample)
@@ -101,19 +100,6 @@ class Sitting:
         text = frame.wrap(question.text) if frame else question.text
         ids = tuple(self.chat.prompt([{"role": "user", "content": text}])) if self.chat else ()
         return [Asked(question, sample, text, ids) for sample in range(self.recipe.exam.samples)]
-
-    def _begin(self) -> float:
-        """Keep the plan, set aside what is stale, and note the start. Gives the time of the first start."""
-        scorer = self.parts.scorer
-        pledge.keep(self.recipe, self.run, self.benchmark)
-        moved = self.parts.set_aside_others()
-        if moved:
-            self._say(f"what stood here was scored otherwise, and is now in {moved.name}")
-        if first_start(self.run, scorer) is None:
-            self.run.attempt("score", contender=self.candidate.name, seed=self.candidate.seed, fingerprint=scorer)
-        begun = first_start(self.run, scorer)
-        assert begun is not None, "it has just been noted"
-        return begun
 
     def _ask(self, pending: Sequence[Asked], proof: Proof) -> set[tuple[str, str]]:
         """Every answer appended as it comes. Gives how the server named its model and its system."""
@@ -179,9 +165,7 @@ class Sitting:
             git=git_state(Path(__file__).parent), scoring=self._facts(rows, first_at, served),
             hardware=Hardware(device=f"served at {self.engine.host}", devices=1, processes=1, host=host()),
         ).write(self.parts.place.score_manifest)  # fmt: skip
-        for task in self.benchmark.tasks:
-            scores = [row.score for row in rows if row.task == task.name]
-            self._say(f"{task.name} {sum(scores) / len(scores):.3f} over {len(scores)} answers")
+        tell(self.benchmark, rows, self.candidate)
 
     def _facts(self, rows: Sequence[ItemScore], first_at: float, served: ServedFacts) -> ScoreFacts:
         """What cannot be known of a server stays empty: its weights, and its template where it was sent messages."""

@@ -20,7 +20,7 @@ from eval.items import ItemScore
 from eval.lm.generate import vocabulary
 from eval.lm.prefill import batches
 from eval.score.answers import Desk, Entry, likelihood_chat, timed
-from eval.score.ledger import first_start, progress, task_facts
+from eval.score.ledger import begin, first_start, progress, task_facts, tell
 from eval.score.parts import Parts
 from eval.score.probe import checked_adapter, probe
 from eval.score.questions import questions
@@ -91,16 +91,12 @@ class Sitting:
         done = self.parts.rows()
         pending = [entry for entry in entries if self.desk.key(entry) not in done]
         self.world.accelerator.wait_for_everyone()  # all have read what stands there before anyone appends
-        self._say(f"{len(pending)} of {len(entries)} answers to go")
+        self.desk.candidate.say(f"{len(pending)} of {len(entries)} answers to go")
         self._answer(model, pending)
         self.world.accelerator.wait_for_everyone()
         if self.world.main:
             self._finish(self._merged(entries), first_at, proof)
         self.world.accelerator.wait_for_everyone()
-
-    def _say(self, text: str) -> None:
-        if self.world.main:
-            print(f"score {self.desk.name} seed {self.desk.seed}: {text}", flush=True)
 
     def _base(self) -> Any:
         spec = self.desk.contender.model
@@ -126,16 +122,10 @@ class Sitting:
 
     def _begin(self) -> float:
         """Keep the plan, set aside what is stale, and note the start. Gives the time of the first start."""
-        scorer = self.parts.scorer
         if self.world.main:
-            pledge.keep(self.recipe, self.run, self.benchmark)
-            moved = self.parts.set_aside_others()
-            if moved:
-                self._say(f"what stood here was scored otherwise, and is now in {moved.name}")
-            if first_start(self.run, scorer) is None:
-                self.run.attempt("score", contender=self.desk.name, seed=self.desk.seed, fingerprint=scorer)
+            begin(self.recipe, self.run, self.benchmark, self.parts, self.desk.candidate)
         self.world.accelerator.wait_for_everyone()
-        begun = first_start(self.run, scorer)
+        begun = first_start(self.run, self.parts.scorer)
         assert begun is not None, "the main process has just noted it"
         return begun
 
@@ -148,7 +138,7 @@ class Sitting:
         model, proof = probe(base, lambda model: load(model, folder).to(self.world.device).eval(), prompts)
         if proof.norm == 0 or proof.kl == 0:
             raise BadInput(f"adapter {folder}: changes nothing (norm {proof.norm:g}, KL {proof.kl:g}); train it again")
-        self._say(f"adapter on, KL to the base {proof.kl:.3g}, of the base to itself {proof.kl_same:.3g}")
+        self.desk.candidate.say(f"adapter on, KL to the base {proof.kl:.3g}, of the base to itself {proof.kl_same:.3g}")
         return model, proof
 
     def _answer(self, model: Any, pending: Sequence[Entry]) -> None:
@@ -182,9 +172,7 @@ class Sitting:
             versions=versions(), git=git_state(Path(__file__).parent), scoring=self._facts(rows, first_at, proof),
             hardware=Hardware(device=self.world.device_name(), devices=size, processes=size, host=host()),
         ).write(self.parts.place.score_manifest)  # fmt: skip
-        for task in self.benchmark.tasks:
-            scores = [row.score for row in rows if row.task == task.name]
-            self._say(f"{task.name} {sum(scores) / len(scores):.3f} over {len(scores)} answers")
+        tell(self.benchmark, rows, self.desk.candidate)
 
     def _facts(self, rows: Sequence[ItemScore], first_at: float, proof: AdapterProbe | None) -> ScoreFacts:
         desk, exam, promised = self.desk, self.recipe.exam, pledge.read(self.run)

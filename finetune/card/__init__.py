@@ -45,17 +45,9 @@ YOUNGER: tuple[tuple[str, str, Any], ...] = (
     ("columns", "keypoints", []), ("columns", "answers", ""), ("columns", "lettered", False),
     ("reading", "mend", ""), ("reading", "nested", []), ("", "spans", "free"), ("", "misfits", "refuse"),
 )  # fmt: skip
-PROSE = {
-    "title",
-    "source",
-    "licence",
-    "published",
-    "private",
-    "hosts",
-    "editions",
-    "defects",
-    "documents",
-}  # these do not change the rows
+PROSE = {  # these do not change the rows
+    "title", "source", "licence", "published", "private", "hosts", "editions", "defects", "documents",
+}  # fmt: skip
 
 
 class Source(BaseModel):

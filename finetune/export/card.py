@@ -16,6 +16,7 @@ from finetune.export.rendering import Rendering
 from finetune.export.result import Result
 from finetune.licence import Terms, terms_of
 from finetune.methods import declared
+from finetune.methods.heads import PIPELINES
 from finetune.recipe import Contender, DataUse, Recipe
 from finetune.run import RunManifest
 
@@ -36,7 +37,6 @@ SHIPPED = {
     "other": "**The chat template in this folder, the base's own, renders it otherwise: render as shown.**",
     "none": "No chat template comes with the base: render as shown.",
 }  # fmt: skip
-PIPELINES = {None: "text-generation", "sequence": "text-classification", "token": "token-classification"}
 HEADED = {
     "sequence": "- **It answers by its classification head, not in words.** Run the prompt, rendered as below, through "
     "the model and take the decoder's last hidden state (after the final norm) at the last token. `weight` [labels, "

@@ -17,12 +17,15 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from finetune.methods.lora import causal
 from finetune.mistakes import BadInput
 
 NOTE, TENSORS = "head.json", "head.safetensors"
 PLACE = "label_head"  # the layer's name on the transformers model
 MARK = f"{PLACE}."  # in the name of a parameter: it is the head's
 Kind = Literal["sequence", "token"]
+# As the Hub calls what a model does, by its head.
+PIPELINES = {None: "text-generation", "sequence": "text-classification", "token": "token-classification"}
 
 
 class Head(BaseModel):
@@ -38,7 +41,7 @@ def attach(model: Any, head: Head, seed: int) -> None:
     """Draw the layer by `seed`, the same on every device, and put it on `model` in float32, trainable."""
     import torch
 
-    bare = _bare(model)
+    bare = causal(model)
     layer: Any = torch.nn.Linear(head.hidden, len(head.labels), dtype=torch.float32)
     spread = float(bare.config.initializer_range)
     with torch.no_grad():
@@ -54,7 +57,7 @@ def fit(model: Any, wanted: Head | None, seed: int) -> None:
     """
     layer = of(model)
     if layer is not None and (wanted is None or layer.head != wanted):
-        delattr(_bare(model), PLACE)
+        delattr(causal(model), PLACE)
         layer = None
     if layer is None and wanted is not None:
         attach(model, wanted, seed)
@@ -62,7 +65,7 @@ def fit(model: Any, wanted: Head | None, seed: int) -> None:
 
 def of(model: Any) -> Any:
     """The layer, whose `head` says what it is; None where a model has none."""
-    return getattr(_bare(model), PLACE, None)
+    return getattr(causal(model), PLACE, None)
 
 
 def classify(layer: Any, hidden: Any) -> Any:
@@ -75,7 +78,7 @@ def classify(layer: Any, hidden: Any) -> Any:
 
 def scores(model: Any, ids: Any, positions: Any, mask: Any = None) -> Any:
     """Scores [rows, length, labels] at every token of `ids` [rows, length]; without a mask nothing is padding."""
-    decoder = _bare(model).get_decoder()
+    decoder = causal(model).get_decoder()
     found = decoder(input_ids=ids, position_ids=positions, attention_mask=mask, use_cache=False)
     return classify(of(model), found.last_hidden_state)
 
@@ -132,7 +135,7 @@ def load(model: Any, folder: Path, *, trainable: bool) -> None:
     head = read(folder)
     if head is None:
         return
-    bare, tensors = _bare(model), load_file(folder / TENSORS)
+    bare, tensors = causal(model), load_file(folder / TENSORS)
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     wanted = {"weight": (len(head.labels), bare.config.hidden_size), "bias": (len(head.labels),)}
     if shapes != wanted or head.hidden != bare.config.hidden_size:
@@ -145,7 +148,7 @@ def load(model: Any, folder: Path, *, trainable: bool) -> None:
 @contextmanager
 def without(model: Any) -> Iterator[None]:
     """While it is entered the model is bare of its head: what saves the model's weights would take it for one."""
-    bare, layer = _bare(model), of(model)
+    bare, layer = causal(model), of(model)
     if layer is not None:
         delattr(bare, PLACE)
     try:
@@ -164,8 +167,3 @@ def _put(bare: Any, layer: Any, head: Head) -> None:
         own = {id(tensor) for tensor in words.requires_grad_(False).parameters()}
         idle = {name for name, tensor in bare.named_parameters() if id(tensor) in own}
         bare.tuned_whole = replace(whole, names=whole.names - idle)
-
-
-def _bare(model: Any) -> Any:
-    """The transformers model inside whatever PEFT put around it."""
-    return model.get_base_model() if hasattr(model, "get_base_model") else model

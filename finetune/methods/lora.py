@@ -180,6 +180,11 @@ def uncopied(model: Any) -> Iterator[None]:
             layer.cast_input_dtype_enabled = True
 
 
+def causal(model: Any) -> Any:
+    """The transformers model inside whatever PEFT put around it."""
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
 def refuse_second(model: Any) -> None:
     """BadInput when a model already carries an adapter, or was tuned as a whole: two would add up unseen."""
     if getattr(model, "tuned_whole", None) is not None:

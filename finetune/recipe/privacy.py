@@ -34,11 +34,12 @@ def refuse_personal(recipe: "Recipe", contender: str) -> None:
         if found:
             row, kinds = next(iter(found.items()))
             counts = Counter(kind for held in found.values() for kind in held)
+            told = ", ".join(f"{kind} in {n}" for kind, n in counts.items())
+            more = f", as do {len(found) - 1} rows more ({told} in all)" if len(found) > 1 else ""
             raise BadInput(
-                f"data: {use.card.name}#{use.split}:{row}: holds personal data ({', '.join(kinds)}), as do "
-                f"{len(found) - 1} rows more ({', '.join(f'{kind} in {n}' for kind, n in counts.items())} in all); "
-                f"mask them with `tuneworth data check {use.card.path} --mask FOLDER`, or say in the recipe why they "
-                f"may be trained on: allow_personal_data: <reason>"
+                f"data: {use.card.name}#{use.split}:{row}: holds personal data ({', '.join(kinds)}){more}; mask them "
+                f"with `tuneworth data check {use.card.path} --mask FOLDER`, or say in the recipe why they may be "
+                f"trained on: allow_personal_data: <reason>"
             )
 
 

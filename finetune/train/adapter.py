@@ -14,13 +14,13 @@ import yaml
 from finetune.chat import Chat
 from finetune.files import folder_whole
 from finetune.methods import adapter_digest, heads
+from finetune.methods.heads import PIPELINES
 from finetune.methods.merging import BOUND
 from finetune.mistakes import BadInput
 from finetune.recipe import Contender, DataUse
 from finetune.train.reread import Reading
 from finetune.world import World, logits
 
-PIPELINES = {None: "text-generation", "sequence": "text-classification", "token": "token-classification"}
 PROBE = 64  # tokens on which logits are compared
 SLACK = {torch.float32: 1e-4, torch.bfloat16: 5e-2}  # of the largest logit; on one device the difference is 0
 

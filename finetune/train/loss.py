@@ -10,9 +10,9 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from finetune.methods import heads
+from finetune.methods.lora import causal
 from finetune.segments import Segments
 from finetune.train.packing import Sheet
-from finetune.world import causal
 
 CHUNK = 1024  # targets whose logits stand in memory at once: 0.6 GB in float32 at 152k entries
 

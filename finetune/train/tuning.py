@@ -12,6 +12,7 @@ from finetune.chat import Chat
 from finetune.data import Examples
 from finetune.methods import Full, LoRA, SearchFacts, adapter_digest, adapter_parameters, heads, load
 from finetune.methods.heads import Head
+from finetune.methods.lora import causal
 from finetune.mistakes import BadInput
 from finetune.recipe import Contender, Recipe
 from finetune.recipe.privacy import refuse_personal
@@ -26,7 +27,7 @@ from finetune.train.peak import predicted
 from finetune.train.proofs import Beginning, begin, plain_loss
 from finetune.train.savepoint import Clock, Progress, Savepoint, Savepoints
 from finetune.train.watch import Watch
-from finetune.world import World, causal, open_base, parameter_count, said_dtype
+from finetune.world import World, open_base, parameter_count, said_dtype
 
 CURVE = 200  # points of the loss curve in train.json, at most
 

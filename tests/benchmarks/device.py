@@ -29,13 +29,14 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from finetune import segments
 from finetune.data import Example
 from finetune.methods import LoRA, PTuningV2, adapter_parameters
+from finetune.methods.lora import causal
 from finetune.recipe import Train
 from finetune.shape import Shape
 from finetune.train.journal import Journal
 from finetune.train.loop import Loop, Work
 from finetune.train.savepoint import Clock, Savepoints
 from finetune.train.watch import Watch
-from finetune.world import World, causal
+from finetune.world import World
 from tests.benchmarks.material import row
 
 CONFIGS: dict[str, dict[str, Any]] = {  # 7b: DeepSeek-R1-Distill-Qwen-7B

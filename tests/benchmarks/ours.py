@@ -13,13 +13,14 @@ import torch
 from finetune import segments
 from finetune.data import Example
 from finetune.methods import LoRA
+from finetune.methods.lora import causal
 from finetune.recipe import Train
 from finetune.train.journal import Journal
 from finetune.train.loop import Loop, Work
 from finetune.train.packing import plan
 from finetune.train.savepoint import Clock, Savepoints
 from finetune.train.watch import Watch
-from finetune.world import World, causal, open_base
+from finetune.world import World, open_base
 from tests.benchmarks.material import BATCH, LONGEST
 
 
