@@ -8,6 +8,7 @@ data card, so the questions can be read, hashed and clustered without torch, and
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -75,7 +76,7 @@ class Task:
         """Whether its questions and what is answered to them are for the owner's eyes only."""
         return self.card.private
 
-    @property
+    @cached_property
     def items_digest(self) -> str:
         """sha256 over ids, contents, clusters and parts: what 'the same questions' means."""
         rows = [[row.id, row.digest, row.cluster, self.part(row)] for row in self.rows]

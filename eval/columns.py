@@ -1,88 +1,122 @@
 """The item log in columns: `items.parquet` beside `items.jsonl`, all that judging needs, without questions and answers.
 
 Rebuilt whenever the digest that it carries is not the log's. It holds nothing that the log does not: it can be deleted.
+Judging reads arrays out of it: no object is made for a single answer.
 """
+
+from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
 
 from eval import items
 from eval.items import ItemScore
 from finetune.files import file_digest, make_whole
 
-TEXTS: dict[str, Any] = {"question": "", "text": "", "loglikelihoods": ()}  # left out
+TEXTS = ("question", "text", "loglikelihoods")  # left out
 NAMES = [name for name in ItemScore.model_fields if name not in TEXTS]
-WORDS = ["contender", "scorer", "task", "part", "lang", "protocol", "finish", "rule", "outcome", "engine", "version"]
+WORDS = ["scorer", "task", "id", "hash", "content", "cluster", "part", "lang", "protocol", "outcome"]
 WORDS += ["options", "gold", "extracted"]  # what was named, for metrics over labels
-STATE = {"__pydantic_fields_set__": set(NAMES), "__pydantic_extra__": None, "__pydantic_private__": None}
+NUMBERS = ["sample", "score", "seconds", "tokens_in", "tokens_thinking", "tokens_out"]
 DIGEST = b"items.jsonl sha256"
+
+
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """Answers in columns: WORDS coded, since each stands often, and NUMBERS. `table` is a pyarrow.Table of these."""
+
+    table: Any
+
+    @classmethod
+    def of(cls, rows: Iterable[ItemScore]) -> Self:
+        """From answers at hand."""
+        return cls(_table(list(rows), [*WORDS, *NUMBERS]))
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """One after another."""
+        import pyarrow as pa
+
+        coded = [pa.table([_encoded(part.table[name]) for name in WORDS], WORDS) for part in parts]
+        plain = [part.table.select(NUMBERS) for part in parts]
+        table = pa.concat_tables(coded).unify_dictionaries().combine_chunks()
+        for name, column in zip(NUMBERS, pa.concat_tables(plain).columns, strict=True):
+            table = table.append_column(name, column)
+        return cls(table)
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    def numbers(self, name: str) -> NDArray[Any]:
+        """[n] of one of NUMBERS."""
+        return np.asarray(self.table[name].to_numpy())
+
+    def coded(self, name: str) -> tuple[NDArray[np.intp], list[str]]:
+        """[n] places among the distinct words of one of WORDS; -1 where there is none."""
+        column = _encoded(self.table[name]).unify_dictionaries().combine_chunks()
+        codes = column.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+        return codes.astype(np.intp), column.dictionary.to_pylist()
+
+    def where(self, name: str, word: str) -> Self:
+        """The answers with this word."""
+        codes, words = self.coded(name)
+        return self.chosen(codes == words.index(word) if word in words else np.zeros(len(self), dtype=bool))
+
+    def chosen(self, wanted: NDArray[np.bool_]) -> Self:
+        """The answers that `wanted` [n] marks."""
+        return self if wanted.all() else type(self)(self.table.filter(wanted))
 
 
 def place_of(log: Path) -> Path:
     return log.with_suffix(".parquet")
 
 
-def read(log: Path) -> list[ItemScore]:
-    """The rows of a log without their texts: from the columns where these are current, else from the log.
+def read(log: Path) -> Columns:
+    """The answers of a log: from the columns beside it where these are current, else from the log.
 
     BadInput as `items.read`. A folder that cannot be written is read all the same.
     """
     if not log.is_file():
-        return []
+        return Columns.of([])
     digest = file_digest(log)
     found = _kept(place_of(log), digest)
     if found is not None:
         return found
-    rows = [row.model_copy(update=TEXTS) for row in items.read(log)]
+    rows = items.read(log)
     with suppress(OSError):  # what cannot be kept is read from the log again
         _keep(log, digest, rows)
-    return rows
+    return Columns.of(rows)
 
 
-def _kept(path: Path, digest: str) -> list[ItemScore] | None:
+def _kept(path: Path, digest: str) -> Columns | None:
     """None where the columns are not there, of another log or version, or damaged."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(path, read_dictionary=WORDS) if path.is_file() else None
+        if not path.is_file():
+            return None
+        schema = pq.read_schema(path)
+        if (schema.metadata or {}).get(DIGEST) != digest.encode() or schema.names != NAMES:
+            return None
+        return Columns(pq.read_table(path, columns=[*WORDS, *NUMBERS], read_dictionary=WORDS))
     except (pa.ArrowException, OSError):
         return None
-    if table is None or (table.schema.metadata or {}).get(DIGEST) != digest.encode() or table.column_names != NAMES:
-        return None
-    columns = [_values(name, table.column(name)) for name in NAMES]
-    return [_row(dict(zip(NAMES, values, strict=True))) for values in zip(*columns, strict=True)]
 
 
-def _values(name: str, column: Any) -> list[Any]:
-    """As Python has them; a word that stands often (outcome, task, digests of a template) is one object."""
-    coded = column.combine_chunks()
-    words = coded.dictionary.to_pylist() if hasattr(coded, "dictionary") else None
-    if name == "options" and words is not None:
-        words = [tuple(json.loads(word)) for word in words]
-    return coded.to_pylist() if words is None else [None if i is None else words[i] for i in coded.indices.to_pylist()]
-
-
-def _row(values: dict[str, Any]) -> ItemScore:
-    """What this version wrote is not validated again: set as pickle does, which takes a small part of the time."""
-    row = ItemScore.__new__(ItemScore)
-    row.__setstate__({"__dict__": values | TEXTS, **STATE})
-    return row
-
-
-def _keep(log: Path, digest: str, rows: list[ItemScore]) -> None:
+def _keep(log: Path, digest: str, rows: Sequence[ItemScore]) -> None:
     """As readable as the log is: one of a private card is its owner's."""
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    kinds: dict[Any, Any] = {str: pa.string(), int: pa.int64(), float: pa.float64()}
-    fields = [pa.field(name, kinds.get(ItemScore.model_fields[name].annotation or str, pa.string())) for name in NAMES]
-    data = {name: [getattr(row, name) for row in rows] for name in NAMES}
-    data["options"] = [json.dumps(options, ensure_ascii=False) for options in data["options"]]
-    table = pa.table(data, schema=pa.schema(fields, metadata={DIGEST: digest.encode()}))
+    table = _table(rows, NAMES).replace_schema_metadata({DIGEST: digest.encode()})
 
     def build(scratch: Path) -> None:
         items.close(scratch)
@@ -90,3 +124,22 @@ def _keep(log: Path, digest: str, rows: list[ItemScore]) -> None:
         os.chmod(scratch, log.stat().st_mode & 0o777)
 
     make_whole(place_of(log), build)
+
+
+def _table(rows: Sequence[ItemScore], names: Sequence[str]) -> Any:
+    import pyarrow as pa
+
+    kinds: dict[Any, Any] = {str: pa.string(), int: pa.int64(), float: pa.float64()}
+    schema = pa.schema(
+        [(name, kinds.get(ItemScore.model_fields[name].annotation or str, pa.string())) for name in names]
+    )
+    data = {name: [getattr(row, name) for row in rows] for name in names}
+    data["options"] = [json.dumps(options, ensure_ascii=False) for options in data["options"]]
+    return pa.table(data, schema=schema)
+
+
+def _encoded(column: Any) -> Any:
+    """A column of words, each word once beside its places."""
+    import pyarrow as pa
+
+    return column if pa.types.is_dictionary(column.type) else column.dictionary_encode()

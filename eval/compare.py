@@ -25,19 +25,23 @@ Role = Literal["delta", "alternative", "tau", "gamma"]  # against incumbent, alt
 
 def mismatch(a: Sheet, b: Sheet) -> str | None:
     """Why these two cannot be paired, or None."""
+    unlike = _unlike(a, b) if a.questions != b.questions else None
+    if unlike is None and min(len(a.seeds), len(b.seeds)) > 1 and len(a.seeds) != len(b.seeds):
+        return f"{a.name} has {len(a.seeds)} seeds and {b.name} {len(b.seeds)}: seeds are paired one to one"
+    return unlike
+
+
+def _unlike(a: Sheet, b: Sheet) -> str | None:
     for one, other in ((a, b), (b, a)):
-        only = [key for key in one.answers if key not in other.answers]
+        only = [key for key in one.questions if key not in other.questions]
         if only:
             shown = ", ".join("/".join(key) for key in only[:3])
             return f"{one.name} answered questions that {other.name} did not ({len(only)}): {shown}"
-    theirs = b.questions
     for key, row in a.questions.items():
         for field in ("protocol", "hash", "cluster"):
-            ours, other_value = getattr(row, field), getattr(theirs[key], field)
-            if ours != other_value:
-                return f"{'/'.join(key)}: {field} is {ours[:12]} for {a.name} and {other_value[:12]} for {b.name}"
-    if min(len(a.seeds), len(b.seeds)) > 1 and len(a.seeds) != len(b.seeds):
-        return f"{a.name} has {len(a.seeds)} seeds and {b.name} {len(b.seeds)}: seeds are paired one to one"
+            ours, theirs = getattr(row, field), getattr(b.questions[key], field)
+            if ours != theirs:
+                return f"{'/'.join(key)}: {field} is {ours[:12]} for {a.name} and {theirs[:12]} for {b.name}"
     return None
 
 
@@ -282,7 +286,7 @@ def _clustered(found: Estimate) -> float:
 
 def _independent(pair: Pair, task: str) -> float:
     """Variance of one question's difference in a task, as if each stood for itself."""
-    chosen = np.array([name == task for name, _ in pair.challenger.answers])
+    chosen = np.array([name == task for name, _ in pair.challenger.questions])
     return float(np.var(pair.differences.mean(axis=0)[chosen], ddof=1))
 
 

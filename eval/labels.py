@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,8 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from eval.corpus import NONE, counts, macro_f1_gain
 from eval.extract import LETTERS
-from eval.items import ItemScore
-from eval.sheet import Key, Sheet
+from eval.sheet import Question, Sheet
 
 
 class CorpusRow(BaseModel):
@@ -35,45 +34,61 @@ class CorpusRow(BaseModel):
 
 def corpus_rows(challenger: Sheet, incumbent: Sheet, confidence: float) -> tuple[CorpusRow, ...]:
     """One row a task and language whose questions share two labels or more, and lie in two documents or more."""
-    questions, found = challenger.questions, []
-    groups: dict[tuple[str, str], list[Key]] = {}
-    for key, row in questions.items():
-        groups.setdefault((row.task, row.lang), []).append(key)
-    for (task, lang), keys in groups.items():
-        labels = shared_labels([questions[key] for key in keys])
-        clusters = [questions[key].cluster for key in keys]
+    found = []
+    for (task, lang), asked in _groups(challenger).items():
+        rows = list(asked.values())
+        labels, clusters = shared_labels(rows), [row.cluster for row in rows]
         if not labels or len(set(clusters)) < 2:
             continue
-        gold = np.array([code(questions[key].gold, questions[key], labels) for key in keys])
-        first, second = (counts(gold, _said(sheet, keys, labels), len(labels)) for sheet in (challenger, incumbent))
+        gold = np.array([code(row.gold, row.options, labels) for row in rows])
+        said = [_said(sheet, task, asked, gold, labels) for sheet in (challenger, incumbent)]
+        first, second = (counts(gold, each, len(labels)) for each in said)
         gain = macro_f1_gain(first, second, clusters, confidence=confidence)
         found.append(CorpusRow(
-            task=task, lang=lang, labels=len(labels), n=len(keys), clusters=len(set(clusters)), **vars(gain),
+            task=task, lang=lang, labels=len(labels), n=len(rows), clusters=len(set(clusters)), **vars(gain),
         ))  # fmt: skip
     return tuple(found)
 
 
-def shared_labels(rows: Sequence[ItemScore]) -> tuple[str, ...]:
+def _groups(sheet: Sheet) -> dict[tuple[str, str], dict[int, Question]]:
+    """Questions of each task and language, by their place in the task."""
+    groups: dict[tuple[str, str], dict[int, Question]] = {}
+    place = dict.fromkeys(sheet.samples, -1)
+    for row in sheet.questions.values():
+        place[row.task] += 1
+        groups.setdefault((row.task, row.lang), {})[place[row.task]] = row
+    return groups
+
+
+def shared_labels(rows: Sequence[Question]) -> tuple[str, ...]:
     """The options of these questions, sorted, where all have the same in any order and one gold each; else none."""
     options = frozenset(rows[0].options)
-    if len(options) < 2 or any(frozenset(row.options) != options for row in rows):
+    ways = {row.options for row in rows}
+    if len(options) < 2 or any(frozenset(way) != options for way in ways):
         return ()
     labels = tuple(sorted(options))
-    return labels if all(code(row.gold, row, labels) != NONE for row in rows) else ()
+    asked = {(row.gold, row.options) for row in rows}
+    return labels if all(code(gold, way, labels) != NONE for gold, way in asked) else ()
 
 
-def code(named: str | None, row: ItemScore, labels: Sequence[str]) -> int:
+def code(named: str | None, options: Sequence[str], labels: Sequence[str]) -> int:
     """Place among `labels` of a label, or of the option that a letter stands for; NONE where it is neither."""
     if named in labels:
         return labels.index(named)
     place = LETTERS.find(named) if named and len(named) == 1 else -1
-    return labels.index(row.options[place]) if 0 <= place < len(row.options) else NONE
+    return labels.index(options[place]) if 0 <= place < len(options) else NONE
 
 
-def _said(sheet: Sheet, keys: Sequence[Key], labels: Sequence[str]) -> NDArray[np.intp]:
+def _said(
+    sheet: Sheet, task: str, asked: Mapping[int, Question], gold: NDArray[np.intp], labels: Sequence[str]
+) -> NDArray[np.intp]:
     """[n, seeds x samples]: what is right names the gold label, however it was spelled."""
-    found = []
-    for key in keys:
-        rows = [row for samples in sheet.answers[key] for row in samples]
-        found.append([code(row.gold if row.score == 1 else row.extracted, row, labels) for row in rows])
-    return np.array(found)
+    chosen, ways = list(asked), list({row.options for row in asked.values()})
+    place = {way: at for at, way in enumerate(ways)}
+    way = np.array([place[row.options] for row in asked.values()])
+    named, score = sheet.read(task)[chosen].reshape(len(asked), -1), sheet.drawn(task)[chosen].reshape(len(asked), -1)
+    width = len(sheet.words) + 1  # the last is None, which a place of -1 reaches too
+    pairs, inverse = np.unique(way[:, None] * width + named % width, return_inverse=True)
+    words = [*sheet.words, None]
+    codes = np.array([code(words[pair % width], ways[pair // width], labels) for pair in pairs.tolist()])
+    return np.where(score == 1, gold[:, None], codes[inverse].reshape(named.shape))

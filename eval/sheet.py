@@ -1,138 +1,224 @@
-"""A sheet: one contender's whole exam, ready to be laid beside another's question by question."""
+"""A sheet: one contender's whole exam, ready to be laid beside another's question by question.
 
+Answers stand in arrays, by question, then seed, then sample; a sample that is not there stands as `missing`.
+"""
+
+from __future__ import annotations
+
+import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Self, get_args
+from typing import NamedTuple, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from eval.columns import NUMBERS, Columns
 from eval.items import ItemScore, Outcome
 from eval.paired import Floats, Layout
 
 Key = tuple[str, str]  # task, question id
 OUTCOMES: tuple[str, ...] = get_args(Outcome)
 NO_ANSWER = tuple(outcome for outcome in OUTCOMES if outcome not in ("correct", "wrong"))
+ONE = ("hash", "content", "cluster", "protocol")  # of a question the same in all samples and seeds
 
 
 class BadPairing(ValueError):  # noqa: N818 (it names the pairing, not a fault of ours)
     """Two contenders that cannot be compared question by question, and why."""
 
 
+class Question(NamedTuple):
+    """What was asked; as in the item log."""
+
+    task: str
+    id: str
+    hash: str
+    content: str
+    cluster: str
+    protocol: str
+    lang: str
+    options: tuple[str, ...]
+    gold: str
+
+
 @dataclass(frozen=True, eq=False)
 class Sheet:
-    """For every question its answers by seed and sample; a sample that is not there stands as `missing`."""
+    """Questions in the order of their keys, and their answers [N] by question, seed and sample."""
 
     name: str
     seeds: tuple[int, ...]
-    answers: dict[Key, tuple[tuple[ItemScore, ...], ...]]  # sorted by key
+    questions: dict[Key, Question]
+    samples: dict[str, int]  # by task
+    numbers: Mapping[str, Floats]  # score, seconds, tokens
+    outcomes: NDArray[np.int8]  # places in OUTCOMES
+    named: NDArray[np.intp]  # places in `words` of what was read out of an answer; -1 for nothing
+    words: list[str]
 
     @classmethod
-    def of(cls, name: str, runs: Mapping[int, Iterable[ItemScore]]) -> Self:
-        """From the rows of each training seed; development questions are left out, they are never judged on.
+    def of(cls, name: str, runs: Mapping[int, Columns | Iterable[ItemScore]]) -> Self:
+        """From the answers of each training seed; development questions are left out, they are never judged on.
 
         BadPairing when seeds answered unlike questions, a sample stands twice, or no answer scores above 0.
         """
-        by_seed = {seed: _by_key(name, rows) for seed, rows in runs.items()}
-        keys = sorted(next(iter(by_seed.values()), {}))
-        if not keys:
+        parts = [rows if isinstance(rows, Columns) else Columns.of(rows) for rows in runs.values()]
+        parts = [part.where("part", "test") for part in parts]
+        if not parts or not len(parts[0]):
             raise BadPairing(f"{name}: no scored question of the exam's test part")
-        for seed, found in by_seed.items():
-            if found.keys() != set(keys):
-                raise BadPairing(f"{name}: seed {seed} answered {len(found)} questions, another {len(keys)}")
-        count: dict[str, int] = {}
-        for found in by_seed.values():
-            for key, rows in found.items():
-                count[key[0]] = max(count.get(key[0], 0), max(rows) + 1)
-        answers = {key: tuple(_padded(found[key], count[key[0]]) for found in by_seed.values()) for key in keys}
-        for key, seeds in answers.items():
-            if len({(row.hash, row.content, row.cluster, row.protocol) for rows in seeds for row in rows}) > 1:
-                raise BadPairing(f"{name}: {'/'.join(key)} is not one question in all its samples and seeds")
-        return cls(name, tuple(by_seed), answers)
+        table = Columns.joined(parts)
+        seed = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+        keys, question = _keys(table)
+        _refuse_unlike_seeds(name, tuple(runs), seed, question, len(keys))
+        questions = _questions(name, table, keys, question)
+        sample = table.numbers("sample")
+        tasks = {task: place for place, task in enumerate(dict.fromkeys(task for task, _ in keys))}
+        task = np.array([tasks[task] for task, _ in keys])
+        most = np.zeros(len(tasks), dtype=np.intp)
+        np.maximum.at(most, task[question], sample + 1)
+        counts = most[task]  # [n], answers a seed
+        begins = len(parts) * (np.cumsum(counts) - counts)
+        place = begins[question] + seed * counts[question] + sample
+        _refuse_faults(name, table, keys, question, place)
+        said, words = table.coded("extracted")
+        size = len(parts) * int(counts.sum())
+        return cls(
+            name, tuple(runs), questions, dict(zip(tasks, most.tolist(), strict=True)),
+            {each: _laid(size, place, table.numbers(each), 0.0) for each in NUMBERS if each != "sample"},
+            _laid(size, place, _outcomes(table), OUTCOMES.index("missing")).astype(np.int8),
+            _laid(size, place, said, -1).astype(np.intp), words,
+        )  # fmt: skip
 
     @cached_property
-    def questions(self) -> dict[Key, ItemScore]:
-        """One row that stands for each question: its hash, content, cluster, language and protocol."""
-        return {key: seeds[0][0] for key, seeds in self.answers.items()}
-
-    @property
-    def samples(self) -> dict[str, int]:
-        return {key[0]: len(seeds[0]) for key, seeds in self.answers.items()}
-
-    @property
-    def rows(self) -> list[ItemScore]:
-        return [row for seeds in self.answers.values() for samples in seeds for row in samples]
+    def asked(self) -> Counter[str]:
+        """Questions of each task, in the order of the tasks."""
+        return Counter(task for task, _ in self.questions)
 
     @cached_property
     def scores(self) -> Floats:
-        """[S, n]: the mean score over samples, for each seed and question (in sorted order)."""
-        return self._averaged(self._flat_scores)
+        """[S, n]: the mean score over samples, for each seed and question."""
+        return self.values("score")
 
-    def values(self, measure: Callable[[ItemScore], float]) -> Floats:
-        """[S, n]: the mean of a measure over samples, as `scores`."""
-        return self._averaged(np.array([measure(row) for row in self.rows], dtype=float))
+    def values(self, measure: str) -> Floats:
+        """[S, n]: the mean of a number (score, seconds, tokens_in, ...) over samples, as `scores`."""
+        return self._averaged(self.numbers[measure])
 
     def share(self, *outcomes: str) -> Floats:
         """[S, n]: the share of samples with one of these outcomes."""
-        wanted = [OUTCOMES.index(outcome) for outcome in outcomes]
-        return self._averaged(np.isin(self._flat_outcomes, wanted).astype(float))
+        return self._averaged(self._having(outcomes).astype(float))
+
+    def count(self, *outcomes: str) -> int:
+        """Answers with one of these outcomes."""
+        return int(self._having(outcomes).sum())
+
+    def _having(self, outcomes: Iterable[str]) -> NDArray[np.bool_]:
+        return np.isin(self.outcomes, [OUTCOMES.index(outcome) for outcome in outcomes])
 
     def drawn(self, task: str) -> Floats:
         """[n, S, K]: every single score of a task."""
-        ends = np.cumsum([len(seeds) * len(seeds[0]) for seeds in self.answers.values()])
-        chosen = np.flatnonzero([key[0] == task for key in self.answers])  # sorted, so they stand together
-        begin = int(ends[chosen[0] - 1]) if chosen[0] else 0
-        return self._flat_scores[begin : int(ends[chosen[-1]])].reshape(len(chosen), len(self.seeds), -1)
+        return self.numbers["score"][self._span(task)].reshape(-1, len(self.seeds), self.samples[task])
 
-    @cached_property
-    def _flat_scores(self) -> Floats:
-        return np.array([row.score for row in self.rows], dtype=float)
+    def read(self, task: str) -> NDArray[np.intp]:
+        """[n, S, K]: what was read out of every single answer of a task, as places in `words`."""
+        return self.named[self._span(task)].reshape(-1, len(self.seeds), self.samples[task])
 
-    @cached_property
-    def _flat_outcomes(self) -> NDArray[np.int8]:
-        places = {outcome: place for place, outcome in enumerate(OUTCOMES)}
-        return np.array([places[row.outcome] for row in self.rows], dtype=np.int8)
+    def _span(self, task: str) -> slice:
+        """Where the answers of a task stand: keys are sorted, so they stand together."""
+        sizes = {name: count * len(self.seeds) * self.samples[name] for name, count in self.asked.items()}
+        begin = sum(size for name, size in sizes.items() if name < task)
+        return slice(begin, begin + sizes[task])
 
     def _averaged(self, flat: Floats) -> Floats:
-        """[S, n] from one value a row of `rows`."""
-        counts = np.array([len(samples) for seeds in self.answers.values() for samples in seeds])
+        """[S, n] from one value an answer."""
+        asked = [count * len(self.seeds) for count in self.asked.values()]
+        counts = np.repeat([self.samples[task] for task in self.asked], asked)
         sums = np.add.reduceat(flat, np.cumsum(counts) - counts)
-        return np.asarray((sums / counts).reshape(len(self.answers), len(self.seeds)).T)
+        return np.asarray((sums / counts).reshape(len(self.questions), len(self.seeds)).T)
 
     def part(self, task: str) -> Self:
         """The questions of one task."""
-        return type(self)(self.name, self.seeds, {key: rows for key, rows in self.answers.items() if key[0] == task})
+        span = self._span(task)
+        return type(self)(
+            self.name, self.seeds, {key: asked for key, asked in self.questions.items() if key[0] == task},
+            {task: self.samples[task]}, {name: flat[span] for name, flat in self.numbers.items()},
+            self.outcomes[span], self.named[span], self.words,
+        )  # fmt: skip
 
     def item_weight(self, weights: Mapping[str, float]) -> Floats:
         """[n], what each question weighs, summing to 1; a task without a weight counts 1."""
-        count = Counter(task for task, _ in self.answers)
-        parts = np.array([weights.get(task, 1.0) / count[task] for task, _ in self.answers])
+        each = [weights.get(task, 1.0) / count for task, count in self.asked.items()]
+        parts = np.repeat(each, list(self.asked.values()))
         return parts / parts.sum()
 
     def layout(self, weights: Mapping[str, float]) -> Layout:
         """Clusters and weights of these questions; a task without a weight counts 1."""
         named = {task: weights.get(task, 1.0) for task in self.samples}
-        return Layout.of([row.cluster for row in self.questions.values()], [task for task, _ in self.answers], named)
+        return Layout.of([row.cluster for row in self.questions.values()], [task for task, _ in self.questions], named)
 
 
-def _by_key(name: str, rows: Iterable[ItemScore]) -> dict[Key, dict[int, ItemScore]]:
-    found: dict[Key, dict[int, ItemScore]] = {}
-    for row in rows:
-        if row.part == "dev":
-            continue
-        samples = found.setdefault((row.task, row.id), {})
-        if row.sample in samples:
-            raise BadPairing(f"{name}: {row.task}/{row.id} has sample {row.sample} twice in its item log")
-        if not 0 <= row.score <= 1 or (row.score and row.outcome in NO_ANSWER):
-            raise BadPairing(f"{name}: {row.task}/{row.id} scores {row.score} with outcome {row.outcome}")
-        samples[row.sample] = row
+def _keys(table: Columns) -> tuple[list[Key], NDArray[np.intp]]:
+    """Every question's key, sorted, and which of them each answer is to."""
+    (task, tasks), (number, ids) = table.coded("task"), table.coded("id")
+    pairs, inverse = np.unique(task * len(ids) + number, return_inverse=True)
+    found = [(tasks[pair // len(ids)], ids[pair % len(ids)]) for pair in pairs.tolist()]
+    order = sorted(range(len(found)), key=found.__getitem__)
+    rank = np.empty(len(order), dtype=np.intp)
+    rank[order] = np.arange(len(order))
+    return [found[place] for place in order], rank[inverse]
+
+
+def _refuse_unlike_seeds(
+    name: str, seeds: tuple[int, ...], seed: NDArray[np.intp], question: NDArray[np.intp], count: int
+) -> None:
+    asked = np.zeros((len(seeds), count), dtype=bool)
+    asked[seed, question] = True
+    for number, found in zip(seeds, asked.sum(axis=1).tolist(), strict=True):
+        if found < count:
+            raise BadPairing(f"{name}: seed {number} answered {found} questions, another {count}")
+
+
+def _questions(name: str, table: Columns, keys: list[Key], question: NDArray[np.intp]) -> dict[Key, Question]:
+    """What each answer's question was, taken from its first answer. BadPairing: they do not agree."""
+    said: dict[str, list[str]] = {}
+    for field in (*ONE, "lang", "options", "gold"):
+        codes, words = table.coded(field)
+        first = np.empty(len(keys), dtype=np.intp)
+        first[question[::-1]] = codes[::-1]
+        unlike = np.flatnonzero(codes != first[question]) if field in ONE else first[:0]
+        if len(unlike):
+            key = keys[question[unlike[0]]]
+            raise BadPairing(f"{name}: {'/'.join(key)} is not one question in all its samples and seeds")
+        said[field] = [words[code] for code in first.tolist()]
+    options = {text: tuple(json.loads(text)) for text in set(said["options"])}
+    plain = [said[field] for field in (*ONE, "lang")]
+    facts = zip(*plain, (options[text] for text in said["options"]), said["gold"], strict=True)
+    return {key: Question._make((*key, *each)) for key, each in zip(keys, facts, strict=True)}
+
+
+def _refuse_faults(
+    name: str, table: Columns, keys: list[Key], question: NDArray[np.intp], place: NDArray[np.intp]
+) -> None:
+    """BadPairing: a sample that stands twice, or a score that no answer can have."""
+    sample, score = table.numbers("sample"), table.numbers("score")
+    order = np.argsort(place, kind="stable")
+    twice = order[1:][place[order][1:] == place[order][:-1]]
+    if len(twice):
+        at = twice.min()
+        raise BadPairing(f"{name}: {'/'.join(keys[question[at]])} has sample {sample[at]} twice in its item log")
+    blank = np.isin(_outcomes(table), [OUTCOMES.index(outcome) for outcome in NO_ANSWER])
+    wrong = np.flatnonzero(~((score >= 0) & (score <= 1)) | (blank & (score != 0)))
+    if len(wrong):
+        at, outcome = wrong[0], OUTCOMES[_outcomes(table)[wrong[0]]]
+        raise BadPairing(f"{name}: {'/'.join(keys[question[at]])} scores {score[at]} with outcome {outcome}")
+
+
+def _outcomes(table: Columns) -> NDArray[np.intp]:
+    codes, words = table.coded("outcome")
+    return np.array([OUTCOMES.index(word) for word in words])[codes]
+
+
+def _laid(size: int, place: NDArray[np.intp], values: NDArray[np.generic], missing: float) -> Floats:
+    """Values in their places; `missing` where there is no answer."""
+    found = np.full(size, missing, dtype=float)
+    found[place] = values
     return found
-
-
-def _padded(samples: Mapping[int, ItemScore], count: int) -> tuple[ItemScore, ...]:
-    some = next(iter(samples.values()))
-    nothing = {"outcome": "missing", "score": 0.0, "text": "", "extracted": None, "rule": "", "seconds": 0.0}
-    nothing |= {"tokens_in": 0, "tokens_thinking": 0, "tokens_out": 0}
-    return tuple(samples.get(k) or some.model_copy(update=nothing | {"sample": k}) for k in range(count))

@@ -22,7 +22,7 @@ def same_questions(sheets: Sequence[Sheet], expected: Mapping[Key, str]) -> Gate
 
 
 def _unlike(sheet: Sheet, expected: Mapping[Key, str]) -> Words | None:
-    lacking, extra = expected.keys() - sheet.answers.keys(), sheet.answers.keys() - expected.keys()
+    lacking, extra = expected.keys() - sheet.questions.keys(), sheet.questions.keys() - expected.keys()
     if lacking:
         return (f"{sheet.name} lacks questions of the exam ({len(lacking)}): {_shown(lacking)}",
                 f"{sheet.name} 缺少 {len(lacking)} 道题：{_shown(lacking)}")  # fmt: skip

@@ -78,7 +78,7 @@ def _pair(evidence: Evidence, challenger: str, rival: str) -> Pair:
 
 def _bill(evidence: Evidence, found: Comparison, low: float) -> Bill:
     who, rival = found.challenger, found.incumbent
-    seconds = (evidence.mean(name, lambda row: row.seconds) for name in (who, rival))
+    seconds = (evidence.mean(name, "seconds") for name in (who, rival))
     serving = Serving(*seconds, *map(evidence.token_price, (who, rival)))
     wrong = evidence.share(who, "wrong") - evidence.share(rival, "wrong")
     gain = Gain(low, found.gain, found.high, wrong)

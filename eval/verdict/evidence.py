@@ -4,7 +4,7 @@ Only finished stages count (a manifest is written last), and only rows that the 
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
@@ -13,7 +13,6 @@ from typing import Self
 from eval import columns, pledge
 from eval.benchmark import Benchmark
 from eval.gates import AdapterFact, ChanceFact, PlanFact, Regraded
-from eval.items import ItemScore
 from eval.money import Effort
 from eval.paired import Floats
 from eval.sheet import BadPairing, Key, Sheet
@@ -102,8 +101,8 @@ class Evidence:
         """What the scorer of a contender says of itself, in its first seed; seeds differ in the adapter alone."""
         return _scoring(next(iter(self.scored[name].values())))
 
-    def mean(self, name: str, measure: Callable[[ItemScore], float]) -> float:
-        """Of a measure over a contender's answers, questions weighted as in the score."""
+    def mean(self, name: str, measure: str) -> float:
+        """Of a number (seconds, tokens_in, ...) over a contender's answers, questions weighted as in the score."""
         return self._weighted(name, self.sheets[name].values(measure))
 
     def share(self, name: str, *outcomes: str) -> float:
@@ -146,7 +145,7 @@ class Evidence:
         engine = self.recipe.contenders[name].served
         if engine is None or not engine.priced:
             return None
-        return self.mean(name, lambda row: engine.price(row.tokens_in, row.tokens_out))
+        return engine.price(self.mean(name, "tokens_in"), self.mean(name, "tokens_out"))
 
     def adapters(self, names: Sequence[str]) -> list[AdapterFact]:
         found = []
@@ -212,9 +211,9 @@ def _trained(recipe: Recipe, run: RunDir, name: str, seed: int) -> RunManifest:
     return done
 
 
-def _rows(run: RunDir, name: str, seed: int, done: RunManifest) -> list[ItemScore]:
+def _rows(run: RunDir, name: str, seed: int, done: RunManifest) -> columns.Columns:
     """Without their texts, which decide nothing once they are graded."""
-    return [row for row in columns.read(run.seed(name, seed).items) if row.scorer == done.fingerprint]
+    return columns.read(run.seed(name, seed).items).where("scorer", done.fingerprint)
 
 
 def _trials(recipe: Recipe, benchmark: Benchmark, run: RunDir, scored: Stages) -> dict[str, float]:
@@ -224,15 +223,14 @@ def _trials(recipe: Recipe, benchmark: Benchmark, run: RunDir, scored: Stages) -
         return {}
     found = {}
     for name in recipe.rule.challengers:
-        rows = [row for seed, stage in scored[name].items() for row in _rows(run, name, seed, stage)]
-        means = {
-            task.name: fmean(row.score for row in rows if row.part == "dev" and row.task == task.name) for task in tasks
-        }
+        rows = columns.Columns.joined([_rows(run, name, seed, stage) for seed, stage in scored[name].items()])
+        dev = rows.where("part", "dev")
+        means = {task.name: fmean(dev.where("task", task.name).numbers("score").tolist()) for task in tasks}
         found[name] = sum(task.weight * means[task.name] for task in tasks) / sum(task.weight for task in tasks)
     return found
 
 
-def _sheet(name: str, runs: dict[int, list[ItemScore]]) -> Sheet:
+def _sheet(name: str, runs: dict[int, columns.Columns]) -> Sheet:
     try:
         return Sheet.of(name, runs)
     except BadPairing as fault:

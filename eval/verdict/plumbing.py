@@ -44,7 +44,7 @@ def plumbing(evidence: Evidence, gates: Sequence[Gate]) -> Plumbing:
         for seed, stage in stages.items():
             if stage.training:
                 checks += _training(f"{name} seed {seed}", stage.training)
-    missing = sum(row.outcome == "missing" for sheet in evidence.sheets.values() for row in sheet.rows)
+    missing = sum(sheet.count("missing") for sheet in evidence.sheets.values())
     checks.append(
         _check("items complete", "作答完整", missing == 0, f"{missing} answers are missing", f"缺少 {missing} 个答案")
     )

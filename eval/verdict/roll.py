@@ -123,7 +123,7 @@ def contender_rows(evidence: Evidence) -> tuple[ContenderRow, ...]:
 def _contender(evidence: Evidence, name: str) -> ContenderRow:
     chosen, sheet, costs = evidence.recipe.contenders[name], evidence.sheets[name], evidence.recipe.costs
     training, searched, search = evidence.training_seconds(name), evidence.search_seconds(name), evidence.search(name)
-    seconds = evidence.mean(name, lambda row: row.seconds)
+    seconds = evidence.mean(name, "seconds")
     mean, low, high = _interval(sheet, evidence)
     return ContenderRow(
         name=name, roles=_roles(evidence, name), model=chosen.model.id,
@@ -139,9 +139,9 @@ def _contender(evidence: Evidence, name: str) -> ContenderRow:
             for task in sheet.samples for m, lo, hi in [_interval(sheet.part(task), evidence)]
         ),
         outcomes={outcome: evidence.share(name, outcome) for outcome in OUTCOMES}, seconds_per_query=seconds,
-        tokens_in=evidence.mean(name, lambda row: row.tokens_in),
-        tokens_thinking=evidence.mean(name, lambda row: row.tokens_thinking),
-        tokens_out=evidence.mean(name, lambda row: row.tokens_out),
+        tokens_in=evidence.mean(name, "tokens_in"),
+        tokens_thinking=evidence.mean(name, "tokens_thinking"),
+        tokens_out=evidence.mean(name, "tokens_out"),
         cost_per_query=per_query(seconds, costs, evidence.token_price(name)),
         training_seconds=training,
         training_cost=device_price(training + searched, costs) if chosen.method else chosen.adapter_cost,
