@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import product
 
 import matrix
 import pytest
@@ -11,7 +12,7 @@ import yaml
 from conftest import MARKERS, train_tokenizer
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from matrix import ALONE, METHODS, Case
+from matrix import ALONE, ARCHES, METHODS, Case
 from small_exam import model, write_exam
 from small_lesson import write_card
 from small_study import tuneworth
@@ -201,11 +202,15 @@ def texts_with_names(monkeypatch):
     monkeypatch.setattr(matrix, "write_lesson", lambda *a, **k: plain(*a, lesson=news(48, 0), **k))
 
 
+EVERY = [
+    pytest.param(quality, method, arch, marks=() if (method, arch) == ("P-Tuning v2", "Qwen2") else pytest.mark.slow)
+    for quality, method, arch in product(("packing", "resume", "reload"), METHODS, ARCHES)
+    if arch == "Qwen2" or quality == "packing"
+]
+
+
 @pytest.mark.usefixtures("texts_with_names")
-@pytest.mark.parametrize("quality", ["packing", "resume", "reload"])
-@pytest.mark.parametrize(
-    "method", [pytest.param(name, marks=() if name == "P-Tuning v2" else pytest.mark.slow) for name in METHODS]
-)
-def test_every_method_trains_a_token_head(tokens, method, quality):
+@pytest.mark.parametrize(("quality", "method", "arch"), EVERY)
+def test_every_method_trains_a_token_head_on_every_architecture(tokens, quality, method, arch):
     """Packed = each row alone, resumed = uninterrupted, reloaded = trained, on the lesson's own rows with names."""
-    ALONE[quality](Case(method, "Qwen2", tokens, "token"))
+    ALONE[quality](Case(method, arch, tokens, "token"))

@@ -23,18 +23,22 @@ def sheet_loss(model: Any, sheet: Sheet, device: torch.device) -> torch.Tensor:
     The cross entropy is over the vocabulary, or over the labels of the model's classification head, if it has one.
     """
     head, layer = causal(model).get_output_embeddings(), heads.of(model)
-    hidden = states(model, sheet, device)
     keep, labels = (torch.from_numpy(part).to(device) for part in (sheet.keep, sheet.labels))
+    hidden = states(model, sheet, device, asked=keep)
     with _autocast(head, device):
         return _chunked(partial(heads.classify, layer) if layer else head, hidden.flatten(0, 1)[keep], labels)
 
 
-def states(model: Any, sheet: Sheet, device: torch.device) -> torch.Tensor:
-    """Last hidden states of a sheet, [rows, length, width]: as training makes them, before the output head."""
+def states(model: Any, sheet: Sheet, device: torch.device, *, asked: torch.Tensor | None = None) -> torch.Tensor:
+    """Last hidden states of a sheet, [rows, length, width]: as training makes them, before the output head.
+
+    With `asked`, places in the flattened ids, and a model that is narrowed (`narrow`), only those are made.
+    """
     inner = causal(model)
     ids, positions = (torch.from_numpy(part).to(device) for part in (sheet.ids, sheet.positions))
     with _autocast(inner.get_output_embeddings(), device):
-        parts = {"segments": Segments.of(sheet.lengths, device)} if sheet.lengths else {}
+        parts: dict[str, Any] = {"segments": Segments.of(sheet.lengths, device)} if sheet.lengths else {}
+        parts |= {} if asked is None else {"asked": asked}
         found = inner.get_decoder()(input_ids=ids, position_ids=positions, use_cache=False, **parts)
     hidden: torch.Tensor = found.last_hidden_state
     return hidden

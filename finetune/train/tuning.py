@@ -14,6 +14,7 @@ from finetune.methods import Full, LoRA, SearchFacts, adapter_digest, adapter_pa
 from finetune.methods.heads import Head
 from finetune.methods.lora import causal
 from finetune.mistakes import BadInput
+from finetune.narrow import narrow
 from finetune.recipe import Contender, Recipe
 from finetune.recipe.privacy import refuse_personal
 from finetune.run import Hardware, RunDir, RunManifest, SeedDir, TrainFacts, git_state, host, versions
@@ -169,6 +170,7 @@ class Tuning:
         heads.fit(model, self._head(model, work), self.seed)
         self.world.place(model, list(adapter_parameters(model).values()))
         segments.adopt(causal(model))
+        narrow(causal(model))
         if self.recipe.train.checkpointing:
             inner = causal(model)  # transformers 5.2x changed the name
             enable = getattr(inner, "activation_checkpointing_enable", None) or inner.gradient_checkpointing_enable

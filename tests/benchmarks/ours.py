@@ -14,6 +14,7 @@ from finetune import segments
 from finetune.data import Example
 from finetune.methods import LoRA
 from finetune.methods.lora import causal
+from finetune.narrow import narrow
 from finetune.recipe import Train
 from finetune.train.journal import Journal
 from finetune.train.loop import Loop, Work
@@ -34,6 +35,7 @@ def main(folder: Path, dtype: str) -> None:
     steps, ends = plan(lengths, knobs, 0)
     model = LoRA(rank=16).attach(open_base(folder / "model", world.dtype(dtype)), tokenizer=None, seed=0)
     segments.adopt(causal(model))
+    narrow(causal(model))
     work = Work(steps, ends, examples, (), knobs, 1e-3, 0, pad=1)
     with tempfile.TemporaryDirectory() as scratch:
         savepoints, clock = Savepoints(Path(scratch) / "c", "", 1), Clock(Path(scratch) / "clock.json", 0.0)
