@@ -40,6 +40,11 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the lines that wo
 Launcher = Annotated[
     str | None, typer.Option("--launcher", help="With --dry-run: `slurm` prints a job script for sbatch")
 ]
+Probe = Annotated[bool, typer.Option("--probe", help="Measure noise floor, batch invariance and engine parity")]
+Count = Annotated[
+    int,
+    typer.Option("--items", help="Questions of the probe: four times as many halve its intervals"),
+]
 WithText = Annotated[bool, typer.Option("--with-text", help="Show texts of private cards too; never where CI is set")]
 Gate = Annotated[bool, typer.Option("--gate", help="Exit status tells the outcome: 0, 3, 4, 5, 8; smoke: 0 or 7")]
 RUNS = Path("runs")
@@ -129,14 +134,20 @@ def train(
 @careful
 def score(
     recipe: RecipeFile, contender: Only = None, out: Out = RUNS, changes: Changes = [],  # noqa: B006
-    data_root: DataRoot = None, dry_run: DryRun = False,
+    data_root: DataRoot = None, dry_run: DryRun = False, probe: Probe = False, count: Count = 128,
 ) -> None:  # fmt: skip
-    """Let contenders sit the exam. Example: tuneworth score recipes/demo.yaml --contender newer"""
+    """Let contenders sit the exam. Example: tuneworth score recipes/demo.yaml --contender newer
+
+    With --probe none sits it: a sample is asked again, alone, and on the other engine, for the gates of the judge.
+    """
     from eval.course import Course
 
     course = Course(_read(recipe, changes, data_root), recipe, out, tuple(changes), dry_run)
     course.build()
-    course.score(contender)
+    if probe:
+        course.repeat(contender, count)
+    else:
+        course.score(contender)
 
 
 @app.command()

@@ -107,6 +107,12 @@ class Course:
                     served = self.recipe.contenders[name].served is not None  # one process asks a server
                     self._stage("score", name, seed, None if served else self.recipe.exam.launch)
 
+    def repeat(self, only: str | None, count: int) -> None:
+        """What each contender differs by from itself, in one process each; measured anew every time."""
+        for name in self._named(only):
+            words = line(Job("score", self.path, name, None, self.out, self.changes), None)
+            self._go([*words, "--probe", "--items", str(count)])
+
     def _scorer(self, name: str, seed: int, benchmark: Benchmark) -> str:
         return self.recipe.score_fingerprint(name, seed, benchmark.digests)
 

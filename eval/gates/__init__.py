@@ -1,10 +1,11 @@
 """What makes a comparison invalid (decision.md 5.7): each gate from plain facts to passed, failed or not checked.
 
 A required gate that failed makes the outcome INVALID, one that was not checked INCONCLUSIVE; the plan's makes it
-EXPLORATORY. Advisory gates stand on the page and decide nothing.
+EXPLORATORY. Advisory gates stand on the page and decide nothing; so does what is unresolved, unless it is
+required.
 """
 
-from eval.gates.advice import engine_parity, merge_faithful, not_measured, unchecked
+from eval.gates.advice import merge_faithful, unchecked
 from eval.gates.behaviour import BlankFact, ChanceFact, below_chance, truncated, unparsed
 from eval.gates.gate import (
     ADAPTER_APPLIED,
@@ -19,6 +20,7 @@ from eval.gates.gate import (
     Words,
 )
 from eval.gates.identity import AdapterFact, PlanFact, Regraded, adapter_applied, plan, prompt_content, same_questions
+from eval.gates.steady import batch_invariance, engine_parity, noise_floor
 
 __all__ = [
     "ADAPTER_APPLIED",
@@ -37,10 +39,11 @@ __all__ = [
     "Regraded",
     "Words",
     "adapter_applied",
+    "batch_invariance",
     "below_chance",
     "engine_parity",
     "merge_faithful",
-    "not_measured",
+    "noise_floor",
     "plan",
     "prompt_content",
     "same_questions",

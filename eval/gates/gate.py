@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-Status = Literal["passed", "failed", "not_checked"]
+Status = Literal["passed", "failed", "unresolved", "not_checked"]
 
 
 class Gate(BaseModel):
@@ -33,6 +33,8 @@ TRUNCATED_NAME = ("truncated", "截断或思考未结束")
 PLAN = ("plan", "事先登记")
 MERGE = ("merge faithful", "合并一致")
 PARITY = ("engine parity", "引擎一致")
+NOISE = ("noise floor", "噪声下限")
+BATCHES = ("batch invariance", "批次不变")
 
 
 def gate(name: Words, status: Status, reason: Words, figures: Figures | None = None, required: bool = True) -> Gate:

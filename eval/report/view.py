@@ -15,7 +15,7 @@ from eval.verdict import Contrast, Verdict
 from eval.verdict.curve import Curve, Difference
 from eval.verdict.roll import ContenderRow, TaskScore
 
-ORDER = ("failed", "not_checked", "passed")
+ORDER = ("failed", "not_checked", "unresolved", "passed")
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,7 @@ ROLES = {
 STATUSES = {
     "passed": Said("passed", "通过"),
     "failed": Said("failed", "未通过"),
+    "unresolved": Said("unresolved", "未能判定"),
     "not_checked": Said("not checked", "未检查"),
 }
 ANSWERS = {
@@ -86,6 +87,7 @@ EVENTS = {
     "score": Said("scorings", "评分"),
     "train": Said("tunings", "微调"),
     "regraded": Said("regradings", "重新读取"),
+    "probe": Said("probes of repeatability", "可重复性探测"),
 }
 PROBES = {
     "kl": Said("tuned against base", "微调对底座"),

@@ -1,6 +1,7 @@
 """ENGINE ROOM: one contender in, item scores and manifest out.
 
     python -m eval.score RECIPE --contender NAME [--seed N] [--out DIR] [--set key=value ...] [--data-root DIR]
+    python -m eval.score RECIPE --contender NAME --probe [--items N] ...
 
 Works under `accelerate launch` and `torchrun` too; a second start scores only what is missing, with any number of
 processes. Exit status: 0 done, 1 a fault of ours, 2 bad input (one line, and what was scored is kept).
@@ -15,11 +16,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from eval import pledge
 from eval.benchmark import Benchmark
 from eval.grading import outdated
+from eval.repeatability import told
 from finetune.mistakes import BadInput, of_the_disk
 from finetune.recipe import Recipe
 from finetune.run import RunDir
+
+ITEMS = 128  # questions of a probe
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -28,6 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.environ["TUNEWORTH_DATA"] = str(asked.data_root)
     try:
         recipe = Recipe.read(asked.recipe, tuple(asked.set))
+        if asked.probe:
+            return probe(recipe, asked.contender, asked.items, asked.out)
         return score(recipe, asked.contender, asked.seed, asked.out)
     except BadInput as fault:
         return _say_bad(str(fault))
@@ -43,6 +50,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("recipe", type=Path)
     parser.add_argument("--contender", required=True, help="name in the recipe")
     parser.add_argument("--seed", type=int, help="of its training; all of train.seeds, one after another, without it")
+    parser.add_argument("--probe", action="store_true", help="ask a sample again and again: repeatability.json")
+    parser.add_argument("--items", type=int, default=ITEMS, help=f"questions of the probe ({ITEMS}): more see finer")
     parser.add_argument("--out", type=Path, default=Path("runs"), help="folder of the runs")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a key of the recipe")
     parser.add_argument("--data-root", type=Path, help="where cards look for their files (or TUNEWORTH_DATA)")
@@ -57,8 +66,7 @@ def _say_bad(text: str) -> int:
 
 def score(recipe: Recipe, name: str, seed: int | None, out: Path) -> int:
     """Score a contender for one training seed or all; what is done and unchanged is left alone. Gives the status."""
-    if name not in recipe.contenders:
-        raise BadInput(f"--contender {name}: unknown; the recipe has {', '.join(recipe.contenders)}")
+    _refuse_unknown(recipe, name)
     if seed is not None and seed not in recipe.seeds(name):
         raise BadInput(f"--seed {seed}: {name} has {', '.join(map(str, recipe.seeds(name)))}")
     run = RunDir(out / recipe.name)
@@ -75,8 +83,7 @@ def score(recipe: Recipe, name: str, seed: int | None, out: Path) -> int:
             pending.append((each, fingerprint))
     if not pending:
         return 0
-    os.environ.setdefault("TQDM_DISABLE", "1")  # lm-eval's and transformers' bars would tear ours
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # warns of a kernel that nothing here uses
+    _hush()
     served = recipe.contenders[name].served is not None
     if served and os.environ.get("RANK", "0") != "0":
         return 0  # one process asks a server
@@ -87,6 +94,39 @@ def score(recipe: Recipe, name: str, seed: int | None, out: Path) -> int:
             from eval.score.sitting import sit  # torch and transformers take seconds to load
         sit(recipe, name, pending, benchmark, run)
     return 0
+
+
+def probe(recipe: Recipe, name: str, count: int, out: Path) -> int:
+    """Measure what a contender differs by from itself, on about `count` questions. Gives the status."""
+    _refuse_unknown(recipe, name)
+    if count < 2:
+        raise BadInput(f"--items {count}: an interval needs two questions at least")
+    if os.environ.get("WORLD_SIZE", "1") != "1":
+        raise BadInput("--probe: runs in one process; start it without a launcher")
+    _hush()
+    run, benchmark, seed = RunDir(out / recipe.name), Benchmark.read(recipe), recipe.seeds(name)[0]
+    scorer = recipe.score_fingerprint(name, seed, benchmark.digests)
+    if recipe.contenders[name].served:
+        from eval.score.repeat_served import repeat
+    else:
+        from eval.score.repeat import repeat
+    with run.hold(name, [seed]):
+        pledge.keep(recipe, run, benchmark)
+        run.attempt("probe", contender=name, seed=seed, fingerprint=scorer)
+        found = repeat(recipe, name, scorer, benchmark, run, count)
+        found.write(run.repeatability(name))
+    print(f"probe {name}: {told(found)}", flush=True)
+    return 0
+
+
+def _refuse_unknown(recipe: Recipe, name: str) -> None:
+    if name not in recipe.contenders:
+        raise BadInput(f"--contender {name}: unknown; the recipe has {', '.join(recipe.contenders)}")
+
+
+def _hush() -> None:
+    os.environ.setdefault("TQDM_DISABLE", "1")  # lm-eval's and transformers' bars would tear ours
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # warns of a kernel that nothing here uses
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from eval.benchmark import Task
+from eval.benchmark import Benchmark, Task
 from finetune.card import Row
 from finetune.mistakes import BadInput
 
@@ -62,6 +62,17 @@ def questions(task: Task) -> list[Question]:
     found = [_question(task, row, same, judge) for row, same in zip(task.rows, asked, strict=False)]
     if [q.doc["id"] for q in found] != [row.id for row in task.rows] or len(asked) != len(task.rows):
         raise BadInput(f"task {task.name}: lm-eval and its card {task.card.name} do not give the same questions")
+    return found
+
+
+def sampled(benchmark: Benchmark, count: int) -> list[Question]:
+    """About `count` questions of the test part, evenly over each task and at least two of it."""
+    found = []
+    for task in benchmark.tasks:
+        asked = [each for each in questions(task) if task.part(each.row) == "test"]
+        whole = sum(len(each.rows) for each in benchmark.tasks)
+        wanted = min(len(asked), max(2, round(count * len(task.rows) / whole)))
+        found += [asked[place * len(asked) // wanted] for place in range(wanted)]
     return found
 
 

@@ -4,6 +4,7 @@ as they come. Nothing of this needs torch; one process asks, with many requests 
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from eval.endpoint.wire import Prompt, Said, filtered, read, request
 from eval.extract import EXTRACTOR
 from eval.grading import anew, graded, spoken
 from eval.items import ItemScore, draw_seed
+from eval.repeatability import Kind
 from eval.score.candidate import Candidate
 from eval.score.ledger import begin, first_start, progress, task_facts, tell
 from eval.score.parts import Parts
@@ -72,11 +74,14 @@ class Sitting:
     candidate: Candidate
     parts: Parts
 
+    @property
+    def kind(self) -> Kind:
+        """Engine and dtype, as the manifest has them."""
+        return f"openai {self.engine.api}, {self.engine.model} at {self.engine.host}", "as served"
+
     def take(self) -> None:
         """Probe the server, ask what is missing, merge and write the manifest."""
-        asked = [
-            each for task in self.benchmark.tasks for question in questions(task) for each in self._asked(question)
-        ]
+        asked = [each for task in self.benchmark.tasks for question in questions(task) for each in self.asked(question)]
         proof = probe(self.client, self.contender, self.chat, self.recipe.exam.samples)
         again = {True: ", a seed draws the same twice", False: ", a seed draws anew each time", None: ""}
         self.candidate.say(f"{self.engine.host} does as asked, prompts as {proof.form}{again[proof.seeds_repeat]}")
@@ -95,7 +100,8 @@ class Sitting:
     def _key(self, each: Asked) -> Any:
         return self.candidate.key(each.question, each.sample)
 
-    def _asked(self, question: Question) -> list[Asked]:
+    def asked(self, question: Question) -> list[Asked]:
+        """A question's answers to be given, one for each sample."""
         frame = self.contender.prompt
         text = frame.wrap(question.text) if frame else question.text
         ids = tuple(self.chat.prompt([{"role": "user", "content": text}])) if self.chat else ()
@@ -115,6 +121,18 @@ class Sitting:
                 advance([row])
                 seen.add((said.model, said.fingerprint))
         return seen
+
+    def answers(self, asked: Sequence[Asked], proof: Proof, threads: int, advance: Any) -> list[ItemScore]:
+        """Every answer, graded and kept by nobody, with so many requests under way."""
+
+        def ask(each: Asked) -> tuple[Said, float]:
+            return self._once(each, proof)
+
+        rows = []
+        for each, (said, seconds) in ask_all(asked, ask, threads, threading.Event()):  # the client goes on after it
+            rows.append(self._row(each, said, seconds))
+            advance(rows[-1:])
+        return rows
 
     def _once(self, each: Asked, proof: Proof) -> tuple[Said, float]:
         """BadInput names the question and says that what was answered is kept."""
@@ -178,7 +196,7 @@ class Sitting:
             template=self.chat.fingerprint() if self.chat else {},
             frame_digest=digest_of(frame.model_dump(mode="json")) if frame else None,
             decoding=model.decoding.model_dump(mode="json"),
-            engine=f"openai {served.api}, {served.model} at {served.host}", dtype="as served",
+            engine=self.kind[0], dtype=self.kind[1],
             batch_tokens=self.recipe.exam.batch_tokens, samples=self.recipe.exam.samples, extractor=EXTRACTOR,
             items=len(rows), generated_tokens=sum(row.tokens_out for row in rows), served=served,
         )  # fmt: skip

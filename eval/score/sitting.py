@@ -19,6 +19,7 @@ from eval.grading import anew, spoken
 from eval.items import ItemScore
 from eval.lm.generate import vocabulary
 from eval.lm.prefill import batches
+from eval.repeatability import Kind
 from eval.score.answers import Desk, Entry, likelihood_chat, timed
 from eval.score.ledger import begin, first_start, progress, task_facts, tell
 from eval.score.parts import Parts
@@ -80,13 +81,18 @@ class Sitting:
         parts = Parts(place, scorer, private=benchmark.private)
         return cls(recipe, benchmark, run, world, desk, parts, adapter)
 
+    @property
+    def kind(self) -> Kind:
+        """Engine and dtype, as the manifest has them."""
+        chosen = self.desk.contender
+        dtype = said_dtype(self.world.dtype(chosen.model.dtype), four_bit=chosen.four_bit)
+        return f"transformers {versions()['transformers']} on {self.world.device.type}", dtype
+
     def take(self) -> None:
         """Score what is missing, merge the processes' files and write the manifest."""
         asked = [question for task in self.benchmark.tasks for question in questions(task)]
         entries = [entry for question in asked for entry in self.desk.entries(question)]
-        base = self._base()
-        self._refuse_too_long(entries, base.config.max_position_embeddings)
-        model, proof = self._tuned(base, entries)
+        model, proof = self.opened(entries)
         first_at = self._begin()
         done = self.parts.rows()
         pending = [entry for entry in entries if self.desk.key(entry) not in done]
@@ -97,6 +103,12 @@ class Sitting:
         if self.world.main:
             self._finish(self._merged(entries), first_at, proof)
         self.world.accelerator.wait_for_everyone()
+
+    def opened(self, entries: Sequence[Entry]) -> tuple[Any, AdapterProbe | None]:
+        """The model, ready to answer these, and the proof that its adapter is on. BadInput: a prompt is too long."""
+        base = self._base()
+        self._refuse_too_long(entries, base.config.max_position_embeddings)
+        return self._tuned(base, entries)
 
     def _base(self) -> Any:
         spec = self.desk.contender.model
@@ -189,8 +201,8 @@ class Sitting:
             template=desk.chat.fingerprint() | {"likelihood_think": likelihood_chat(desk.chat).think},
             frame_digest=digest_of(frame.model_dump(mode="json")) if frame else None,
             decoding=spec.decoding.model_dump(mode="json"),
-            engine=f"transformers {versions()['transformers']} on {self.world.device.type}",
-            dtype=said_dtype(self.world.dtype(spec.dtype), four_bit=desk.contender.four_bit),
+            engine=self.kind[0],
+            dtype=self.kind[1],
             batch_tokens=exam.batch_tokens,
             samples=exam.samples,
             extractor=EXTRACTOR,

@@ -103,7 +103,7 @@ def weigh(evidence: Evidence) -> Verdict:
     sheets = [evidence.sheets[name] for name in evidence.judged]
     same = gates.same_questions(sheets, evidence.expected)
     contest = _contest(evidence) if same.status == "passed" else None
-    checked = [same, *_gates(evidence, sheets), *_behaviour(evidence, contest), *_advice(evidence)]
+    checked = [same, *_gates(evidence, sheets), *_behaviour(evidence, contest), *_advice(evidence, contest)]
     if evidence.recipe.purpose == "smoke":
         return _smoke(evidence, checked)
     return _study(evidence, contest, checked)
@@ -146,9 +146,17 @@ def _behaviour(evidence: Evidence, contest: Contest | None) -> list[Gate]:
     return found
 
 
-def _advice(evidence: Evidence) -> list[Gate]:
+def _advice(evidence: Evidence, contest: Contest | None) -> list[Gate]:
+    """How steady the contenders are that decide; the gains stand beside what each differs by from itself."""
     engines = {name: (evidence.facts(name).engine, evidence.facts(name).dtype) for name in evidence.deciding}
-    return [gates.engine_parity(engines), gates.merge_faithful(evidence.merges()), *gates.not_measured()]
+    measured = {name: evidence.repeats.get(name) for name in evidence.deciding}
+    pairs = [each for each in contest.comparisons if each.role in ("delta", "alternative")] if contest else []
+    gains = {f"{each.challenger} − {each.incumbent}": each.gain for each in pairs}
+    parities = [each.parity for each in evidence.repeats.values() if each.parity]
+    return [
+        gates.engine_parity(engines, parities), gates.merge_faithful(evidence.merges()),
+        gates.noise_floor(measured, gains), gates.batch_invariance(measured),
+    ]  # fmt: skip
 
 
 def _smoke(evidence: Evidence, checked: Sequence[Gate]) -> Verdict:
@@ -169,7 +177,7 @@ def _study(evidence: Evidence, contest: Contest | None, checked: Sequence[Gate])
     if failed:
         words = wording.exploratory(failed[0], found, lead, contest.rulings)
         return _verdict(evidence, checked, "exploratory", words, **numbers)
-    open_gates = [gate for gate in checked if gate.required and gate.status == "not_checked"]
+    open_gates = [gate for gate in checked if gate.required and gate.status in ("not_checked", "unresolved")]
     outcome: Outcome = "inconclusive" if open_gates else call
     notes = _notes(evidence, outcome)
     steps = settle(_limiting(contest, lead), lead, open_gates) if outcome == "inconclusive" else ()

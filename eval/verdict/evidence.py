@@ -15,6 +15,7 @@ from eval.benchmark import Benchmark
 from eval.gates import AdapterFact, ChanceFact, PlanFact, Regraded
 from eval.money import Effort
 from eval.paired import Floats
+from eval.repeatability import Repeatability
 from eval.sheet import BadPairing, Key, Sheet
 from finetune.methods import SearchFacts, adapter_digest
 from finetune.mistakes import BadInput
@@ -39,6 +40,7 @@ class Evidence:
     trials: dict[str, float] = field(default_factory=dict)  # challenger -> score on the development questions
     earlier: frozenset[str] = frozenset()  # digests of plans that were kept here before the one that stands
     regraded: Regraded | None = None  # another extractor than the plan's read the answers
+    repeats: dict[str, Repeatability] = field(default_factory=dict)  # contender -> what it differs by from itself
 
     @classmethod
     def read(cls, recipe: Recipe, run: RunDir) -> Self:
@@ -59,7 +61,10 @@ class Evidence:
         regraded = _regraded(run, plan, extractor)
         trials = _trials(recipe, benchmark, run, scored)
         earlier = frozenset(digest for digest in pledge.kept(run) if plan is None or digest != plan.digest)
-        return cls(recipe, benchmark, plan, promise, sheets, scored, trained, attempts, trials, earlier, regraded)
+        repeats = _repeats(run, scored)
+        return cls(
+            recipe, benchmark, plan, promise, sheets, scored, trained, attempts, trials, earlier, regraded, repeats
+        )
 
     @property
     def challengers(self) -> tuple[str, ...]:
@@ -228,6 +233,13 @@ def _trials(recipe: Recipe, benchmark: Benchmark, run: RunDir, scored: Stages) -
         means = {task.name: fmean(dev.where("task", task.name).numbers("score").tolist()) for task in tasks}
         found[name] = sum(task.weight * means[task.name] for task in tasks) / sum(task.weight for task in tasks)
     return found
+
+
+def _repeats(run: RunDir, scored: Stages) -> dict[str, Repeatability]:
+    """Those that were measured on what was scored, not on another state of the recipe."""
+    found = {name: Repeatability.read(run.repeatability(name)) for name in scored}
+    prints = {name: {stage.fingerprint for stage in stages.values()} for name, stages in scored.items()}
+    return {name: each for name, each in found.items() if each and each.fingerprint in prints[name]}
 
 
 def _sheet(name: str, runs: dict[int, columns.Columns]) -> Sheet:

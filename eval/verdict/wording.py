@@ -84,7 +84,9 @@ def inconclusive(
     found: Comparison, ruling: Ruling, rulings: Sequence[Ruling], open_gates: Sequence[Gate], settle: Sequence[Words]
 ) -> Words:
     """Names what is open, what would settle it, and what to do meanwhile: the reversible thing."""
-    why = [(f"{g.name} was not checked: {g.reason}", f"{g.name_zh}未检查：{g.reason_zh}") for g in open_gates]
+    said = {"not_checked": ("was not checked", "未检查")}
+    states = [(g, *said.get(g.status, ("is unresolved", "未能判定"))) for g in open_gates]
+    why = [(f"{g.name} {en}: {g.reason}", f"{g.name_zh}{zh}：{g.reason_zh}") for g, en, zh in states]
     for reason in ruling.reasons[: 0 if why else 1]:
         plain = reason.code == "unresolved" and reason.rival == found.incumbent  # its figures follow anyway
         why.append(("the interval holds the margin", "区间包含门槛") if plain else (reason.text, reason.text_zh))

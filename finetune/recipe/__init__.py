@@ -13,13 +13,14 @@ from finetune.files import digest_of
 from finetune.methods import AnyMethod, Knobs, adapter_digest, declared, settled, trials
 from finetune.mistakes import BadInput, explain
 from finetune.recipe import budget, shares
-from finetune.recipe.engine import OpenAI, is_loopback
+from finetune.recipe.engine import HF, OpenAI, is_loopback
 from finetune.recipe.lineage import lineage, refuse_misfits
 from finetune.recipe.sections import FROZEN, CardSplit, Contender, Costs, DataUse, DecisionRule, Exam, FolderName, Train
 from finetune.recipe.source import apply_change, data_root, read_yaml, switches
 from finetune.recipe.window import Window
 
 __all__ = [
+    "HF",
     "Contender",
     "Costs",
     "DataUse",

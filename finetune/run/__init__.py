@@ -1,6 +1,7 @@
 """Where the files of a run lie, and what a finished stage says of itself.
 
     <out>/<recipe name>/recipe.json  attempts.jsonl  verdict.json  report.html
+    <out>/<recipe name>/<contender>/repeatability.json
     <out>/<recipe name>/<contender>/seed-<n>/{adapter/, train.json, items.{jsonl,parquet}, score.json}
 
 A manifest is written last: its presence means "done".
@@ -119,6 +120,10 @@ class RunDir:
     def probe(self, contender: str) -> Path:
         """What one step of this contender took."""
         return self.folder / contender / "probe.json"
+
+    def repeatability(self, contender: str) -> Path:
+        """What it differs by from itself: `tuneworth score --probe`."""
+        return self.folder / contender / "repeatability.json"
 
     def phases(self, contender: str) -> Path:
         """What each process of a training is at, while several of them run."""

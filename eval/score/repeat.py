@@ -1,0 +1,95 @@
+"""The same contender again, where its model runs here: other draws in other batches, and one answer at a time.
+
+What is found is written to `<contender>/repeatability.json` and to no item log; the judge reads it (eval.gates.steady).
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from eval.benchmark import Benchmark
+from eval.items import ItemScore
+from eval.lm.prefill import batches
+from eval.repeatability import Batching, Floor, Repeatability, apart, changes
+from eval.score.answers import Desk, Entry
+from eval.score.ledger import progress
+from eval.score.questions import Question, sampled
+from eval.score.sitting import Sitting
+from finetune.recipe import Recipe
+from finetune.run import RunDir
+from finetune.world import World
+
+Advance = Callable[[Sequence[ItemScore]], None]
+PASSES = 3
+
+
+def repeat(recipe: Recipe, name: str, scorer: str, benchmark: Benchmark, run: RunDir, count: int) -> Repeatability:
+    """Measured on about `count` questions, with the contender's first seed."""
+    world = World.open(None, None, run.folder)
+    sitting = Sitting.open(recipe, name, recipe.seeds(name)[0], scorer, benchmark, run, world)
+    asked = sampled(benchmark, count)
+    passes = Passes.open(sitting, asked)
+    with progress(PASSES * len(passes.entries), shown=True) as advance:
+        once, again, alone = passes.once(advance), passes.again(advance), passes.alone(advance)
+    weights = {task.name: task.weight for task in benchmark.tasks}
+    floor = Floor(apart=apart(once, again, weights), changes=changes(once, again))
+    together = sum(len(batch) for batch in passes.batches if len(batch) > 1)
+    return Repeatability(
+        contender=name, seed=sitting.desk.seed, fingerprint=scorer, at=time.time(), kind=sitting.kind,
+        questions=len(asked), answers=len(once), batch_tokens=recipe.exam.batch_tokens, floor=floor,
+        batching=Batching(together=together, changes=changes(once, alone)), parity=None,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Passes:
+    """One model and the answers that it is asked for again and again."""
+
+    desk: Desk
+    model: Any
+    entries: tuple[Entry, ...]
+
+    @classmethod
+    def open(cls, sitting: Sitting, asked: Sequence[Question]) -> Passes:
+        """BadInput: a prompt is too long for the model, or its adapter does nothing."""
+        entries = tuple(entry for question in asked for entry in sitting.desk.entries(question))
+        model, _ = sitting.opened(entries)
+        return cls(sitting.desk, model, entries)
+
+    @property
+    def batches(self) -> list[list[Entry]]:
+        """As the exam has them: of one task, of like length, within the token budget."""
+        return self._dealt(self.entries, self.desk.exam.batch_tokens)
+
+    def once(self, advance: Advance) -> list[ItemScore]:
+        return self._answered(self.desk, self.batches, advance)
+
+    def again(self, advance: Advance) -> list[ItemScore]:
+        """Other draws (the next exam seed), other neighbours (a shuffled order) and batches of half the size."""
+        exam = self.desk.exam.model_copy(update={"seed": self.desk.exam.seed + 1})
+        other = random.Random(exam.seed).sample(self.entries, len(self.entries))
+        return self._answered(replace(self.desk, exam=exam), self._dealt(other, exam.batch_tokens // 2), advance)
+
+    def alone(self, advance: Advance) -> list[ItemScore]:
+        """The same draws, one answer at a time."""
+        return self._answered(self.desk, [[entry] for entry in self.entries], advance)
+
+    def _dealt(self, entries: Sequence[Entry], budget: int) -> list[list[Entry]]:
+        dealt = []
+        for task in {entry.question.task.name: None for entry in entries}:
+            mine = [entry for entry in entries if entry.question.task.name == task]
+            lengths = [len(entry.prompt) + (0 if entry.options else self.desk.room(entry)) for entry in mine]
+            dealt += [[mine[place] for place in batch] for batch in batches(lengths, budget)]
+        return dealt
+
+    def _answered(self, desk: Desk, dealt: Sequence[Sequence[Entry]], advance: Advance) -> list[ItemScore]:
+        found = []
+        for batch in dealt:
+            rows = desk.answer(self.model, batch)
+            advance(rows)
+            found += rows
+        return found
