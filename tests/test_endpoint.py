@@ -401,7 +401,9 @@ def lines(path) -> int:
         ({"body": {"since": date(2024, 1, 1)}}, "quote a date"),
         ({"price_in": 1}, "price_in and price_out belong together"),
         ({"api": "completions"}, "api completions sends our rendering"),
-        ({"kind": "vllm", "api_key": KEY}, "kind must be hf or openai"),
+        ({"kind": "sglang", "api_key": KEY}, "kind must be hf or openai"),
+        ({"kind": "vllm", "api_key": KEY}, "vllm is not run in this process"),
+        ({"kind": "vllm", "tensor_parallel": 2}, "start `vllm serve` and ask it: {kind: openai, url: "),
         ({"concurency": 4}, "did you mean concurrency?"),
     ],
 )

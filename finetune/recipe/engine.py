@@ -24,6 +24,11 @@ from pydantic import (
 FROZEN = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 SECRET = re.compile(r"\b(?:sk|pk|hf|gsk|xai|Bearer)[-_ ][A-Za-z0-9_-]{12,}")  # how the trade's keys begin
 SECRET_NAME = re.compile(r"key|token$|secret|password|authoriz|^auth|^headers?$", re.I)
+NO_VLLM = (  # lm-eval 0.4.13 imports vllm at its top, so that not even the call could be tested without it
+    "vllm is not run in this process: through lm-eval it gives the text alone, without what ended it or how many tokens "
+    "it took, and cuts long prompts in silence; start `vllm serve` and ask it: {kind: openai, url: "
+    "http://127.0.0.1:8000/v1, model: NAME, api: completions}"
+)
 ENVIRONMENT = (
     "keys do not stand in recipes; put it into the environment and name the variable: key_env: DEEPSEEK_API_KEY"
 )
@@ -181,6 +186,8 @@ def _named(value: Any) -> Any:
     """`hf` alone is its kind. Anything else that is no mapping might be a key, so it is not repeated."""
     if value == "hf":
         return {"kind": "hf"}
+    if value == "vllm" or (isinstance(value, dict) and value.get("kind") == "vllm"):
+        raise ValueError(NO_VLLM)
     if isinstance(value, dict) and value.get("kind") not in ("hf", "openai"):
         raise ValueError("kind must be hf or openai")
     if not isinstance(value, dict | HF | OpenAI):
