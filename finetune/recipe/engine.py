@@ -25,8 +25,8 @@ FROZEN = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 SECRET = re.compile(r"\b(?:sk|pk|hf|gsk|xai|Bearer)[-_ ][A-Za-z0-9_-]{12,}")  # how the trade's keys begin
 SECRET_NAME = re.compile(r"key|token$|secret|password|authoriz|^auth|^headers?$", re.I)
 NO_VLLM = (  # lm-eval 0.4.13 imports vllm at its top, so that not even the call could be tested without it
-    "vllm is not run in this process: through lm-eval it gives the text alone, without what ended it or how many tokens "
-    "it took, and cuts long prompts in silence; start `vllm serve` and ask it: {kind: openai, url: "
+    "vllm is not run in this process: through lm-eval it gives the text alone, without what ended it or how many "
+    "tokens it took, and cuts long prompts in silence; start `vllm serve` and ask it: {kind: openai, url: "
     "http://127.0.0.1:8000/v1, model: NAME, api: completions}"
 )
 ENVIRONMENT = (
