@@ -42,7 +42,7 @@ FROZEN = ConfigDict(frozen=True, extra="forbid")
 ROWS_CODE = 1  # raised when a change of the code changes what rows a card gives
 # Keys younger than ROWS_CODE, and where they change nothing: cards without them stay as they were.
 YOUNGER: tuple[tuple[str, str, Any], ...] = (
-    ("columns", "keypoints", []), ("columns", "answers", ""), ("columns", "lettered", False),
+    ("columns", "keypoints", []), ("columns", "answers", ""), ("columns", "lettered", False), ("columns", "scale", ""),
     ("reading", "mend", ""), ("reading", "nested", []), ("", "spans", "free"), ("", "misfits", "refuse"),
 )  # fmt: skip
 PROSE = {  # these do not change the rows

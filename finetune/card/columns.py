@@ -19,6 +19,7 @@ from finetune.mistakes import BadInput
 
 Shape = Literal["choice", "numeric", "qa", "messages", "prompt_completion", "alpaca", "sharegpt"]
 EXAMS = ("choice", "numeric", "qa")
+SCALES = ("thousand", "million", "billion", "percent")
 MAY_LACK = ("input", "history", "system")
 HAN = re.compile(r"[\u3400-\u9fff]")
 Texts = Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)]
@@ -42,6 +43,10 @@ class Columns(BaseModel):
     answers: str = Field("", description="shape qa: column with a list of accepted answers, any of which is right")
     lettered: bool = Field(
         False, description="Options begin with their letter, as (A) or A．: taken off, options put in their order"
+    )
+    scale: str = Field(
+        "",
+        description="Column with the scale (million, percent, ...), written after a number and each listed text",
     )
     answer_after: str = Field("", description="The answer follows the last such mark; what is before it explains")
     multiple: bool | dict[str, Texts] = Field(
@@ -222,7 +227,7 @@ class _Found:
     def answer(self) -> tuple[str, str]:
         """(answer, explanation)"""
         named = self.columns
-        written = self._points() if named.keypoints else self._accepted() if named.answers else self.text("answer")
+        written = self._points() if named.keypoints else self._accepted() if named.answers else self._scaled()
         mark, explanation = self.columns.answer_after, self.text("explanation")
         if not mark or not written:
             return written, explanation
@@ -230,6 +235,20 @@ class _Found:
         if not found:
             raise BadCard(f"{self.place}: {self.columns.answer} has no {mark!r} before the answer; correct it")
         return after.strip(), explanation or before.strip()
+
+    def _scaled(self) -> str:
+        """The answer; where a column holds its scale, of one line a text, each with it unless it has a % or scale."""
+        if not self.columns.scale:
+            return self.text("answer")
+        value, scale = self.column(self.columns.answer), self.text("scale")
+        if scale and scale not in SCALES:
+            raise BadCard(f"{self.place}: {self.columns.scale} {scale!r}; known are {', '.join(SCALES)}; correct it")
+        listed = value if isinstance(value, list) else [value]
+        if not all(one is None or isinstance(one, str | int | float) for one in listed):
+            raise BadCard(f"{self.place}: {self.columns.answer} is no text, number or list of these; correct it")
+        lines = [" ".join(plain(one).split()) for one in listed]
+        own = re.compile(rf"%|{'|'.join(SCALES)}", re.I)
+        return "\n".join(line if own.search(line) or not scale else f"{line} {scale}" for line in lines if line)
 
     def _accepted(self) -> str:
         """The accepted answers, each once, as one JSON list; empty where there is none."""
