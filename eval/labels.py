@@ -1,28 +1,34 @@
-"""Questions that all choose among the same labels: what each contender named, and the gain in macro-F1."""
+"""Metrics of all answers of a task together: macro-F1 over labels that questions share, micro and macro over slots."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from eval.corpus import NONE, counts, macro_f1_gain
-from eval.extract import LETTERS
+from eval.extract import LETTERS, slots
+from eval.paired import Floats
 from eval.sheet import Question, Sheet
+
+Metric = Literal["macro_f1", "slot_macro_f1", "slot_micro_f1"]
 
 
 class CorpusRow(BaseModel):
-    """Macro-F1 of two contenders on the questions of one task and language that choose among the same labels.
+    """F1 of two contenders on the questions of one task and language that choose among the same labels or fill slots.
 
+    Over labels the mean of each label's F1; over slots that of each slot's (macro) and that of all pairs (micro).
     Bounds are those of a bootstrap of documents (basic; expanded where they are few). Decides nothing.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     task: str
     lang: str
-    labels: int
+    metric: Metric = "macro_f1"
+    labels: int  # or slots
     n: int
     clusters: int
     challenger: float
@@ -33,21 +39,47 @@ class CorpusRow(BaseModel):
 
 
 def corpus_rows(challenger: Sheet, incumbent: Sheet, confidence: float) -> tuple[CorpusRow, ...]:
-    """One row a task and language whose questions share two labels or more, and lie in two documents or more."""
+    """Rows of each task and language in two documents or more whose questions share two labels or more, or slots."""
     found = []
     for (task, lang), asked in _groups(challenger).items():
         rows = list(asked.values())
-        labels, clusters = shared_labels(rows), [row.cluster for row in rows]
-        if not labels or len(set(clusters)) < 2:
+        clusters = [row.cluster for row in rows]
+        if len(set(clusters)) < 2:
             continue
+        for metric, first, second in _counted(challenger, incumbent, task, asked):
+            gain = macro_f1_gain(first, second, clusters, confidence=confidence)
+            found.append(CorpusRow(
+                task=task, lang=lang, metric=metric, labels=first.shape[1], n=len(rows), clusters=len(set(clusters)),
+                **vars(gain),
+            ))  # fmt: skip
+    return tuple(found)
+
+
+def _counted(
+    challenger: Sheet, incumbent: Sheet, task: str, asked: Mapping[int, Question]
+) -> Iterator[tuple[Metric, Floats, Floats]]:
+    """Each metric of these questions, with both contenders' counts [n, L, 3]; none where neither kind fits."""
+    rows = list(asked.values())
+    if labels := shared_labels(rows):
         gold = np.array([code(row.gold, row.options, labels) for row in rows])
         said = [_said(sheet, task, asked, gold, labels) for sheet in (challenger, incumbent)]
         first, second = (counts(gold, each, len(labels)) for each in said)
-        gain = macro_f1_gain(first, second, clusters, confidence=confidence)
-        found.append(CorpusRow(
-            task=task, lang=lang, labels=len(labels), n=len(rows), clusters=len(set(clusters)), **vars(gain),
-        ))  # fmt: skip
-    return tuple(found)
+        yield "macro_f1", first, second
+    elif not any(row.options for row in rows) and all(slots.gold_of(row.gold) is not None for row in rows):
+        first, second = (_filled(sheet, task, asked) for sheet in (challenger, incumbent))
+        yield "slot_macro_f1", first, second
+        yield "slot_micro_f1", first.sum(axis=1, keepdims=True), second.sum(axis=1, keepdims=True)
+
+
+def _filled(sheet: Sheet, task: str, asked: Mapping[int, Question]) -> Floats:
+    """[n, slots, 3]: true positives, false positives and false negatives, means over seeds and samples."""
+    named, found = sheet.read(task)[list(asked)].reshape(len(asked), -1), []
+    records = {place: slots.gold_of(sheet.words[place]) or [] for place in np.unique(named).tolist() if place >= 0}
+    for row, places in zip(asked.values(), named.tolist(), strict=True):
+        gold = slots.gold_of(row.gold) or []
+        told = [slots.weigh(records.get(place, []), gold) for place in places]
+        found.append(np.mean([[[*vars(each[slot]).values()] for slot in slots.SLOTS] for each in told], axis=0))
+    return np.array(found, dtype=float)
 
 
 def _groups(sheet: Sheet) -> dict[tuple[str, str], dict[int, Question]]:

@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from eval.extract import keypoints, labels, letters, numeracy, numerals, spans, tags, truth
+from eval.extract import keypoints, labels, letters, numeracy, numerals, slots, spans, tags, truth
 from eval.extract.passages import clean
 
 EXTRACTOR = "2026.11.3"  # part of the plan and of every score's fingerprint; raised when a reading changes
-AnswerKind = Literal["option", "letter", "number", "yes_no", "text", "span", "label", "tags", "numeracy", "keypoints"]
+AnswerKind = Literal[
+    "option", "letter", "number", "yes_no", "text", "span", "label", "tags", "numeracy", "slots", "keypoints"
+]  # fmt: skip
 Reading = Literal["lenient", "strict"]
 LETTERS = letters.LETTERS
 REFUSALS = (
@@ -37,15 +39,15 @@ def grade(kind: str, text: str, gold: str, options: Sequence[str] = (), reading:
     """Grade one answer (the thought already removed). `kind` and `reading` are the task's metadata.answer, .reading.
 
     `gold`: letters, a number, yes or no in either language, a text, a label, tags between commas, spans and numbers
-    with their scale a line each (`numeracy`), or key points as JSON (`keypoints.Rubric`). `options`: texts of the
-    options; for `label` and `tags` the known labels, where there are any.
+    with their scale a line each (`numeracy`), records as JSON (`slots`), or key points as JSON (`keypoints.Rubric`).
+    `options`: texts of the options; for `label` and `tags` the known labels, where there are any.
     """
     text, gold, lenient = clean(text), gold.strip(), reading == "lenient"
     if kind == "number" and numerals.gold(clean(gold)) is None:
         kind = "yes_no"  # sets of numbers hold a few such questions
     read = {
         "letter": _letter, "option": _option, "number": _number, "yes_no": _yes_no, "text": _text, "span": _span,
-        "label": _label, "tags": _tags, "numeracy": _numeracy, "keypoints": _keypoints,
+        "label": _label, "tags": _tags, "numeracy": _numeracy, "slots": _slots, "keypoints": _keypoints,
     }[kind]  # fmt: skip
     extracted, rule, score = read(text, gold, options, lenient)
     if extracted is None or (kind in ("keypoints", "numeracy") and score == 0):
@@ -123,6 +125,10 @@ def _tags(text: str, gold: str, options: Sequence[str], lenient: bool) -> Read:
 
 def _numeracy(text: str, gold: str, options: Sequence[str], lenient: bool) -> Read:
     return numeracy.read(text, clean(gold), lenient=lenient)
+
+
+def _slots(text: str, gold: str, options: Sequence[str], lenient: bool) -> Read:
+    return slots.grade(text, gold, lenient=lenient)
 
 
 def _keypoints(text: str, gold: str, options: Sequence[str], lenient: bool) -> Read:

@@ -57,6 +57,11 @@ ANSWERS = {
     "missing": Said("missing", "缺失"),
 }
 LANGUAGES = {"zh": Said("Chinese", "中文"), "en": Said("English", "英文")}
+METRICS = {
+    "macro_f1": Said("macro over labels", "标签宏平均"),
+    "slot_macro_f1": Said("macro over slots", "槽位宏平均"),
+    "slot_micro_f1": Said("micro over all pairs", "全部槽位微平均"),
+}
 CONTRASTS = {
     "delta": Said("Δ, against the newer base", "Δ，对新底座"),
     "alternative": Said("against an alternative", "对备选方案"),
