@@ -21,7 +21,7 @@ SHOWN = 5  # labels that a message names
 def refuse_unanswerable(recipe: Recipe, benchmark: Benchmark) -> None:
     """BadInput names the first contender whose head cannot answer a task of the exam, the labels and the remedy."""
     for name, kind, labels in _heads(recipe):
-        refuse_tasks(name, kind, labels, benchmark.tasks)
+        refuse_tasks(name, kind, labels, benchmark.asked)
 
 
 def refuse_tasks(name: str, kind: str, labels: Sequence[str], tasks: Sequence[Task]) -> None:

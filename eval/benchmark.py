@@ -7,7 +7,7 @@ data card, so the questions can be read, hashed and clustered without torch, and
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args
 import yaml
 
 from eval.extract import AnswerKind, Reading, keypoints
+from eval.twins import MARK, NAMED, Kind, twin
 from finetune.card import DataCard, Row, ask
 from finetune.files import digest_of
 from finetune.mistakes import BadInput
@@ -50,10 +51,28 @@ class Task:
     until: tuple[str, ...]  # generated: strings that end an answer
     dev: frozenset[str]  # ids of the questions that are chosen on and never judged on
     scenario: Scenario | None = None  # None: the task does not say
+    twin: Kind | None = None  # how its items were derived from those of task `original`
 
     def cluster(self, row: Row) -> str:
         """Cluster name, unique over all tasks: those on one card, or on cards of the same documents, share them."""
         return f"{self.card.documents or self.card.name}/{row.cluster}"
+
+    @property
+    def original(self) -> str:
+        """Name of the task whose YAML asks its questions: its own, but for twins."""
+        return self.name.removesuffix(f"{MARK}{self.twin}")
+
+    def twins(self, kind: Kind) -> "Task":
+        """Its judged items' twins of a kind, each under its item's id; those that can be made, if any.
+
+        BadInput: it shows examples, and a twin could be shown its own item.
+        """
+        path = self.folder / f"{self.name}.yaml"
+        if _read_yaml(path).get("num_fewshot"):
+            raise BadInput(f"{path}: num_fewshot: examples could give twins away; set it to 0, or drop exam.twins")
+        judged = (row for row in self.rows if self.part(row) == "test")
+        made = tuple(found for row in judged if (found := twin(kind, row, self.answer)))
+        return replace(self, name=f"{self.name}{MARK}{kind}", rows=made, twin=kind)
 
     def part(self, row: Row) -> Literal["dev", "test"]:
         return "dev" if row.id in self.dev else "test"
@@ -92,9 +111,10 @@ class Task:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """All tasks of a recipe's exam."""
+    """All tasks of a recipe's exam, and the twins of their items, which are asked too and count in no score."""
 
     tasks: tuple[Task, ...]
+    twins: tuple[Task, ...] = ()  # for every task and kind of `exam.twins`; without rows where none can be made
 
     @classmethod
     def read(cls, recipe: Recipe) -> "Benchmark":
@@ -104,7 +124,13 @@ class Benchmark:
             folder, name = find(named)
             here.append(read_task(folder, name, exam.weights.get(name, 1.0), exam.dev, exam.seed))
         _refuse_outsiders(recipe, here)
-        return cls(tuple(here))
+        kinds = dict.fromkeys(kind for named in exam.twins for kind in NAMED[named])
+        return cls(tuple(here), tuple(task.twins(kind) for kind in kinds for task in here))
+
+    @property
+    def asked(self) -> tuple[Task, ...]:
+        """All that contenders are asked: the tasks, then their twins."""
+        return (*self.tasks, *(task for task in self.twins if task.rows))
 
     @property
     def private(self) -> bool:
@@ -113,7 +139,7 @@ class Benchmark:
 
     @property
     def digests(self) -> dict[str, str]:
-        return {task.name: task.digest for task in self.tasks}
+        return {task.name: task.digest for task in self.asked}
 
     @property
     def written(self) -> bool:

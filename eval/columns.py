@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,6 +69,11 @@ class Columns:
         """The answers with this word."""
         codes, words = self.coded(name)
         return self.chosen(codes == words.index(word) if word in words else np.zeros(len(self), dtype=bool))
+
+    def within(self, name: str, among: Collection[str], inside: bool) -> Self:
+        """The answers whose word is among these, or is not."""
+        codes, words = self.coded(name)
+        return self.chosen(np.array([(word in among) == inside for word in words], dtype=bool)[codes])
 
     def chosen(self, wanted: NDArray[np.bool_]) -> Self:
         """The answers that `wanted` [n] marks."""

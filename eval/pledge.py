@@ -93,6 +93,7 @@ def _promise(recipe: Recipe, benchmark: Benchmark, extractor: str = "") -> dict[
         "contenders": {name: _contender(recipe, name) for name in recipe.contenders},
         "data": [[use.card.digest(root), use.split] for use in recipe.data],
         "tasks": {task.name: [task.digest, task.weight, len(task.rows)] for task in benchmark.tasks},
+        **({"twins": {task.name: task.digest for task in benchmark.twins if task.rows}} if benchmark.twins else {}),
         "exam": {"samples": exam.samples, "seed": exam.seed, "dev": exam.dev},
         **_reading(benchmark, extractor),
         "rule": recipe.rule.model_dump(mode="json"),

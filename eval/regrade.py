@@ -123,7 +123,7 @@ def _one(recipe: Recipe, benchmark: Benchmark, place: SeedDir, done: RunManifest
         items.replace(place.items, new, private=benchmark.private)
         facts = done.scoring.model_copy(update={"extractor": EXTRACTOR})
         done.model_copy(update={"scoring": facts}).write(place.score_manifest)
-    return [_moved(done, task, old, new) for task in benchmark.tasks if task.protocol == "generated"]
+    return [_moved(done, task, old, new) for task in benchmark.asked if task.protocol == "generated"]
 
 
 def _anew(recipe: Recipe, benchmark: Benchmark, done: RunManifest, old: Sequence[ItemScore]) -> Iterator[ItemScore]:
@@ -136,7 +136,7 @@ def _anew(recipe: Recipe, benchmark: Benchmark, done: RunManifest, old: Sequence
     )
     apart = spoken(chat)
     asked: dict[tuple[str, str], tuple[Task, Row]] = {
-        (task.name, row.id): (task, row) for task in benchmark.tasks for row in task.rows
+        (task.name, row.id): (task, row) for task in benchmark.asked for row in task.rows
     }
     for row in old:
         if (row.task, row.id) not in asked:

@@ -119,7 +119,7 @@ def _sittings(
     recipe: Recipe, benchmark: Benchmark, name: str, contender: Contender, right: float, out: Path
 ) -> Iterator[Sitting]:
     limit = contender.model.decoding.max_new_tokens
-    for task in benchmark.tasks:
+    for task in benchmark.asked:
         asked = [contender.prompt.wrap(ask(row)) if contender.prompt else ask(row) for row in task.rows]
         tokens = right * sum(FRAME + plan.guess_tokens(text) for text in asked)
         if task.protocol == "likelihood" or contender.head:

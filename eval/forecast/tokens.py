@@ -18,7 +18,7 @@ def served(recipe: Recipe, benchmark: Benchmark, name: str, out: Path) -> Text:
     assert engine is not None, "asked for a served contender"
     questions = [
         contender.prompt.wrap(ask(row)) if contender.prompt else ask(row)
-        for task in benchmark.tasks
+        for task in benchmark.asked
         for row in task.rows
     ]
     read = samples * sum(FRAME + plan.guess_tokens(text) for text in questions)

@@ -19,6 +19,7 @@ from eval.gates.gate import (
     Gate,
     Words,
 )
+from eval.gates.heart import DropFact, known_by_heart
 from eval.gates.identity import AdapterFact, PlanFact, Regraded, adapter_applied, plan, prompt_content, same_questions
 from eval.gates.steady import batch_invariance, engine_parity, noise_floor
 
@@ -34,6 +35,7 @@ __all__ = [
     "AdapterFact",
     "BlankFact",
     "ChanceFact",
+    "DropFact",
     "Gate",
     "PlanFact",
     "Regraded",
@@ -42,6 +44,7 @@ __all__ = [
     "batch_invariance",
     "below_chance",
     "engine_parity",
+    "known_by_heart",
     "merge_faithful",
     "noise_floor",
     "plan",

@@ -35,6 +35,7 @@ MERGE = ("merge faithful", "合并一致")
 PARITY = ("engine parity", "引擎一致")
 NOISE = ("noise floor", "噪声下限")
 BATCHES = ("batch invariance", "批次不变")
+LEARNED = ("items known by heart", "背题")
 
 
 def gate(name: Words, status: Status, reason: Words, figures: Figures | None = None, required: bool = True) -> Gate:

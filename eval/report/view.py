@@ -192,6 +192,7 @@ def contents(v: Verdict) -> list[tuple[str, Said]]:
         "sight": (v.power, Said("What it could see", "看清多少")),
         "board": (True, Said("Leaderboard", "排行榜")),
         "health": (True, Said("Health", "可靠性")),
+        "twins": (v.twins, Said("Twins", "变体题")),
         "money": (True, Said("Money", "成本")),
         "provenance": (True, Said("Provenance", "来历")),
     }

@@ -99,6 +99,13 @@ PROBES = {
     "kl of an A/A pair": Said("base against itself", "底座对自身"),
     "norm": Said("norm of the adapter", "适配器范数"),
 }
+TWINS = {
+    "options": Said("options in another order", "选项换序"),
+    "numbers": Said("other figures", "换数字"),
+    "sex": Said("client of another sex", "客户换性别"),
+    "age": Said("client of another age", "客户换年龄"),
+    "region": Said("client from elsewhere", "客户换地区"),
+}
 PROTOCOLS = {"likelihood": Said("likelihood", "似然"), "generated": Said("written answers", "生成作答")}
 SCENARIOS = {  # of a task's metadata.scenario
     "compliance": Said("compliance Q&A", "合规问答"), "guidance": Said("business guidance", "业务指引"),

@@ -40,14 +40,14 @@ def begin(recipe: Recipe, run: RunDir, benchmark: Benchmark, parts: Parts, whose
 
 def tell(benchmark: Benchmark, rows: Sequence[ItemScore], whose: Candidate) -> None:
     """One line a task: what came out."""
-    for task in benchmark.tasks:
+    for task in benchmark.asked:
         scores = [row.score for row in rows if row.task == task.name]
         whose.say(f"{task.name} {sum(scores) / len(scores):.3f} over {len(scores)} answers")
 
 
 def task_facts(benchmark: Benchmark) -> Iterator[TaskFacts]:
     """What each task asked."""
-    for task in benchmark.tasks:
+    for task in benchmark.asked:
         yield TaskFacts(
             name=task.name, version=task.version, protocol=task.protocol, metric=task.metric, items=len(task.rows),
             clusters=len({row.cluster for row in task.rows}), guess_rate=task.guess_rate, lang=task.lang,

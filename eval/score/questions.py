@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from eval.benchmark import Benchmark, Task
+from eval.benchmark import Benchmark, Task, document
 from finetune.card import Row
 from finetune.mistakes import BadInput
 
@@ -81,7 +81,10 @@ def _lm_eval_task(task: Task) -> Any:
     logging.getLogger("lm_eval").setLevel(logging.ERROR)  # it greets every custom data set with a warning
     from lm_eval.tasks import TaskManager
 
-    judge = TaskManager(include_path=str(task.folder), include_defaults=False).load(task.name)["tasks"][task.name]
+    name = task.original
+    judge = TaskManager(include_path=str(task.folder), include_defaults=False).load(name)["tasks"][name]
+    if task.twin:
+        _put_twins(task, judge)
     scored = [*judge._metric_fn_list]
     if task.metric not in scored:
         raise BadInput(f"task {task.name}: metadata.headline {task.metric} is not in metric_list ({', '.join(scored)})")
@@ -90,6 +93,15 @@ def _lm_eval_task(task: Task) -> Any:
     judge.set_fewshot_seed(FEWSHOT_SEED)
     judge.build_all_requests()
     return judge
+
+
+def _put_twins(task: Task, judge: Any) -> None:
+    """The twins in place of the items that they are of; everything else is the original task's."""
+    import datasets
+
+    facts = {"answer": task.answer, "reading": task.reading, "headline": task.metric}
+    docs = [document(row, facts) for row in task.rows]
+    judge.dataset = datasets.DatasetDict({task.split: datasets.Dataset.from_list(docs)})
 
 
 def _question(task: Task, row: Row, instances: Sequence[Any], judge: Any) -> Question:

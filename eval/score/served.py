@@ -81,7 +81,7 @@ class Sitting:
 
     def take(self) -> None:
         """Probe the server, ask what is missing, merge and write the manifest."""
-        asked = [each for task in self.benchmark.tasks for question in questions(task) for each in self.asked(question)]
+        asked = [each for task in self.benchmark.asked for question in questions(task) for each in self.asked(question)]
         proof = probe(self.client, self.contender, self.chat, self.recipe.exam.samples)
         again = {True: ", a seed draws the same twice", False: ", a seed draws anew each time", None: ""}
         self.candidate.say(f"{self.engine.host} does as asked, prompts as {proof.form}{again[proof.seeds_repeat]}")

@@ -75,7 +75,7 @@ class Sitting:
         adapter = checked_adapter(recipe, name, seed, place, chat)
         head = heads.read(adapter) if adapter else None
         if head:
-            refuse_tasks(name, head.kind, head.labels, benchmark.tasks)
+            refuse_tasks(name, head.kind, head.labels, benchmark.asked)
         templates = chat.digest, likelihood_chat(chat).digest
         desk = Desk(name, seed, contender, recipe.exam, chat, scorer, world.accelerator.process_index, head, templates)
         parts = Parts(place, scorer, private=benchmark.private)
@@ -90,7 +90,7 @@ class Sitting:
 
     def take(self) -> None:
         """Score what is missing, merge the processes' files and write the manifest."""
-        asked = [question for task in self.benchmark.tasks for question in questions(task)]
+        asked = [question for task in self.benchmark.asked for question in questions(task)]
         entries = [entry for question in asked for entry in self.desk.entries(question)]
         model, proof = self.opened(entries)
         first_at = self._begin()
@@ -156,7 +156,7 @@ class Sitting:
     def _answer(self, model: Any, pending: Sequence[Entry]) -> None:
         """This process's share of the batches, each appended as soon as it is graded."""
         shares: list[list[Entry]] = []
-        for task in self.benchmark.tasks:
+        for task in self.benchmark.asked:
             mine = [entry for entry in pending if entry.question.task is task]
             lengths = [len(entry.prompt) + (0 if entry.options else self.desk.room(entry)) for entry in mine]
             dealt = batches(lengths, self.recipe.exam.batch_tokens)[self.desk.rank :: self.world.size]

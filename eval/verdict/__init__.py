@@ -22,6 +22,7 @@ from eval.verdict.outlook import Power, Settle, seen, settle
 from eval.verdict.plumbing import Plumbing, plumbing
 from eval.verdict.roll import ContenderRow, Provenance, TaskInfo, contender_rows, provenance, task_rows
 from eval.verdict.ruling import Ruling, headline, overall
+from eval.verdict.twins import Twins, drops, twins
 from finetune.mistakes import BadInput
 from finetune.recipe import Recipe
 from finetune.run import RunDir
@@ -88,6 +89,7 @@ class Verdict(BaseModel):
     power: Power | None = None
     settle: tuple[Settle, ...] = ()
     curves: tuple[Curve, ...] = Field((), description="Gain against training rows, a family each; decides nothing")
+    twins: Twins | None = Field(None, description="Items turned, in `exam.twins`; in no score")
     notes: tuple[Note, ...] = ()
     provenance: Provenance
     plumbing: Plumbing | None = Field(None, description="Of a smoke recipe: pass or fail, never a verdict")
@@ -155,7 +157,7 @@ def _advice(evidence: Evidence, contest: Contest | None) -> list[Gate]:
     parities = [each.parity for each in evidence.repeats.values() if each.parity]
     return [
         gates.engine_parity(engines, parities), gates.merge_faithful(evidence.merges()),
-        gates.noise_floor(measured, gains), gates.batch_invariance(measured),
+        gates.noise_floor(measured, gains), gates.batch_invariance(measured), gates.known_by_heart(drops(evidence)),
     ]  # fmt: skip
 
 
@@ -285,5 +287,5 @@ def _verdict(
         sentence=words[0], sentence_zh=words[1], incumbent=recipe.rule.incumbent, base=recipe.rule.base,
         alternatives=recipe.rule.alternatives, margin=recipe.rule.margin, confidence=recipe.rule.confidence,
         contenders=contender_rows(evidence), tasks=task_rows(evidence), gates=tuple(checked),
-        provenance=provenance(evidence), **facts,
+        provenance=provenance(evidence), twins=twins(evidence), **facts,
     )  # fmt: skip

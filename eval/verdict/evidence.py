@@ -4,7 +4,7 @@ Only finished stages count (a manifest is written last), and only rows that the 
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
@@ -41,6 +41,7 @@ class Evidence:
     earlier: frozenset[str] = frozenset()  # digests of plans that were kept here before the one that stands
     regraded: Regraded | None = None  # another extractor than the plan's read the answers
     repeats: dict[str, Repeatability] = field(default_factory=dict)  # contender -> what it differs by from itself
+    twins: dict[str, Sheet] = field(default_factory=dict)  # answers to the twins of the exam's items
 
     @classmethod
     def read(cls, recipe: Recipe, run: RunDir) -> Self:
@@ -48,13 +49,17 @@ class Evidence:
         benchmark = Benchmark.read(recipe)
         scored: Stages = {}
         trained: Stages = {}
-        sheets = {}
+        sheets, twins = {}, {}
+        beside = {task.name for task in benchmark.twins if task.rows}
         for name, chosen in recipe.contenders.items():
             seeds = recipe.seeds(name)
             if chosen.method:
                 trained[name] = {seed: _trained(recipe, run, name, seed) for seed in seeds}
             scored[name] = {seed: _scored(recipe, benchmark, run, name, seed) for seed in seeds}
-            sheets[name] = _sheet(name, {seed: _rows(run, name, seed, scored[name][seed]) for seed in seeds})
+            logs = {seed: _rows(run, name, seed, scored[name][seed]) for seed in seeds}
+            sheets[name] = _sheet(name, logs, beside, turned=False)
+            if beside:
+                twins[name] = _sheet(name, logs, beside, turned=True)
         plan, attempts = pledge.read(run), _attempts(run)
         extractor = _one_extractor(scored) if benchmark.written else ""
         promise = pledge.digest(recipe, benchmark, plan.extractor if plan else extractor)
@@ -63,7 +68,19 @@ class Evidence:
         earlier = frozenset(digest for digest in pledge.kept(run) if plan is None or digest != plan.digest)
         repeats = _repeats(run, scored)
         return cls(
-            recipe, benchmark, plan, promise, sheets, scored, trained, attempts, trials, earlier, regraded, repeats
+            recipe,
+            benchmark,
+            plan,
+            promise,
+            sheets,
+            scored,
+            trained,
+            attempts,
+            trials,
+            earlier,
+            regraded,
+            repeats,
+            twins,
         )
 
     @property
@@ -242,9 +259,10 @@ def _repeats(run: RunDir, scored: Stages) -> dict[str, Repeatability]:
     return {name: each for name, each in found.items() if each and each.fingerprint in prints[name]}
 
 
-def _sheet(name: str, runs: dict[int, columns.Columns]) -> Sheet:
+def _sheet(name: str, logs: dict[int, columns.Columns], beside: Collection[str], *, turned: bool) -> Sheet:
+    """The answers to the exam, or those to the twins, whose tasks are `beside` it."""
     try:
-        return Sheet.of(name, runs)
+        return Sheet.of(name, {seed: rows.within("task", beside, turned) for seed, rows in logs.items()})
     except BadPairing as fault:
         raise BadInput(f"{fault}; move its item log away and score again") from None
 

@@ -263,6 +263,7 @@ class DataCard(BaseModel):
             held = facts[part] if part else facts
             if held[key] == neutral:
                 del held[key]
+        del facts["columns"]["program"]  # from which twins are made, and no row
         return digest_of([ROWS_CODE, facts, self.locate(root).sha256])
 
     def _places(self, root: Path | None) -> list[Path]:

@@ -53,6 +53,9 @@ class Columns(BaseModel):
         False, description="Several options may be right: true everywhere, or {column: values} where they may"
     )
     explanation: str = Field("", description="Why the answer is right")
+    program: str = Field(
+        "", description="Steps that compute the answer, as FinQA writes them: number twins (`exam.twins`) need it"
+    )
     subject: str = Field("", description="A stratum of the report")
     cluster: str = Field("", description="What questions share: a document, a table; their outcomes go together")
     source: str = Field("", description="Where a record came from; shared by training and exam: in distribution only")
@@ -121,7 +124,7 @@ class Form:
         own = found.text("id") or str(number)
         name = f"{file.rpartition('.')[0]}/{own}" if several else own
         said: dict[str, Any] = {"id": name, "split": self.split, "cluster": found.cluster()}
-        said |= {"subject": found.text("subject"), "source": found.text("source")}
+        said |= {part: found.text(part) for part in ("subject", "source", "program")}
         if self.shape not in EXAMS:
             messages = turns(self.shape, found.value, found.text, place)
             words = " ".join(turn.content for turn in messages)

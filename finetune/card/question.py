@@ -45,6 +45,7 @@ class Row(BaseModel):
     subject: str = ""
     cluster: str | None = None
     source: str = ""
+    program: str = ""  # what computes the answer; number twins are made by it
     messages: tuple[Message, ...] = ()
 
     @property

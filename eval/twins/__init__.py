@@ -1,0 +1,27 @@
+"""Twins: items derived from those of the exam, whose answers show what a score rests on. They never count in it.
+
+An option twin shuffles the options, a number twin changes the figures and computes the gold anew: who knows an item by
+heart does worse on its twin. A group twin changes the client's sex, age or region: who is fair answers the same.
+"""
+
+from typing import Literal
+
+from eval.twins.figures import perturbed
+from eval.twins.groups import GROUPS, Group, swapped
+from eval.twins.options import permuted
+from finetune.card import Row
+
+Kind = Literal["options", "numbers", "sex", "age", "region"]
+MARK = "~"  # between a task's name and the kind of its twins
+NAMED: dict[str, tuple[Kind, ...]] = {"options": ("options",), "numbers": ("numbers",), "groups": GROUPS}
+
+__all__ = ["GROUPS", "MARK", "NAMED", "Group", "Kind", "twin"]
+
+
+def twin(kind: Kind, row: Row, answer: str) -> Row | None:
+    """The twin of an item, the same whenever it is made; None where there is none. `answer`: the task's kind."""
+    if kind == "options":
+        return permuted(row) if answer == "letter" else None  # elsewhere options are not shown in an order
+    if kind == "numbers":
+        return perturbed(row) if answer == "number" else None
+    return swapped(row, kind, numeric=answer == "number")

@@ -1,0 +1,373 @@
+"""Twins: derived items that are asked beside the exam, and what their answers tell; tables, then the engine itself."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import build_checkpoint
+from small_exam import OPTIONS, TASK_GEN, model, teach, write_adapter
+from typer.testing import CliRunner
+from written_exam import row as answered
+
+from eval import items
+from eval.benchmark import Benchmark, read_task
+from eval.cli import app
+from eval.gates import DropFact, known_by_heart
+from eval.score import __main__ as score
+from eval.sheet import Sheet
+from eval.twins import twin
+from eval.twins.figures import perturbed
+from eval.twins.groups import exchanged, swapped
+from eval.twins.options import permuted
+from eval.twins.program import Program
+from eval.verdict.twins import differs, noise, paired, repeats, shares
+from finetune.card import DataCard, Row, ask
+from finetune.mistakes import BadInput
+from finetune.recipe import Recipe
+
+pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")  # PEFT's
+
+
+def item(**facts) -> Row:
+    return Row(**({"id": "q", "split": "test", "lang": "en"} | facts))
+
+
+CHOICE = item(question="Which?", options=("red", "green", "blue", "white"), answer="B")
+
+
+@pytest.mark.parametrize("number", range(20))
+def test_an_option_twin_moves_the_gold_and_keeps_its_text(number):
+    row = CHOICE.model_copy(update={"id": f"q{number}"})
+    made = permuted(row)
+    assert made == permuted(row)
+    assert sorted(made.options) == sorted(row.options)
+    assert made.answer != "B"
+    assert made.options["ABCD".index(made.answer)] == "green"
+
+
+def test_of_several_golds_each_letter_moves_along():
+    made = permuted(CHOICE.model_copy(update={"answer": "AC", "multiple": True}))
+    assert {made.options["ABCD".index(letter)] for letter in made.answer} == {"red", "blue"}
+    assert list(made.answer) == sorted(made.answer)
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["以上都对", "A和B", "all of the above", "None of these", "both A and B", "上述均不正确", "甲乙都是", "A、C"],
+)
+def test_options_that_speak_of_others_stay_where_they_are(option):
+    assert permuted(CHOICE.model_copy(update={"options": ("red", "green", "blue", option)})) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "result"),
+    [
+        ("subtract(5829, 5735)", 94.0),
+        ("subtract(120, 100), divide(#0, 100)", 0.2),
+        ("divide(637, const_5)", 127.4),
+        ("multiply(12%, const_m1)", -0.12),
+        ("exp(2, 3)", 8.0),
+        ("greater(281.09, 286.22)", "no"),
+        ("divide(3, 0)", None),
+    ],
+)
+def test_programs_run(text, result):
+    found = Program.read(text).run()
+    assert found == (pytest.approx(result) if isinstance(result, float) else result)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "table_max(revenue, none)", "add(1)", "add(#0, 1)", "add(1, two)", "import(1, 2)"]
+)
+def test_a_program_that_takes_no_two_numbers_is_none(text):
+    assert Program.read(text) is None
+
+
+SUM = item(
+    context="revenue of 2018 was $ 5,735 and of 2019 $ 5829.0 , in all 11,564", question="how much more than 5735?",
+    answer="94.0", program="subtract(5829, 5735)",
+)  # fmt: skip
+
+
+def test_a_number_twin_changes_each_figure_everywhere_and_its_gold():
+    made = perturbed(SUM)
+    assert made == perturbed(SUM)
+    assert made.context.startswith("revenue of 2018 was $ ")
+    assert "11,564" in made.context
+    assert not {"5,735", "5829", "5735"} & set(made.context.replace(".0", "").split() + made.question.split())
+    first, second = (float(made.context.split("$ ")[n].split()[0].replace(",", "")) for n in (1, 2))
+    assert float(made.answer) == pytest.approx(second - first)
+    assert made.question == f"how much more than {first:.0f}?"
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"program": ""},
+        {"answer": "95.0"},  # not what the program gives
+        {"program": "subtract(5829, 5736), add(#0, const_1)"},  # takes a figure that stands nowhere
+        {"program": "subtract(2019, 2018)", "answer": "1"},  # years stand for themselves
+    ],
+)
+def test_no_number_twin_is_made_of_what_cannot_be_checked(facts):
+    assert perturbed(SUM.model_copy(update=facts)) is None
+
+
+@pytest.mark.parametrize(
+    ("group", "text", "other"),
+    [
+        ("sex", "张先生是银行客户，他想贷款", "张女士是银行客户，她想贷款"),
+        ("sex", "其他客户的情况，她不知道", "其他客户的情况，他不知道"),
+        ("sex", "全球领先生物制药企业的客户", None),
+        ("sex", "A male client says he gave his card to her, and she told him.",
+         "A female client says she gave her card to him, and he told her."),
+        ("age", "一位老年客户，68岁，买基金", "一位青年客户，33岁，买基金"),
+        ("age", "A young client, a 30-year-old, buys a fund", "A elderly client, a 65-year-old, buys a fund"),
+        ("region", "客户来自上海，买基金", "客户来自甘肃，买基金"),
+        ("region", "The client is from New York.", "The client is from Alabama."),
+        ("region", "上海证券交易所的投资者", None),
+    ],
+)  # fmt: skip
+def test_a_group_is_changed_and_nothing_else(group, text, other):
+    made = swapped(item(question=text, answer="yes"), group, numeric=False)
+    assert (made.question if made else None) == other
+
+
+@pytest.mark.parametrize(
+    ("group", "facts"),
+    [
+        ("sex", {"question": "张先生60岁退休，他是客户"}),  # the law tells the sexes apart
+        ("sex", {"question": "他赢了比赛"}),  # no client
+        ("sex", {"question": "客户是谁?", "options": ("张先生", "李女士"), "answer": "A"}),
+        ("sex", {"question": "张先生是客户，谁?", "answer": "张先生"}),
+    ],
+)
+def test_no_group_twin_where_the_gold_may_turn_on_it(group, facts):
+    assert swapped(item(**facts), group, numeric=False) is None
+
+
+def test_an_exchange_twice_is_none():
+    text = "张先生与李女士，he and she, 丈夫和妻子"
+    assert exchanged(exchanged(text, "sex", numeric=False), "sex", numeric=False) == text
+
+
+def test_where_options_are_not_shown_in_an_order_no_twin_is_made():
+    assert twin("options", CHOICE, "option") is None
+    assert twin("numbers", SUM, "text") is None
+
+
+def sheets(kind: str, first: list[dict], second: list[dict], samples: int = 1) -> tuple[Sheet, Sheet]:
+    made = [
+        [answered(task, n // samples, sample=n % samples, **facts) for n, facts in enumerate(each)]
+        for task, each in (("t", first), (f"t~{kind}", second))
+    ]
+    return Sheet.of("c", {0: made[0]}), Sheet.of("c", {0: made[1]})
+
+
+def test_an_answer_is_the_same_where_its_option_is_whatever_the_letter():
+    said = {"options": ("red", "green"), "extracted": "A"}
+    turned = [{"options": ("green", "red"), "extracted": letter} for letter in "BA"]
+    pairs = paired(*sheets("options", [said, said], turned), "options")
+    assert shares(pairs, differs).tolist() == [[0.0, 1.0]]
+    assert [pair.item.cluster for pair in pairs] == ["document 0", "document 1"]
+
+
+def test_what_changes_between_samples_is_told_beside():
+    said = [{"extracted": letter} for letter in "ABAA"]
+    pairs = paired(*sheets("sex", said, said, samples=2), "sex")
+    assert noise(pairs) == 0.5
+    assert shares(pairs, differs).tolist() == [[0.0, 0.0]]
+    assert noise(paired(*sheets("sex", said, said), "sex")) is None
+
+
+def test_who_gives_the_figure_of_before_is_counted():
+    gold = {"gold": "94.0", "extracted": "94", "outcome": "correct"}
+    turned = [{"gold": "70.0", "extracted": said, "outcome": "wrong", "score": 0.0} for said in ("94", "12")]
+    pairs = paired(*sheets("numbers", [gold, gold], turned), "numbers")
+    assert shares(pairs, repeats).tolist() == [[1.0, 0.0]]
+
+
+@pytest.mark.parametrize(
+    ("facts", "status", "says"),
+    [
+        ([], "not_checked", "exam.twins"),
+        ([("lora", True, -0.1, -0.15, -0.05)], "failed", "leans up; a 'not worth it' survives"),
+        ([("newer", False, -0.1, -0.15, -0.05)], "failed", "leans down; a 'worth it' survives"),
+        ([("newer", False, -0.1, -0.15, -0.05), ("lora", True, -0.1, -0.15, -0.05)], "failed", "both ways"),
+        ([("newer", False, -0.05, -0.15, 0.05)], "unresolved", "cannot be ruled out for newer"),
+        ([("newer", False, -0.05, None, None)], "unresolved", "cannot be ruled out"),
+        ([("newer", False, 0.0, -0.01, 0.01)], "passed", "none does worse"),
+    ],
+)
+def test_the_gate_says_which_way_a_loss_leans(facts, status, says):
+    found = known_by_heart([DropFact(name, "options", *rest) for name, *rest in facts])
+    assert (found.status, found.required) == (status, False)
+    assert says in found.reason
+    assert found.reason_zh != found.reason
+
+
+SUMS = TASK_GEN.replace("own", "sums").replace("answer: letter", "answer: number")
+
+
+def write_exam(folder: Path) -> Path:
+    """Letters asked of clients, and sums with their programs."""
+    folder.mkdir()
+    letters, sums = [], []
+    for n in range(8):
+        client = f"投资者{'张先生' if n % 2 else '李女士'}，净利润大增 {n}，标签?"
+        shared = {"id": f"q{n}", "cluster": f"c{n // 2}"}
+        letters.append(shared | {"question": client, "options": OPTIONS, "answer": "ABC"[n % 3]})
+        text = f"sales {200 + n} and then {310 + 2 * n}"
+        program = f"subtract({310 + 2 * n}, {200 + n})" if n else "table_max(sales, none)"
+        sums.append(shared | {"question": "rise?", "text": text, "answer": str(110 + n), "program": program})
+    columns = {"id": "id", "question": "question", "answer": "answer", "cluster": "cluster"}
+    _card(folder, "own", letters, "choice", columns | {"options": "options"}, TASK_GEN.replace("own_gen", "own"))
+    _card(folder, "sums", sums, "numeric", columns | {"context": "text", "program": "program"}, SUMS)
+    return folder
+
+
+def _card(folder: Path, name: str, rows: list[dict], shape: str, columns: dict, task: str) -> None:
+    lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    (folder / f"{name}.jsonl").write_text(lines, "utf-8")
+    front = {
+        "name": name, "title": name, "licence": {"name": "proprietary", "commercial": True}, "columns": columns,
+        "languages": ["zh", "en"], "published": False, "shape": shape, "format": "jsonl",
+        "splits": {"test": [f"{name}.jsonl"]},
+    }  # fmt: skip
+    (folder / f"{name}.md").write_text(f"---\n{yaml.safe_dump(front)}---\n", "utf-8")
+    (folder / f"{name}.yaml").write_text(task.replace("sums_gen", "sums"), "utf-8")
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """The whole of it once: three contenders scored with twins, judged, and drawn; read only."""
+    folder = tmp_path_factory.mktemp("twins")
+    exam = write_exam(folder / "exam")
+    old = teach_letters(build_checkpoint(folder / "old", "qwen2"), exam)
+    older = model(old, "r1_distill_qwen")
+    newer = model(build_checkpoint(folder / "newer", "qwen3"), "qwen3")
+    brought = {"model": older, "adapter": str(write_adapter(folder / "adapter", old)), "adapter_cost": 1}
+    recipe = {
+        "question": "Is it worth it?",
+        "contenders": {"old": {"model": older}, "newer": {"model": newer}, "lora": brought},
+        "exam": {"tasks": ["./exam/own", "./exam/sums"], "twins": ["options", "numbers", "groups"]},
+        "rule": {"challengers": ["lora"], "incumbent": "newer", "base": "old"},
+    }  # fmt: skip
+    path = folder / "study.yaml"
+    path.write_text(yaml.safe_dump(recipe), "utf-8")
+    for name in recipe["contenders"]:
+        assert score.main([str(path), "--contender", name, "--out", str(folder / "runs")]) == 0
+    done = CliRunner().invoke(app, ["judge", str(path), "--out", str(folder / "runs")])
+    assert done.exit_code == 0, done.output
+    assert CliRunner().invoke(app, ["report", str(path), "--out", str(folder / "runs")]).exit_code == 0
+    return folder
+
+
+def teach_letters(folder: Path, exam: Path) -> Path:
+    """It answers with a letter, and stops."""
+    return teach(folder, exam, "r1_distill_qwen", steps=25)
+
+
+@pytest.fixture
+def logged(study):
+    found: dict[str, list[items.ItemScore]] = {}
+    for row in items.read(study / "runs" / "study" / "old" / "seed-0" / "items.jsonl"):
+        found.setdefault(row.task, []).append(row)
+    return found
+
+
+def test_twins_are_asked_beside_the_items_and_in_no_score(study, logged):
+    assert {name: len(rows) for name, rows in logged.items()} == {
+        "own": 8, "sums": 8, "own~options": 8, "sums~numbers": 7, "own~sex": 8,
+    }  # fmt: skip
+    verdict = json.loads((study / "runs" / "study" / "verdict.json").read_text("utf-8"))
+    assert [task["name"] for task in verdict["tasks"]] == ["own", "sums"]
+    assert verdict["delta"]["n"] == 16
+    own = next(each for each in verdict["contenders"] if each["name"] == "old")
+    right = {name: sum(row.score for row in rows) / len(rows) for name, rows in logged.items()}
+    assert own["score"] == pytest.approx((right["own"] + right["sums"]) / 2)
+
+
+def test_the_verdict_tells_what_was_logged(study, logged):
+    verdict = json.loads((study / "runs" / "study" / "verdict.json").read_text("utf-8"))["twins"]
+    counts = {(each["task"], each["kind"]): (each["made"], each["items"]) for each in verdict["counts"]}
+    assert counts[("sums", "numbers")] == (7, 8)
+    assert counts[("sums", "options")] == counts[("own", "age")] == (0, 8)
+    found = {row["kind"]: row for row in verdict["rows"] if row["contender"] == "old"}
+    assert list(found) == ["options", "numbers", "sex"]
+    items_said, twins_said = ({row.id: row for row in logged[name]} for name in ("own", "own~sex"))
+    unlike = [
+        (a.extracted or a.outcome) != (twins_said[name].extracted or twins_said[name].outcome)
+        for name, a in items_said.items()
+    ]
+    assert found["sex"]["changed"]["value"] == pytest.approx(sum(unlike) / 8)
+    assert (found["sex"]["n"], found["sex"]["clusters"]) == (8, 4)
+    asked = {row.id: row.question for row in logged["own~sex"]}
+    assert all(("张女士" in asked[f"q{n}"]) if n % 2 else ("李先生" in asked[f"q{n}"]) for n in range(8))
+    scores = [sum(row.score for row in logged[name]) / 8 for name in ("own", "own~options")]
+    assert found["options"]["gain"]["value"] == pytest.approx(scores[1] - scores[0])
+    assert found["numbers"]["repeated"] is not None
+
+
+def test_what_the_model_saw_is_the_twin(logged, study):
+    """The prompt is another, under the same id; the gold is the twin's."""
+    twins = read_task(study / "exam", "sums").twins("numbers")
+    gold = {row.id: row.answer for row in twins.rows}
+    assert {row.id: row.gold for row in logged["sums~numbers"]} == gold
+    before = {row.id: row for row in logged["sums"]}
+    assert all(row.prompt != before[row.id].prompt for row in logged["sums~numbers"])
+    assert all(row.cluster == before[row.id].cluster for row in logged["sums~numbers"])
+
+
+def test_the_gate_and_the_page_say_so_in_both_languages(study):
+    verdict = json.loads((study / "runs" / "study" / "verdict.json").read_text("utf-8"))
+    gate = next(each for each in verdict["gates"] if each["name"] == "items known by heart")
+    assert gate["status"] in ("passed", "failed", "unresolved")
+    assert set(gate["figures"]) >= {"lora, options", "newer, numbers"}
+    page = (study / "runs" / "study" / "report.html").read_text("utf-8")
+    for said in ('data-twin="sex"', 'data-made="sums~numbers"', "other figures", "换数字", "客户换性别"):
+        assert said in page
+
+
+def test_twins_are_part_of_plan_and_fingerprint_and_only_where_asked_for(study):
+    path = study / "study.yaml"
+    asked, without = Recipe.read(path), Recipe.read(path, ("exam.twins=[]",))
+    benchmarks = Benchmark.read(asked), Benchmark.read(without)
+    assert benchmarks[1].twins == ()
+    assert set(benchmarks[0].digests) - set(benchmarks[1].digests) == {"own~options", "sums~numbers", "own~sex"}
+    with pytest.raises(BadInput, match=r"exam\.twins.*'options', 'numbers' or 'groups'"):
+        Recipe.read(path, ("exam.twins=[paraphrase]",))
+
+
+def test_regrading_knows_the_twins(study):
+    done = CliRunner().invoke(app, ["regrade", str(study / "study.yaml"), "--out", str(study / "runs")])
+    assert done.exit_code == 0, done.output
+
+
+def test_a_task_that_shows_examples_has_no_twins(study, tmp_path):
+    exam = write_exam(tmp_path / "exam")
+    text = (exam / "own.yaml").read_text("utf-8") + "num_fewshot: 2\n"
+    (exam / "own.yaml").write_text(text, "utf-8")
+    with pytest.raises(BadInput, match="examples could give twins away"):
+        read_task(exam, "own").twins("options")
+
+
+def test_a_card_with_a_program_keeps_its_digest(study):
+    path = study / "exam" / "sums.md"
+    before = DataCard.read(path)
+    other = path.with_name("other.md")
+    other.write_text(path.read_text("utf-8").replace("  program: program\n", ""), "utf-8")
+    try:
+        assert DataCard.read(other).digest(None) == before.digest(None)
+        assert ask(before.rows(None, "test")[1]) == ask(DataCard.read(other).rows(None, "test")[1])
+    finally:
+        other.unlink()
+
+
+@pytest.mark.data
+def test_finqa_gives_number_twins_of_nine_in_ten(shared_data):
+    task = read_task(Path("eval/tasks/finqa").resolve(), "finqa")
+    assert len(task.twins("numbers").rows) > 0.9 * len(task.rows)
