@@ -77,8 +77,7 @@ def dates(text: str) -> set[str]:
 
 
 def rates(text: str) -> set[str]:
-    bare = text.replace("| ", "|")
-    return {values.rate(bare[one.start : one.end]) or "" for one in numbers(bare) if one.percent}
+    return {values.rate(text[one.start : one.end]) or "" for one in numbers(text) if one.percent}
 
 
 def test_every_value_stands_in_its_notice_and_is_not_the_only_one_of_its_kind():

@@ -121,6 +121,18 @@ def test_every_task_of_the_shelf_says_its_scenario_and_both_protocols_the_same()
         assert told == facts(path.stem.removesuffix("_gen"))["metadata"]["scenario"]
 
 
+def test_the_scenarios_of_the_readme_are_those_of_the_tasks():
+    part = TABLE.read_text("utf-8").partition("## Scenarios")[2].partition("## Suites")[0]
+    lines = dict(re.findall(r"^\| `(\w+)` [^|]*\|(.*)\|$", part, re.M))
+    assert {*lines} == {*Scenario.__args__}
+    shelf = {path.parent.name for path in SHELF.glob("*/*.yaml")}
+    for scenario, cells in lines.items():
+        mine = {name for name in shelf if facts(name)["metadata"]["scenario"] == scenario}
+        named = {*re.findall(r"`(\w+)`", cells.partition("no public set")[0])}
+        assert named == mine, scenario
+        assert ("no public set" in cells) is (not mine)
+
+
 def test_every_choice_of_the_shelf_has_its_written_form():
     for path in SHELF.glob("*/*.yaml"):
         if facts(path.stem)["output_type"] == "multiple_choice":

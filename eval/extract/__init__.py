@@ -13,7 +13,7 @@ from typing import Any, Literal
 from eval.extract import keypoints, labels, letters, numeracy, numerals, slots, spans, tags, truth
 from eval.extract.passages import clean
 
-EXTRACTOR = "2026.11.3"  # part of the plan and of every score's fingerprint; raised when a reading changes
+EXTRACTOR = "2026.11.4"  # part of the plan and of every score's fingerprint; raised when a reading changes
 AnswerKind = Literal[
     "option", "letter", "number", "yes_no", "text", "span", "label", "tags", "numeracy", "slots", "keypoints"
 ]  # fmt: skip

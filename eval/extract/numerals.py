@@ -29,7 +29,7 @@ RATE = (
 HANZI = "零〇一二两三四五六七八九十百千万亿"
 NUMBER = re.compile(  # blanks are bounded, and few: rows of them must not cost the square of their length
     rf"(?<![A-Za-z0-9_.^])(?P<open>\( ?)?(?P<sign>[-+–] ?|负|minus |negative )?(?P<per>百分之|千分之)?"
-    rf"{CURRENCY}? ?(?P<sign2>[-+负])?"
+    rf"{CURRENCY}? ?(?!百分之|千分之)(?P<sign2>[-+负])?"
     rf"(?:(?P<digits>[0-9]{{1,3}}(?:,[0-9]{{3}})+(?![0-9])(?:\.[0-9]+)?|[0-9]+(?:\.[0-9]+)?|\.[0-9]+)"
     r"(?:[eE](?P<e>[-+]?[0-9]{1,3})(?![0-9])| ?[×xX*] ?10 ?(?:\^|\*\*) ?\{?(?P<ten>[-+]?[0-9]{1,3})\}?)?"
     r"(?![0-9]|[eE][-+]?[0-9])"
