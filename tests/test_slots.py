@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+import random
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from written_exam import build
 from written_exam import row as item
 
 from eval.extract import grade, slots, values
 from eval.extract.slots import SLOTS, Counts, Record, gold_of, weigh
+from eval.items import ItemScore
 from eval.labels import corpus_rows
+from eval.report import render
 from eval.sheet import Sheet
+from eval.verdict import judge
 
 FOLDER = Path(__file__).parent.parent / "data_cards" / "notices"
 GOLDS = {
@@ -266,3 +272,32 @@ def test_corpus_f1_of_slots_is_over_all_pairs_and_resampled_by_cluster():
     for row in (macro, micro):
         assert row.low < row.gain < row.high
         assert row.gain > 0
+
+
+def answered(rng: random.Random, fault: float, row: ItemScore) -> ItemScore:
+    """The row with an answer that leaves fields out, as the engine would grade it."""
+    records = [
+        {slot: None if slot != "contract" and rng.random() < fault else value for slot, value in one.items()}
+        for one in gold_of(row.gold) or []
+    ]
+    found = grade("slots", lines(records, row.lang), row.gold)
+    return row.model_copy(update=vars(found) | {"text": lines(records, row.lang)})
+
+
+def test_a_study_on_notices_is_judged_and_its_page_gives_micro_and_macro_f1(tmp_path):
+    made = build(tmp_path, "exam.tasks=[notices_zh, notices_en]", "exam.weights={}")
+    made.pledge()
+    for name, fault in {"old": 0.5, "lora": 0.1, "prefix": 0.3, "newer": 0.4, "prompted": 0.4}.items():
+        if made.recipe.contenders[name].tuned:
+            made.tune(name)
+        made.sit(name, 1.0, change=partial(answered, random.Random(name), fault))
+    verdict = judge(made.recipe, made.run)
+    lead = next(one for one in verdict.comparisons if (one.role, one.challenger) == ("delta", "lora"))
+    assert [(row.task, row.metric) for row in lead.corpus] == [
+        (f"notices_{lang}", f"slot_{kind}_f1") for lang in ("en", "zh") for kind in ("macro", "micro")
+    ]  # fmt: skip
+    assert all(row.low > 0 and row.clusters == 30 for row in lead.corpus)
+    assert lead.gain > 0.1
+    shown = render(verdict)
+    assert "micro over all pairs" in shown
+    assert "槽位宏平均" in shown
