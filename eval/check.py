@@ -65,7 +65,8 @@ def show(
 def contenders(recipe: Recipe) -> Table:
     table = Table("contender", "model", "tuning", "prompt", "role", title="Contenders", title_justify="left")
     for name, c in recipe.contenders.items():
-        model = f"{c.model.id}, {c.served.api} at {c.served.host}" if c.served else c.model.id
+        where = f", {c.served.api} at {c.served.host}" if c.served else ", asked elsewhere" if c.items else ""
+        model = f"{c.model.id}{where}"
         table.add_row(name, model, tuning(c), "frame" if c.prompt else "plain", ", ".join(roles(recipe, name)))
     return table
 
@@ -74,7 +75,7 @@ def tuning(contender: Contender) -> str:
     """How a contender is tuned: method and rate, from whom it starts, on what share of the rows, on data of its own."""
     method = contender.method
     if method is None:
-        return "adapter" if contender.adapter else "none"
+        return "adapter" if contender.adapter else "elsewhere" if contender.tuned else "none"
     lists = declared(method)
     said: list[str] = [method.kind]
     said += [] if "learning_rate" in lists else [f"rate {method.learning_rate:g}"]

@@ -56,7 +56,7 @@ class Columns:
         return int(self.table.num_rows)
 
     def numbers(self, name: str) -> NDArray[Any]:
-        """[n] of one of NUMBERS."""
+        """[n] of one of NUMBERS; NaN where it is not known."""
         return np.asarray(self.table[name].to_numpy())
 
     def coded(self, name: str) -> tuple[NDArray[np.intp], list[str]]:
@@ -134,10 +134,8 @@ def _keep(log: Path, digest: str, rows: Sequence[ItemScore]) -> None:
 def _table(rows: Sequence[ItemScore], names: Sequence[str]) -> Any:
     import pyarrow as pa
 
-    kinds: dict[Any, Any] = {str: pa.string(), int: pa.int64(), float: pa.float64()}
-    schema = pa.schema(
-        [(name, kinds.get(ItemScore.model_fields[name].annotation or str, pa.string())) for name in names]
-    )
+    kinds: dict[Any, Any] = {int: pa.int64(), int | None: pa.int64(), float: pa.float64(), float | None: pa.float64()}
+    schema = pa.schema([(name, kinds.get(ItemScore.model_fields[name].annotation, pa.string())) for name in names])
     data = {name: [getattr(row, name) for row in rows] for name in names}
     data["options"] = [json.dumps(options, ensure_ascii=False) for options in data["options"]]
     return pa.table(data, schema=schema)

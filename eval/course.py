@@ -42,7 +42,7 @@ class Course:
 
     def build(self) -> None:
         """Build the embedded checkpoints that are named and not there."""
-        models = {c.model.id: c.model for c in self.recipe.contenders.values() if c.model.embedded}
+        models = {c.model.id: c.model for c in self.recipe.contenders.values() if c.model.embedded and c.here}
         for model in models.values():
             try:
                 model.folder()
@@ -56,7 +56,7 @@ class Course:
         recipe = self.recipe
         refuse_unready(list(recipe.contenders.values()))
         for contender in recipe.contenders.values():
-            if contender.served is None:
+            if contender.here:
                 Chat.open(contender.model.folder(), contender.model.family, contender.model.think)
         for use in recipe.train.exclude:
             use.card.rows(data_root(), use.split)
@@ -104,12 +104,14 @@ class Course:
                     note = outdated(done.scoring.extractor, benchmark.tasks) if done.scoring else ""
                     typer.echo(f"score {name} seed {seed}: done, unchanged{note}")
                 else:
-                    served = self.recipe.contenders[name].served is not None  # one process asks a server
-                    self._stage("score", name, seed, None if served else self.recipe.exam.launch)
+                    here = self.recipe.contenders[name].here  # one process asks a server, or reads a log
+                    self._stage("score", name, seed, self.recipe.exam.launch if here else None)
 
     def repeat(self, only: str | None, count: int) -> None:
         """What each contender differs by from itself, in one process each; measured anew every time."""
         for name in self._named(only):
+            if self.recipe.contenders[name].items and only is None:
+                continue  # its answers were given elsewhere: nobody can be asked again
             words = line(Job("score", self.path, name, None, self.out, self.changes), None)
             self._go([*words, "--probe", "--items", str(count)])
 

@@ -25,8 +25,11 @@ def outdated(extractor: str, tasks: Iterable[Task]) -> str:
     return f" (answers read by extractor {extractor}; `tuneworth regrade` reads them by {EXTRACTOR}, without a model)"
 
 
-def graded(task: Task, row: Row, answer: str, *, closed: bool, finish: str) -> dict[str, Any]:
-    """Extracted, rule, outcome and score of an answer without its thought, and the extractor that read it."""
+def graded(task: Task, row: Row, answer: str, *, closed: bool, finish: str | None) -> dict[str, Any]:
+    """Extracted, rule, outcome and score of an answer without its thought, and the extractor that read it.
+
+    An answer of which nobody knows how it ended (`finish` None) is read as if it were whole.
+    """
     blank = {"extracted": None, "rule": "", "score": 0.0, "extractor": EXTRACTOR}
     if finish == "filter":  # a server held it back
         return blank | {"outcome": "refused"}

@@ -40,17 +40,17 @@ class ItemScore(BaseModel):
     gold: str
     text: str  # the raw output; for likelihood the option chosen
     loglikelihoods: tuple[float, ...] = ()
-    finish: Literal["stop", "length", "likelihood", "filter"]  # filter: a server held the answer back
+    finish: Literal["stop", "length", "likelihood", "filter"] | None  # filter: a server held it back; None: not known
     extracted: str | None
     rule: str  # which extraction rule fired
     outcome: Outcome
     score: float  # in [0, 1]
-    tokens_in: int
-    tokens_thinking: int
-    tokens_out: int  # thought included
-    seconds: float  # of the batch, shared out over its items by tokens
+    tokens_in: int | None  # None, here and below: not known, of an answer given elsewhere
+    tokens_thinking: int | None
+    tokens_out: int | None  # thought included
+    seconds: float | None  # of the batch, shared out over its items by tokens
     rank: int = 0
-    engine: Literal["hf", "openai"] = "hf"
+    engine: Literal["hf", "openai", "lm_eval"] = "hf"  # lm_eval: imported from its log
     # Younger fields; in rows of before they are empty.
     version: str = ""  # of the task
     prompt: str = ""  # sha256 of the token ids that the model was given, or of the message sent to a server

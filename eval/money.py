@@ -43,9 +43,9 @@ class Bill(BaseModel):
     parts: dict[str, float]  # training, search if any, evaluation, data, people; or declared and evaluation
     tuning: float  # F, their sum
     horizon: float  # F (1 + R)
-    extra_per_query: float  # dc; below 0 where the tuned one is cheaper to serve
+    extra_per_query: float | None  # dc; below 0 where the tuned one is cheaper to serve; None where it is not known
     wrong: float  # difference of the rates of outcome `wrong`
-    breakeven: Breakeven | None  # None where no value of a right answer, or nothing with a price, was declared
+    breakeven: Breakeven | None  # None where no value, or nothing with a price, was declared, or dc is not known
     net: Net | None  # None also where no number of queries was declared
 
 
@@ -76,10 +76,13 @@ class Effort:
 
 @dataclass(frozen=True)
 class Serving:
-    """Device-seconds of one query, thought included, on either side; where its tokens are paid for, their price."""
+    """Device-seconds of one query, thought included, on either side; where its tokens are paid for, their price.
 
-    challenger: float
-    rival: float
+    A side without either was asked elsewhere, and nobody has said what that costs.
+    """
+
+    challenger: float | None
+    rival: float | None
     challenger_tokens: float | None = None
     rival_tokens: float | None = None
 
@@ -98,10 +101,12 @@ def device_price(seconds: float, costs: Costs) -> float:
     return seconds / 3600 * costs.gpu_hour
 
 
-def per_query(seconds: float, costs: Costs, tokens: float | None = None) -> float:
+def per_query(seconds: float | None, costs: Costs, tokens: float | None = None) -> float | None:
     """Serving: devices are paid while they idle, so the price is divided by the share of time they answer. Whoever pays
-    for `tokens` (their price) pays for nothing else."""
-    return device_price(seconds, costs) / costs.utilisation if tokens is None else tokens
+    for `tokens` (their price) pays for nothing else. None where neither is known."""
+    if tokens is not None or seconds is None:
+        return tokens
+    return device_price(seconds, costs) / costs.utilisation
 
 
 def tuning_parts(effort: Effort, costs: Costs) -> dict[str, float]:
@@ -117,11 +122,12 @@ def tuning_parts(effort: Effort, costs: Costs) -> dict[str, float]:
 def bill(challenger: str, rival: str, effort: Effort, serving: Serving, gain: Gain, costs: Costs) -> Bill:
     """Everything that is said in money of one challenger against one rival."""
     parts = tuning_parts(effort, costs)
-    extra = per_query(serving.challenger, costs, serving.challenger_tokens)
-    extra -= per_query(serving.rival, costs, serving.rival_tokens)
+    ours = per_query(serving.challenger, costs, serving.challenger_tokens)
+    theirs = per_query(serving.rival, costs, serving.rival_tokens)
+    extra = None if ours is None or theirs is None else ours - theirs
     horizon = sum(parts.values()) * (1 + costs.retunes)
     breakeven, net = None, None
-    if costs.value_per_correct is not None and (costs.gpu_hour or horizon or extra):
+    if extra is not None and costs.value_per_correct is not None and (costs.gpu_hour or horizon or extra):
         low, point, high = (
             costs.value_per_correct * each - costs.loss_per_wrong * gain.wrong - extra
             for each in (gain.low, gain.point, gain.high)

@@ -16,7 +16,7 @@ from eval.extract import EXTRACTOR
 from finetune.files import digest_of, write_whole
 from finetune.methods import adapter_digest
 from finetune.mistakes import BadInput
-from finetune.recipe import Recipe, data_root
+from finetune.recipe import Contender, Recipe, data_root
 from finetune.run import RunDir, SeedDir
 
 
@@ -108,10 +108,15 @@ def _reading(benchmark: Benchmark, extractor: str) -> dict[str, str]:
     return {"extractor": extractor or EXTRACTOR} if benchmark.written else {}
 
 
+def _elsewhere(chosen: Contender) -> dict[str, Any]:
+    """Of answers given elsewhere, whose log is not there yet when the plan is older than it, as it should be."""
+    return {"items of": [chosen.model.id, chosen.model.revision], "query_cost": chosen.query_cost}
+
+
 def _contender(recipe: Recipe, name: str) -> dict[str, Any]:
     chosen = recipe.contenders[name]
     return {
-        "model": chosen.weights(),
+        "model": chosen.weights() if chosen.items is None else _elsewhere(chosen),
         "rendering": [chosen.model.family, chosen.model.think, chosen.model.dtype],
         "decoding": chosen.model.decoding.model_dump(mode="json"),
         "prompt": chosen.prompt.model_dump(mode="json") if chosen.prompt else None,

@@ -129,11 +129,8 @@ def _one(recipe: Recipe, benchmark: Benchmark, place: SeedDir, done: RunManifest
 def _anew(recipe: Recipe, benchmark: Benchmark, done: RunManifest, old: Sequence[ItemScore]) -> Iterator[ItemScore]:
     """BadInput: a row of a question that the exam no longer has."""
     chosen = recipe.contenders[done.contender]
-    chat = (
-        open_chat(chosen)
-        if chosen.served
-        else Chat.open(chosen.model.folder(), chosen.model.family, chosen.model.think)
-    )
+    here = chosen.here
+    chat = Chat.open(chosen.model.folder(), chosen.model.family, chosen.model.think) if here else open_chat(chosen)
     apart = spoken(chat)
     asked: dict[tuple[str, str], tuple[Task, Row]] = {
         (task.name, row.id): (task, row) for task in benchmark.asked for row in task.rows

@@ -100,7 +100,7 @@ class Sheet:
         return self.values("score")
 
     def values(self, measure: str) -> Floats:
-        """[S, n]: the mean of a number (score, seconds, tokens_in, ...) over samples, as `scores`."""
+        """[S, n]: the mean of a number (score, seconds, tokens_in, ...) over samples, as `scores`; NaN: not known."""
         return self._averaged(self.numbers[measure])
 
     def share(self, *outcomes: str) -> Floats:

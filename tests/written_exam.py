@@ -123,7 +123,7 @@ class Run:
         } | facts)  # fmt: skip
         RunManifest(
             stage="score", contender=name, seed=seed, fingerprint=rows[0].scorer, started_at=0, finished_at=1,
-            device_seconds=sum(answer.seconds for answer in rows), scoring=scoring, **MACHINE,
+            device_seconds=sum(answer.seconds or 0 for answer in rows), scoring=scoring, **MACHINE,
         ).write(self.run.seed(name, seed).score_manifest)  # fmt: skip
 
 

@@ -27,7 +27,7 @@ def refuse_likelihood(recipe: Recipe, benchmark: Benchmark) -> None:
 
 
 def open_chat(contender: Contender) -> Chat | None:
-    """Our rendering of a served contender's prompts; None where the server renders messages itself."""
+    """Our rendering of a served contender's prompts; None where a server renders messages itself, or none is asked."""
     engine, model = contender.served, contender.model
     if engine is None or engine.api == "chat":
         return None

@@ -35,6 +35,9 @@ def show(recipe: Recipe, benchmark: Benchmark, wish: Wish | None, out: Path) -> 
     """Tables and advice, one after another. What has no plan says why in one line."""
     loads = []
     for name, contender in recipe.contenders.items():
+        if contender.items:
+            yield Text(f"{name}: nothing is asked, its answers are read from {contender.items}")
+            continue
         if contender.served:
             yield served(recipe, benchmark, name, out)
             continue

@@ -136,7 +136,7 @@ def written(recipe: Recipe, name: str, contender: Contender, out: Path) -> float
     """Tokens of an answer: as an earlier scoring of this contender had them, else by whether it thinks."""
     for seed in recipe.seeds(name):
         done = RunDir(out / recipe.name).seed(name, seed).scored()
-        if done and done.scoring:
+        if done and done.scoring and done.scoring.generated_tokens is not None:
             asked = sum(
                 task.items * done.scoring.samples for task in done.scoring.tasks if task.protocol == "generated"
             )

@@ -5,7 +5,7 @@ EXPLORATORY. Advisory gates stand on the page and decide nothing; so does what i
 required.
 """
 
-from eval.gates.advice import merge_faithful, unchecked
+from eval.gates.advice import merge_faithful, serving_cost, unchecked
 from eval.gates.behaviour import BlankFact, ChanceFact, below_chance, truncated, unparsed
 from eval.gates.gate import (
     ADAPTER_APPLIED,
@@ -50,6 +50,7 @@ __all__ = [
     "plan",
     "prompt_content",
     "same_questions",
+    "serving_cost",
     "truncated",
     "unchecked",
     "unparsed",

@@ -36,6 +36,8 @@ PARITY = ("engine parity", "引擎一致")
 NOISE = ("noise floor", "噪声下限")
 BATCHES = ("batch invariance", "批次不变")
 LEARNED = ("items known by heart", "背题")
+SERVING = ("serving cost", "服务成本")
+UNKNOWN = "unknown"  # what a log of others does not tell
 
 
 def gate(name: Words, status: Status, reason: Words, figures: Figures | None = None, required: bool = True) -> Gate:

@@ -88,6 +88,7 @@ class AdapterFact:
     kl: float | None = None  # mean KL(tuned || base), nats
     kl_same: float | None = None  # of an A/A pair of the base
     norm: float | None = None
+    elsewhere: bool = False  # its answers were given where nobody looked for an adapter
 
 
 def adapter_applied(facts: Sequence[AdapterFact]) -> Gate:
@@ -113,6 +114,8 @@ def adapter_applied(facts: Sequence[AdapterFact]) -> Gate:
 def _adapter_fault(fact: AdapterFact) -> tuple[str, str] | None:
     if not fact.tuned:
         return ("an untuned contender was scored with an adapter", "未微调却加载了适配器") if fact.scored else None
+    if fact.elsewhere:
+        return None
     if not fact.scored:
         return "was scored without an adapter", "评分时没有加载适配器"
     if fact.trained != fact.scored:
@@ -131,7 +134,7 @@ class PlanFact:
 
     contender: str
     digest: str
-    first_score_at: float
+    first_score_at: float | None  # None: its answers were given elsewhere, and nothing says when
 
 
 @dataclass(frozen=True)
@@ -160,17 +163,24 @@ def plan(
             words = (f"{fact.contender} was scored under another plan; {AFRESH[0]}",
                      f"{fact.contender} 是按另一份方案评分的；{AFRESH[1]}")  # fmt: skip
             return gate(PLAN, "failed", words, figures)
-        if fact.first_score_at < at:
+        if fact.first_score_at is not None and fact.first_score_at < at:
             words = (f"{fact.contender} was scored before the plan was kept", f"{fact.contender} 的评分早于方案登记")
             return gate(PLAN, "failed", words, figures)
     if regraded and not regraded.agrees:
         return gate(PLAN, "failed", _told(regraded, "the outcome is not known to be the same", "结论未必相同"), figures)
+    unknown = ", ".join(fact.contender for fact in facts if fact.first_score_at is None)
+    if unknown:
+        words = (f"nothing says when {unknown} was scored", f"{unknown} 的评分时间未知")
+        return gate(PLAN, "not_checked", words, figures)
     words = ("the plan is older than every score", "方案登记早于所有评分")
     if regraded:
         told = _told(regraded, "the outcome is the same", "结论相同")
         words = (f"{words[0]}; {told[0]}", f"{words[1]}；{told[1]}")
     return gate(
-        PLAN, "passed", words, figures | {"first score at": min((f.first_score_at for f in facts), default=None)}
+        PLAN,
+        "passed",
+        words,
+        figures | {"first score at": min((f.first_score_at for f in facts if f.first_score_at), default=None)},
     )
 
 

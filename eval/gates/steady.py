@@ -6,7 +6,7 @@ invalid. What the sample was too small to see is unresolved, and decides nothing
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from eval.gates.gate import BATCHES, NOISE, PARITY, Figures, Gate, Status, Words, gate
+from eval.gates.gate import BATCHES, NOISE, PARITY, UNKNOWN, Figures, Gate, Status, Words, gate
 from eval.repeatability import Apart, Changes, Kind, Parity, Repeatability
 
 REACH = 0.1  # an interval that reaches further than ten points to either side could hide any gain worth finding
@@ -47,6 +47,9 @@ def engine_parity(engines: Mapping[str, Kind], parities: Sequence[Parity] = ()) 
 
     Weights in 4 bits (`nf4 bfloat16`) are the contender's own, as it would be served; the dtype is that of its sums.
     """
+    unseen = ", ".join(name for name, kind in engines.items() if UNKNOWN in kind)
+    if unseen:
+        return gate(PARITY, "not_checked", (f"nothing says what {unseen} ran on", f"{unseen} 的运行引擎未知"))
     kinds = sorted({_plain(kind) for kind in engines.values()})
     shown = ", ".join(" ".join(kind) for kind in sorted(set(engines.values())))
     if len(kinds) == 1:

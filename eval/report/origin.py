@@ -47,7 +47,9 @@ def _facts(o: ContenderOrigin, c: ContenderRow) -> list[Fact]:
         Fact(Said("Answers by", "作答方式"), _HEADS.get(c.head or "", same(""))),
         Fact(Said("Tuning data, edition", "微调数据、版本"), _listed(o.data)),
         Fact(Said("Prompt frame, digest", "提示框架摘要"), same(o.frame_digest or ""), code=True),
-        Fact(Said("Seeds", "训练种子"), same(", ".join(map(str, c.seeds)) if c.method != "none" else "")),
+        Fact(
+            Said("Seeds", "训练种子"), same(", ".join(map(str, c.seeds)) if c.method != "none" and not o.logs else "")
+        ),
     ]
     for seed, digest in o.adapters.items():
         label = Said(f"Adapter, sha256, seed {seed}", f"适配器 sha256，种子 {seed}")
@@ -64,22 +66,36 @@ def _searched(c: ContenderRow) -> Said:
 
 def _setting(o: ContenderOrigin) -> list[Fact]:
     """How it was asked, by which program, on which machine."""
-    batches = Said(f"batches of {number(o.batch_tokens)} tokens", f"每批 {number(o.batch_tokens)} 词元")
-    engine = Said(f"{o.engine} · {o.dtype} · {batches.en}", f"{o.engine} · {o.dtype} · {batches.zh}")
-    machine = f"{o.hardware.devices} × {o.hardware.device} · {o.hardware.host}"
-    processes = Said(f"{machine} · processes: {o.hardware.processes}", f"{machine} · 进程数 {o.hardware.processes}")
+    ran = f"{o.engine} · {o.dtype}"
+    batches = Said(f" · batches of {number(o.batch_tokens)} tokens", f" · 每批 {number(o.batch_tokens)} 词元")
+    engine = same(ran) if o.batch_tokens is None else Said(ran + batches.en, ran + batches.zh)
+    logs = [
+        Fact(Said(f"Imported from {name}, sha256", f"导入自 {name}，sha256"), same(digest), code=True)
+        for name, digest in o.logs.items()
+    ]
     return [
-        Fact(Said("Chat format, thinking", "对话格式、思考"), same(f"{o.family}, {o.think}")),
+        *logs,
+        Fact(Said("Model as its log names it", "日志所记模型"), same(o.logged_model)),
+        Fact(Said("Chat format, thinking", "对话格式、思考"), same("" if o.logs else f"{o.family}, {o.think}")),
         Fact(Said("Template, digest", "模板摘要"), same(o.chat_digest), code=True),
         Fact(Said("Decoding", "解码"), _listed(o.decoding)),
         Fact(Said("Engine, dtype", "引擎、精度"), engine),
-        Fact(Said("Hardware", "硬件"), processes),
+        Fact(Said("Hardware", "硬件"), _machine(o)),
         Fact(Said("Versions", "软件版本"), _listed(o.versions)),
         Fact(Said("Source", "源码"), _source(o)),
     ]
 
 
+def _machine(o: ContenderOrigin) -> Said:
+    if o.hardware is None:
+        return Said("unknown", "未知")
+    machine = f"{o.hardware.devices} × {o.hardware.device} · {o.hardware.host}"
+    return Said(f"{machine} · processes: {o.hardware.processes}", f"{machine} · 进程数 {o.hardware.processes}")
+
+
 def _source(o: ContenderOrigin) -> Said:
+    if o.git is None:
+        return Said("unknown", "未知")
     if o.git.commit is None:
         return Said("not in a repository", "不在代码仓库中")
     changed = Said(", with uncommitted changes", "，有未提交的改动") if o.git.dirty else same("")

@@ -44,7 +44,7 @@ def _environment() -> Environment:
         "say": lambda en, zh: words.spoken(Said(str(en), str(zh))),
         "spoken": lambda said: words.spoken(said if isinstance(said, Said) else same(said)),
         "probability": figures.probability, "tiny": figures.tiny, "queries": _queries, "low": view.deciding_low,
-        "curve_caption": view.curve_caption,
+        "curve_caption": view.curve_caption, "known": _known,
     }  # fmt: skip
     return made
 
@@ -92,6 +92,11 @@ def _holm(v: Verdict, lead: Comparison | None) -> dict[str, str]:
         "holm_en": f" The lower end of Δ is the bound that Holm tests for {count} challengers.",
         "holm_zh": f"Δ 的下端是对 {count} 个挑战者做 Holm 校正后的界。",
     }
+
+
+def _known(value: float | None) -> Said:
+    """A measure of answers that may have been given where nobody measured."""
+    return Said("unknown", "未知") if value is None else same(figures.number(value))
 
 
 def _queries(value: float | None) -> Said:

@@ -53,7 +53,7 @@ def _scores(verdict: Verdict) -> Table:
         score = points(c.score, signed=False) + (f" ± {points(row.half, signed=False)}" if row.half is not None else "")
         over = f"{points(gain.gain)} {interval(view.deciding_low(verdict, gain), gain.high)}" if gain else "–"
         style = "bold" if c.name == verdict.challenger and verdict.delta else ""
-        costs = (number(c.training_cost), number(c.cost_per_query))
+        costs = (number(c.training_cost), "unknown" if c.cost_per_query is None else number(c.cost_per_query))
         found.add_row(row.place.rank, c.name, ", ".join(c.roles), score, over, *costs, style=style)
     return found
 

@@ -84,11 +84,13 @@ def score(recipe: Recipe, name: str, seed: int | None, out: Path) -> int:
     if not pending:
         return 0
     _hush()
-    served = recipe.contenders[name].served is not None
-    if served and os.environ.get("RANK", "0") != "0":
-        return 0  # one process asks a server
+    chosen = recipe.contenders[name]
+    if not chosen.here and os.environ.get("RANK", "0") != "0":
+        return 0  # one process asks a server, or reads a log
     with run.hold(name, [each for each, _ in pending]):
-        if served:
+        if chosen.items:
+            from eval.score.logged import sit
+        elif chosen.served:
             from eval.score.served import sit
         else:
             from eval.score.sitting import sit  # torch and transformers take seconds to load
@@ -101,6 +103,8 @@ def probe(recipe: Recipe, name: str, count: int, out: Path) -> int:
     _refuse_unknown(recipe, name)
     if count < 2:
         raise BadInput(f"--items {count}: an interval needs two questions at least")
+    if recipe.contenders[name].items:
+        raise BadInput(f"--probe: the answers of {name} were given elsewhere, and nobody can be asked again")
     if os.environ.get("WORLD_SIZE", "1") != "1":
         raise BadInput("--probe: runs in one process; start it without a launcher")
     _hush()

@@ -198,7 +198,7 @@ def likelihood_chat(chat: Chat) -> Chat:
 
 def timed(rows: Sequence[ItemScore], seconds: float) -> list[ItemScore]:
     """The batch's time shared out over its rows by their tokens."""
-    tokens = [row.tokens_in + row.tokens_out for row in rows]
+    tokens = [(row.tokens_in or 0) + (row.tokens_out or 0) for row in rows]
     return [
         row.model_copy(update={"seconds": seconds * part / sum(tokens)}) for row, part in zip(rows, tokens, strict=True)
     ]

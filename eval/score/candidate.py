@@ -18,7 +18,7 @@ class Candidate:
     seed: int
     scorer: str  # score fingerprint
     rank: int = 0  # of the process
-    engine: Literal["hf", "openai"] = "hf"
+    engine: Literal["hf", "openai", "lm_eval"] = "hf"
     template: str = ""  # digest of the chat rendering, where it is ours
 
     def say(self, text: str) -> None:
@@ -30,12 +30,12 @@ class Candidate:
         return self.scorer, question.task.name, question.row.id, sample
 
     def row(self, question: Question, sample: int, **facts: Any) -> ItemScore:
-        """A row with `facts` of the answer; `seconds` is 0 unless given."""
+        """A row with `facts` of the answer, which go before the question's own; `seconds` is 0 unless given."""
         task, row = question.task, question.row
         return ItemScore(
             contender=self.name, seed=self.seed, scorer=self.scorer, task=task.name, id=row.id, hash=row.digest,
-            content=question.content, cluster=task.cluster(row), part=task.part(row), lang=row.lang,
+            cluster=task.cluster(row), part=task.part(row), lang=row.lang,
             protocol=task.protocol, sample=sample, question=row.asked, options=row.options, gold=row.answer or "",
-            rank=self.rank, engine=self.engine, version=task.version,
-            **{"seconds": 0.0, "template": self.template, **facts},
+            rank=self.rank, engine=self.engine,
+            **{"seconds": 0.0, "template": self.template, "content": question.content, "version": task.version} | facts,
         )  # fmt: skip

@@ -71,7 +71,7 @@ def progress(total: int, *, shown: bool) -> Iterator[Any]:
 
         def advance(rows: Sequence[ItemScore]) -> None:
             nonlocal tokens
-            tokens += sum(row.tokens_in + row.tokens_out for row in rows)
+            tokens += sum((row.tokens_in or 0) + (row.tokens_out or 0) for row in rows)
             bar.update(task, advance=len(rows), speed=f"{tokens / (time.perf_counter() - began):.0f} tokens/s")
 
         yield advance

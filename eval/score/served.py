@@ -171,12 +171,13 @@ class Sitting:
             host=engine.host, model=engine.model, api=engine.api, form=proof.form, sampling=engine.sampling,
             said_models=tuple(sorted({model for model, _ in seen if model})),
             fingerprints=tuple(sorted({mark for _, mark in seen if mark})),
-            seeds_repeat=proof.seeds_repeat, retried=self.client.retried, tokens_in=sum(row.tokens_in for row in rows),
+            seeds_repeat=proof.seeds_repeat, retried=self.client.retried,
+            tokens_in=sum(row.tokens_in or 0 for row in rows),
         )  # fmt: skip
 
     def _finish(self, rows: Sequence[ItemScore], first_at: float, served: ServedFacts) -> None:
         """Where tokens are paid for, no device of ours is."""
-        seconds = 0.0 if self.engine.priced else sum(row.seconds for row in rows)
+        seconds = 0.0 if self.engine.priced else sum(row.seconds or 0.0 for row in rows)
         RunManifest(
             stage="score", contender=self.candidate.name, seed=self.candidate.seed, fingerprint=self.parts.scorer,
             started_at=first_at, finished_at=time.time(), device_seconds=seconds, versions=versions(),
@@ -198,5 +199,5 @@ class Sitting:
             decoding=model.decoding.model_dump(mode="json"),
             engine=self.kind[0], dtype=self.kind[1],
             batch_tokens=self.recipe.exam.batch_tokens, samples=self.recipe.exam.samples, extractor=EXTRACTOR,
-            items=len(rows), generated_tokens=sum(row.tokens_out for row in rows), served=served,
+            items=len(rows), generated_tokens=sum(row.tokens_out or 0 for row in rows), served=served,
         )  # fmt: skip

@@ -180,7 +180,7 @@ class Sitting:
         size = self.world.size
         RunManifest(
             stage="score", contender=self.desk.name, seed=self.desk.seed, fingerprint=self.parts.scorer,
-            started_at=first_at, finished_at=time.time(), device_seconds=sum(row.seconds for row in rows),
+            started_at=first_at, finished_at=time.time(), device_seconds=sum(row.seconds or 0.0 for row in rows),
             versions=versions(), git=git_state(Path(__file__).parent), scoring=self._facts(rows, first_at, proof),
             hardware=Hardware(device=self.world.device_name(), devices=size, processes=size, host=host()),
         ).write(self.parts.place.score_manifest)  # fmt: skip
@@ -207,5 +207,5 @@ class Sitting:
             samples=exam.samples,
             extractor=EXTRACTOR,
             items=len(rows),
-            generated_tokens=sum(row.tokens_out for row in rows),
+            generated_tokens=sum(row.tokens_out or 0 for row in rows),
         )

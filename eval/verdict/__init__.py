@@ -140,12 +140,21 @@ def _behaviour(evidence: Evidence, contest: Contest | None) -> list[Gate]:
     found = [
         gates.below_chance(evidence.chances(evidence.deciding)),
         gates.unparsed(contest.blanks(evidence, ("unparsed",))),
-        gates.truncated(contest.blanks(evidence, ("truncated", "unclosed_thinking"))),
+        _ended(evidence, gates.truncated(contest.blanks(evidence, ("truncated", "unclosed_thinking")))),
     ]
     if evidence.recipe.rule.base not in evidence.deciding:
         base = evidence.chances([evidence.recipe.rule.base])
         found.append(gates.below_chance(base, gates.BASE_BELOW, required=False))
     return found
+
+
+def _ended(evidence: Evidence, found: Gate) -> Gate:
+    """An answer whose end nobody logged may have been cut: what is counted is then no more than a lower bound."""
+    who = ", ".join(evidence.endless)
+    if found.status != "passed" or not who:
+        return found
+    words = (f"how the answers of {who} ended is not known", f"{who} 的答案是如何结束的，未知")
+    return gates.unchecked(gates.TRUNCATED_NAME, words)
 
 
 def _advice(evidence: Evidence, contest: Contest | None) -> list[Gate]:
@@ -156,7 +165,8 @@ def _advice(evidence: Evidence, contest: Contest | None) -> list[Gate]:
     gains = {f"{each.challenger} − {each.incumbent}": each.gain for each in pairs}
     parities = [each.parity for each in evidence.repeats.values() if each.parity]
     return [
-        gates.engine_parity(engines, parities), gates.merge_faithful(evidence.merges()),
+        gates.engine_parity(engines, parities), *gates.serving_cost(evidence.unpriced),
+        gates.merge_faithful(evidence.merges()),
         gates.noise_floor(measured, gains), gates.batch_invariance(measured), gates.known_by_heart(drops(evidence)),
     ]  # fmt: skip
 

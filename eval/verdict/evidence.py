@@ -5,10 +5,12 @@ Only finished stages count (a manifest is written last), and only rows that the 
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Self
+
+import numpy as np
 
 from eval import columns, pledge
 from eval.benchmark import Benchmark
@@ -123,9 +125,11 @@ class Evidence:
         """What the scorer of a contender says of itself, in its first seed; seeds differ in the adapter alone."""
         return _scoring(next(iter(self.scored[name].values())))
 
-    def mean(self, name: str, measure: str) -> float:
-        """Of a number (seconds, tokens_in, ...) over a contender's answers, questions weighted as in the score."""
-        return self._weighted(name, self.sheets[name].values(measure))
+    def mean(self, name: str, measure: str) -> float | None:
+        """Of a number (seconds, tokens_in, ...) over a contender's answers, questions weighted as in the score; None
+        where it is not known of one."""
+        values = self.sheets[name].values(measure)
+        return None if np.isnan(values).any() else self._weighted(name, values)
 
     def share(self, name: str, *outcomes: str) -> float:
         """Of answers with one of these outcomes, weighted the same."""
@@ -160,14 +164,30 @@ class Evidence:
     def tokens_bought(self, name: str) -> float:
         """Price of all tokens that a contender's scoring took of its server."""
         engine, facts = self.recipe.contenders[name].served, self.facts(name)
-        return engine.price(facts.served.tokens_in, facts.generated_tokens) if engine and facts.served else 0.0
+        return engine.price(facts.served.tokens_in, facts.generated_tokens or 0) if engine and facts.served else 0.0
 
     def token_price(self, name: str) -> float | None:
-        """Mean price of the tokens of one query; None where devices are paid, not tokens."""
-        engine = self.recipe.contenders[name].served
+        """Mean price of the tokens of one query, as declared for one that was asked elsewhere; None where devices are
+        paid, not tokens, or nothing is known."""
+        chosen = self.recipe.contenders[name]
+        engine = chosen.served
         if engine is None or not engine.priced:
-            return None
-        return engine.price(self.mean(name, "tokens_in"), self.mean(name, "tokens_out"))
+            return chosen.query_cost
+        return engine.price(self.mean(name, "tokens_in") or 0, self.mean(name, "tokens_out") or 0)
+
+    @property
+    def endless(self) -> list[str]:
+        """Who decides, and wrote answers of which nobody knows how they ended."""
+        asked = self.recipe.contenders
+        return [name for name in self.deciding if asked[name].items and self.benchmark.written]
+
+    @property
+    def unpriced(self) -> list[str]:
+        """Who decides, where a net benefit was asked for that their serving cost, which is not known, is part of."""
+        costs, asked = self.recipe.costs, self.recipe.contenders
+        if costs.value_per_correct is None or costs.queries is None:
+            return []
+        return [name for name in self.deciding if asked[name].items and asked[name].query_cost is None]
 
     def adapters(self, names: Sequence[str]) -> list[AdapterFact]:
         found = []
@@ -178,7 +198,9 @@ class Evidence:
                 made = self.trained[name][seed].training if chosen.method else None
                 kept = made.adapter_digest if made else adapter_digest(Path(chosen.adapter)) if chosen.adapter else None
                 numbers = (probe.prompts, probe.kl, probe.kl_same, probe.norm) if probe else ()
-                found.append(AdapterFact(name, seed, chosen.tuned, facts.adapter_digest, kept, *numbers))
+                who = name, seed, chosen.tuned, facts.adapter_digest, kept
+                fact = AdapterFact(*who, *numbers)
+                found.append(replace(fact, elsewhere=chosen.items is not None))
         return found
 
     def chances(self, names: list[str]) -> list[ChanceFact]:

@@ -44,16 +44,16 @@ class ContenderRow(BaseModel):
     high: float | None
     tasks: tuple[TaskScore, ...]
     outcomes: dict[str, float]  # weighted shares, sum 1
-    seconds_per_query: float
-    tokens_in: float  # a query, as are the next two
-    tokens_thinking: float
-    tokens_out: float
-    cost_per_query: float
+    seconds_per_query: float | None  # None, here and below: not known, of answers given elsewhere
+    tokens_in: float | None  # a query, as are the next two
+    tokens_thinking: float | None
+    tokens_out: float | None
+    cost_per_query: float | None
     training_seconds: float  # device-seconds over all seeds, with those of the contenders it goes on from
     training_cost: float | None  # None: untuned; with the search
     trials: int = 0  # of a search of its knobs; 0: as declared
     search_seconds: float = 0.0  # device-seconds of those that became no seed's training
-    scoring_seconds: float
+    scoring_seconds: float | None
     licence: str
     released: str
 
@@ -95,11 +95,13 @@ class ContenderOrigin(BaseModel):
     decoding: dict[str, Any]
     engine: str
     dtype: str
-    batch_tokens: int
-    hardware: Hardware
+    batch_tokens: int | None
+    hardware: Hardware | None  # None, as `git`: answers given elsewhere, of which no log tells it
     versions: dict[str, str]
-    git: GitState
+    git: GitState | None
     data: dict[str, str]  # card -> edition, of the tuning
+    logs: dict[str, str] = {}  # file -> sha256, of answers given elsewhere
+    logged_model: str = ""  # as their log names it
 
 
 class Provenance(BaseModel):
@@ -108,7 +110,7 @@ class Provenance(BaseModel):
     model_config = FROZEN
     plan: str | None  # digest
     plan_at: float | None  # seconds since the epoch
-    first_score_at: float
+    first_score_at: float | None  # None: of nobody is it known
     attempts: dict[str, int]
     extractor: str
     exam_seed: int
@@ -127,7 +129,7 @@ def _contender(evidence: Evidence, name: str) -> ContenderRow:
     mean, low, high = _interval(sheet, evidence)
     return ContenderRow(
         name=name, roles=_roles(evidence, name), model=chosen.model.id,
-        method=chosen.method.kind if chosen.method else "adapter" if chosen.adapter else "none",
+        method=chosen.method.kind if chosen.method else "adapter" if chosen.tuned else "none",
         knobs={
             **(chosen.method.model_dump(mode="json", exclude={"search"}) if chosen.method else {}),
             **(search.knobs if search else {}),
@@ -146,7 +148,7 @@ def _contender(evidence: Evidence, name: str) -> ContenderRow:
         training_seconds=training,
         training_cost=device_price(training + searched, costs) if chosen.method else chosen.adapter_cost,
         trials=search.trials if search else 0, search_seconds=searched,
-        scoring_seconds=sum(stage.device_seconds for stage in evidence.scored[name].values()),
+        scoring_seconds=None if chosen.items else sum(s.device_seconds for s in evidence.scored[name].values()),
         licence=chosen.model.licence, released=chosen.model.released,
     )  # fmt: skip
 
@@ -190,7 +192,8 @@ def provenance(evidence: Evidence) -> Provenance:
     plan, exam = evidence.plan, evidence.recipe.exam
     return Provenance(
         plan=plan.digest if plan else None, plan_at=plan.at if plan else None,
-        first_score_at=min(fact.first_score_at for fact in evidence.plans()), attempts=evidence.attempts,
+        first_score_at=min((fact.first_score_at for fact in evidence.plans() if fact.first_score_at), default=None),
+        attempts=evidence.attempts,
         extractor=evidence.extractor, exam_seed=exam.seed, samples=exam.samples,
         contenders=tuple(_origin(evidence, name) for name in evidence.recipe.contenders),
     )  # fmt: skip
@@ -201,10 +204,13 @@ def _origin(evidence: Evidence, name: str) -> ContenderOrigin:
     stage, facts = next(iter(stages.values())), evidence.facts(name)
     made = [manifest.training for manifest in evidence.trained.get(name, {}).values() if manifest.training]
     digests = {seed: each.scoring.adapter_digest for seed, each in stages.items() if each.scoring}
+    logged = facts.logged
     return ContenderOrigin(
         name=name, model=model.id, revision=model.revision, family=model.family, think=model.think,
         weights_digest=facts.weights_digest, adapters={seed: digest for seed, digest in digests.items() if digest},
         chat_digest=facts.chat_digest, frame_digest=facts.frame_digest, decoding=facts.decoding,
-        engine=facts.engine, dtype=facts.dtype, batch_tokens=facts.batch_tokens, hardware=stage.hardware,
-        versions=stage.versions, git=stage.git, data=made[0].data if made else {},
+        engine=facts.engine, dtype=facts.dtype, batch_tokens=facts.batch_tokens,
+        hardware=None if logged else stage.hardware, git=None if logged else stage.git,
+        versions=logged.versions if logged else stage.versions, data=made[0].data if made else {},
+        logs=logged.files if logged else {}, logged_model=logged.model if logged else "",
     )  # fmt: skip

@@ -110,6 +110,9 @@ class Recipe(BaseModel):
         _refuse_twice("train.seeds", self.train.seeds)
         refuse_misfits(self.contenders)
         budget.refuse_misfits(self.contenders, self.train)
+        logged = next((name for name, chosen in self.contenders.items() if chosen.items), None)
+        if logged and self.exam.twins:
+            raise ValueError(f"exam.twins: {logged} has items, and a log holds no answer to twins; leave one out")
         if self.data == () and any(c.method and not c.data for c in self.contenders.values()):
             raise ValueError("data: empty, but a contender has a method; name a data card to tune on")
         for task in self.exam.weights:

@@ -23,6 +23,7 @@ from finetune.frame import PromptFrame
 from finetune.methods import AnyMethod
 from finetune.mistakes import near
 from finetune.recipe.engine import HF, AnyEngine, OpenAI
+from finetune.recipe.logged import logged_digest
 from finetune.recipe.source import read_yaml
 from finetune.recipe.suites import expanded
 from finetune.recipe.window import Window
@@ -141,10 +142,22 @@ class Contender(BaseModel):
     adapter: HerePath | None = Field(
         None, description="A PEFT folder, or a whole checkpoint, tuned elsewhere, instead of `method`"
     )
-    adapter_cost: float | None = Field(None, ge=0, description="What tuning `adapter` cost, in the recipe's currency")
+    items: HerePath | None = Field(
+        None, description="Answers given elsewhere, graded here: what lm-eval --log_samples wrote, a file or a folder"
+    )
+    adapter_cost: float | None = Field(
+        None, ge=0, description="What tuning elsewhere cost, in the recipe's currency: of `adapter`, or behind `items`"
+    )
+    query_cost: float | None = Field(
+        None, ge=0, description="Price of a query, of `items`; without it serving is unknown and no net benefit told"
+    )
 
     @model_validator(mode="after")
     def _one_tuning(self) -> "Contender":
+        if self.items:
+            self._refuse_asked()
+        elif self.query_cost is not None:
+            raise ValueError("query_cost is of a contender with items; what is asked here is measured")
         if self.method and self.adapter:
             raise ValueError("method and adapter exclude each other: tune here, or bring an adapter")
         if self.method is None and (self.data or self.start or self.head or self.data_share != 1):
@@ -153,18 +166,26 @@ class Contender(BaseModel):
             raise ValueError(
                 "method.targets: lm_head writes words, and a contender with a head writes none; leave it out"
             )
-        if (self.adapter is None) != (self.adapter_cost is None):
+        if (self.adapter_cost is None) if self.adapter else (self.adapter_cost is not None and self.items is None):
             raise ValueError("adapter and adapter_cost belong together: an adapter tuned elsewhere has a declared cost")
         if self.four_bit and self.method and self.method.kind == "full":
             raise ValueError("method full trains the weights, which dtype nf4 holds in 4 bits; use qlora, or bfloat16")
         self._refuse_misserved()
         return self
 
+    def _refuse_asked(self) -> None:
+        """What has been answered already is neither tuned nor asked here."""
+        beside = {"method": self.method, "adapter": self.adapter, "prompt": self.prompt, "engine": self.served}
+        for key in (key for key, value in beside.items() if value is not None):
+            raise ValueError(f"items and {key} exclude each other: what stands in a log is neither tuned nor asked")
+
     def _refuse_misserved(self) -> None:
         """What a server cannot be asked for, or could do unseen."""
         if self.served is None:
-            if self.model.family == "served":
-                raise ValueError("model.family: served is a server's own template; name the family, or give an engine")
+            if self.items is None and self.model.family == "served":
+                raise ValueError(
+                    "model.family: served is a server's own template; name the family, or give an engine or items"
+                )
             return
         if self.tuned:
             raise ValueError(
@@ -185,7 +206,10 @@ class Contender(BaseModel):
         return self.engine if isinstance(self.engine, OpenAI) else None
 
     def weights(self) -> Any:
-        """What pins the model: the digest of its weights; of a served one all that is known, which is no proof."""
+        """What pins the model: the digest of its weights; of a served one all that is known, which is no proof; of a
+        logged one the digest of the log."""
+        if self.items:
+            return [logged_digest(Path(self.items)), self.model.id, self.model.revision]
         if self.served is None:
             return self.model.digest()
         rendering = self.model.tokenizer_digest() if self.served.api == "completions" else None
@@ -193,7 +217,13 @@ class Contender(BaseModel):
 
     @property
     def tuned(self) -> bool:
-        return self.method is not None or self.adapter is not None
+        """Here, or elsewhere at a declared cost."""
+        return self.method is not None or self.adapter_cost is not None
+
+    @property
+    def here(self) -> bool:
+        """Whether its model runs in this process, so that its files are needed."""
+        return self.served is None and self.items is None
 
     @property
     def four_bit(self) -> bool:

@@ -18,12 +18,22 @@ from typing import Any
 
 from finetune.lock import held
 from finetune.run.machine import GitState, Hardware, git_state, host, versions
-from finetune.run.manifest import AdapterProbe, Probed, RunManifest, ScoreFacts, ServedFacts, TaskFacts, TrainFacts
+from finetune.run.manifest import (
+    AdapterProbe,
+    LoggedFacts,
+    Probed,
+    RunManifest,
+    ScoreFacts,
+    ServedFacts,
+    TaskFacts,
+    TrainFacts,
+)
 
 __all__ = [
     "AdapterProbe",
     "GitState",
     "Hardware",
+    "LoggedFacts",
     "Probed",
     "RunDir",
     "RunManifest",

@@ -93,10 +93,21 @@ class ServedFacts(BaseModel):
     tokens_in: int  # of all answers; those written are `generated_tokens`
 
 
+class LoggedFacts(BaseModel):
+    """Where answers were given that lm-eval logged, as its own files tell it; empty where they do not."""
+
+    model_config = FROZEN
+    files: dict[str, str]  # name -> sha256
+    model: str  # as lm-eval was given it
+    versions: dict[str, str]  # of lm_eval and transformers there
+
+
 class ScoreFacts(BaseModel):
+    """How one contender's answers came about; what is not known of those given elsewhere is None or empty."""
+
     model_config = FROZEN
     plan_digest: str
-    first_score_at: float  # seconds since the epoch, before the first exam item was scored
+    first_score_at: float | None  # seconds since the epoch, before the first exam item was scored
     tasks: tuple[TaskFacts, ...]
     weights_digest: str
     adapter_digest: str | None
@@ -107,12 +118,13 @@ class ScoreFacts(BaseModel):
     decoding: dict[str, Any]
     engine: str
     dtype: str
-    batch_tokens: int
+    batch_tokens: int | None
     samples: int
     extractor: str
     items: int
-    generated_tokens: int
-    served: ServedFacts | None = None  # None: the model ran here
+    generated_tokens: int | None
+    served: ServedFacts | None = None  # None: no server was asked
+    logged: LoggedFacts | None = None  # None: the answers were given to this very stage
 
 
 class RunManifest(BaseModel):
