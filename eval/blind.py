@@ -18,7 +18,7 @@ Way = Literal["guess", "frequent", "longest", "echo"]
 class Blind:
     """The best blind way to answer a task, and its mean score in [0, 1]."""
 
-    way: Way  # guess at random; the most frequent answer; the longest option; the question said again (key points)
+    way: Way  # guess at random; the most frequent answer; the longest option; the question said again (key points, slots)
     score: float
 
 
@@ -30,8 +30,10 @@ def best(task: Task) -> Blind:
 def baselines(task: Task) -> list[Blind]:
     """Every way that fits the task. The most frequent answer is known from its own golds, so a little too good."""
     found = [Blind("guess", task.guess_rate)]
+    if task.answer in ("keypoints", "slots"):
+        found.append(Blind("echo", _mean(task, [row.question for row in task.rows])))
     if task.answer == "keypoints":
-        return [*found, Blind("echo", _mean(task, [row.question for row in task.rows]))]
+        return found
     (frequent, _), *_ = Counter(str(row.answer) for row in task.rows).most_common(1)
     found.append(Blind("frequent", _mean(task, [frequent] * len(task.rows))))
     if all(row.options for row in task.rows):
