@@ -18,7 +18,7 @@ Way = Literal["guess", "frequent", "longest", "echo"]
 class Blind:
     """The best blind way to answer a task, and its mean score in [0, 1]."""
 
-    way: Way  # guess at random; the most frequent answer; the longest option; the question said again (key points, slots)
+    way: Way  # guess at random; the most frequent answer; the longest option; the question again (key points, slots)
     score: float
 
 

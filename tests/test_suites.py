@@ -150,7 +150,7 @@ def test_blind_baselines_of_a_known_exam():
     assert numbers["guess"] == 0
     assert 0 < numbers["frequent"] < 0.1
     notices = {found.way: found.score for found in blind.baselines(read_task(*find("notices_zh")))}
-    assert notices["frequent"] < 0.05 < notices["echo"] < 0.3, "a table in a notice, said again, is a part of the answer"
+    assert notices["frequent"] < 0.05 < notices["echo"] < 0.3, "a table said again is a part"
 
 
 def test_check_warns_of_a_task_that_is_passed_blind():
