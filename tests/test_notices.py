@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from eval.benchmark import find, read_task
+from eval.audit.overlap import overlap
+from eval.benchmark import find, find_card, read_task
 from eval.extract import slots, values
 from eval.extract.numerals import numbers
 from eval.extract.passages import clean
@@ -49,7 +50,7 @@ def test_the_generator_does_not_depend_on_hash_order(tmp_path):
 def test_the_task_reads_its_pinned_edition(lang):
     task = read_task(*find(f"notices_{lang}"))
     assert (len(task.rows), task.edition, task.lang, task.metric) == (120, "official", lang, "f1")
-    assert len({task.cluster(row) for row in task.rows}) == 30
+    assert len({task.cluster(row) for row in task.rows}) == 40
     assert task.scenario == "extraction"
     asked = questions(task)[0]
     assert asked.text.startswith(task.rows[0].context)
@@ -140,6 +141,13 @@ def test_parts_share_no_product_no_notice_and_no_sentence():
         skeletons[part] = {text for text in known if len(re.sub(r"\W|#", "", text)) > 6}
     assert not skeletons["train"] & skeletons["test"]
     assert min(map(len, skeletons.values())) > 30
+
+
+@pytest.mark.parametrize("lang", LANGS)
+def test_tuning_rows_teach_no_question_of_the_exam(lang):
+    card = find_card(f"notices_{lang}")
+    found = overlap(card.rows(None, "train"), card.rows(None, "test"), ("train", "test"))
+    assert (found.questions, found.any) == (120, set())
 
 
 @pytest.mark.parametrize(

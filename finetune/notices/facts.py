@@ -18,7 +18,7 @@ PRODUCTS: dict[Part, str] = {  # code, Chinese and English name; the parts share
     "train": """
 BQ 青铅 Blue Lead; DX 冬絮 Winter Cotton; FV 浮钒 Float Vanadium; GK 谷壳 Grain Husk; HJ 海胶 Sea Rubber
 JW 井卤 Well Brine; KZ 空砖 Hollow Brick; LG 兰硅 Orchid Silicon; MQ 麦青 Green Wheat; NX 暖絮 Warm Down
-PF 坪粉 Plain Flour; QH 青禾 Young Rice; RY 软油 Soft Oil; TZ 塔锌 Tower Zinc; VK 微矿 Fine Ore
+PF 坪粉 Plain Flour; QH 青禾 Young Rice; RY 软油 Soft Oil; TZ 塔锌 Tower Zinc; VK 细矿 Fine Ore
 """,
     "test": """
 AX 安锡 Calm Tin; BY 白榆 White Elm; CK 赤矿 Red Ore; DZ 淡竹 Pale Bamboo; EH 峨红 Ridge Tea
@@ -27,9 +27,11 @@ LZ 绿锗 Green Germanium; MW 墨钨 Ink Tungsten; NK 泥炭 Bog Peat; OX 欧芹
 QV 清钒 Clear Vanadite; RX 润盐 Damp Salt; SZ 霜枣 Frost Date; TV 铜柏 Bronze Cypress; UK 乌糠 Black Bran
 VX 微絮 Fine Floss; WQ 梧桐 Parasol Wood; XZ 雪枣 Snow Jujube; YK 银矿砂 Silver Sand; ZV 紫钒 Violet Alloy
 AQ 暗铅 Dark Lead; BZ 碧砖 Jade Brick; CV 沉油 Deep Oil; DK 稻糠 Rice Bran; EX 鹅绒 Goose Down
+FZ 粉岩 Powder Rock; GX 甘蓝 Sweet Kale; HW 红苎 Red Ramie; IK 鸢麻 Iris Hemp; JZ 焦石 Char Stone
+KV 昆布 Kelp Leaf; LX 蓝铜 Azure Copper; MZ 苜蓿 Lucerne Hay; NV 凝胶 Set Gel; OQ 瓯柑 Bay Citrus
 """,
 }
-NOTICES: dict[Part, int] = {"train": 4, "test": 4}  # a product, in each language
+NOTICES: dict[Part, int] = {"train": 4, "test": 3}  # a product, in each language
 RATES = tuple(Decimal(n) / 2 for n in range(8, 41))  # percent: 4 to 20
 FEES = tuple(Decimal(n) / 2 for n in range(2, 41))  # yuan a lot: 1 to 20
 SHARES = tuple(Decimal(n) / 10 for n in range(1, 31))  # per ten thousand of turnover: 0.1 to 3
