@@ -63,15 +63,13 @@ class Task:
         return self.name.removesuffix(f"{MARK}{self.twin}")
 
     def twins(self, kind: Kind) -> "Task":
-        """Its judged items' twins of a kind, each under its item's id; those that can be made, if any.
-
-        BadInput: it shows examples, and a twin could be shown its own item.
-        """
+        """Its judged items' twins of a kind, under their ids. BadInput: it shows examples, one maybe the item."""
         path = self.folder / f"{self.name}.yaml"
         if _read_yaml(path).get("num_fewshot"):
             raise BadInput(f"{path}: num_fewshot: examples could give twins away; set it to 0, or drop exam.twins")
         judged = (row for row in self.rows if self.part(row) == "test")
-        made = tuple(found for row in judged if (found := twin(kind, row, self.answer)))
+        written = self.protocol == "generated"
+        made = tuple(found for row in judged if (found := twin(kind, row, self.answer, written=written)))
         return replace(self, name=f"{self.name}{MARK}{kind}", rows=made, twin=kind)
 
     def part(self, row: Row) -> Literal["dev", "test"]:

@@ -25,7 +25,7 @@ TEXTS = ("question", "text", "loglikelihoods")  # left out
 NAMES = [name for name in ItemScore.model_fields if name not in TEXTS]
 WORDS = ["scorer", "task", "id", "hash", "content", "cluster", "part", "lang", "protocol", "outcome"]
 WORDS += ["options", "gold", "extracted"]  # what was named, for metrics over labels
-NUMBERS = ["sample", "score", "seconds", "tokens_in", "tokens_thinking", "tokens_out"]
+NUMBERS = ["sample", "score", "seconds", "tokens_in", "tokens_thinking", "tokens_out", "figures", "unsupported"]
 DIGEST = b"items.jsonl sha256"
 
 

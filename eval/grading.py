@@ -11,10 +11,13 @@ from typing import Any
 from eval.benchmark import Task
 from eval.endpoint.wire import split
 from eval.extract import EXTRACTOR, grade
+from eval.extract.refusal import declines
+from eval.extract.support import unsupported
 from eval.items import ItemScore, cut
 from finetune.card import Row
 from finetune.chat import Chat
 
+DECLINED = "declined"  # the rule of a refusal where the evidence was taken away
 HEAD = "head"  # the rule of a classification head: its text is the label itself
 
 
@@ -37,8 +40,20 @@ def graded(task: Task, row: Row, answer: str, *, closed: bool, finish: str | Non
         return blank | {"outcome": "unclosed_thinking"}
     if finish == "length":
         return blank | {"outcome": "truncated"}
-    found = grade(task.answer, cut(answer, task.until), row.answer or "", row.options, task.reading)
-    return vars(found) | {"extractor": EXTRACTOR}
+    said = cut(answer, task.until)
+    if task.twin == "evidence" and declines(said):
+        return blank | {"rule": DECLINED, "outcome": "refused"}
+    found = grade(task.answer, said, row.answer or "", row.options, task.reading)
+    return vars(found) | {"extractor": EXTRACTOR} | _figures(task, row, said)
+
+
+def _figures(task: Task, row: Row, said: str) -> dict[str, int]:
+    """How many figures an open-book answer quotes, and how many of them stand nowhere in what was shown."""
+    if not row.context:
+        return {}
+    gold = "" if row.options or task.answer == "keypoints" else row.answer or ""
+    quoted, nowhere = unsupported(said, "\n".join([row.context, row.question, *row.options]), gold)
+    return {"figures": quoted, "unsupported": nowhere}
 
 
 def named(task: Task, row: Row, text: str) -> dict[str, Any]:

@@ -56,6 +56,8 @@ class ItemScore(BaseModel):
     prompt: str = ""  # sha256 of the token ids that the model was given, or of the message sent to a server
     template: str = ""  # digest of the chat rendering that made them
     extractor: str = ""  # version that read the answer; none read what was chosen by likelihood
+    figures: int = 0  # numbers that an open-book answer quotes
+    unsupported: int = 0  # of these, how many stand nowhere in what was shown
 
     @property
     def key(self) -> tuple[str, str, str, int]:

@@ -338,7 +338,7 @@ def test_twins_are_part_of_plan_and_fingerprint_and_only_where_asked_for(study):
     benchmarks = Benchmark.read(asked), Benchmark.read(without)
     assert benchmarks[1].twins == ()
     assert set(benchmarks[0].digests) - set(benchmarks[1].digests) == {"own~options", "sums~numbers", "own~sex"}
-    with pytest.raises(BadInput, match=r"exam\.twins.*'options', 'numbers' or 'groups'"):
+    with pytest.raises(BadInput, match=r"exam\.twins.*'groups' or 'evidence'"):
         Recipe.read(path, ("exam.twins=[paraphrase]",))
 
 

@@ -193,6 +193,7 @@ def contents(v: Verdict) -> list[tuple[str, Said]]:
         "board": (True, Said("Leaderboard", "排行榜")),
         "health": (True, Said("Health", "可靠性")),
         "twins": (v.twins, Said("Twins", "变体题")),
+        "grounding": (v.grounding, Said("Invented", "凭空作答")),
         "money": (True, Said("Money", "成本")),
         "provenance": (True, Said("Provenance", "来历")),
     }

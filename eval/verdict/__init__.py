@@ -17,6 +17,7 @@ from eval.verdict import wording
 from eval.verdict.contest import Contest
 from eval.verdict.curve import Curve, curves
 from eval.verdict.evidence import Evidence
+from eval.verdict.grounding import Grounding, grounding
 from eval.verdict.licences import riders
 from eval.verdict.outlook import Power, Settle, seen, settle
 from eval.verdict.plumbing import Plumbing, plumbing
@@ -90,6 +91,7 @@ class Verdict(BaseModel):
     settle: tuple[Settle, ...] = ()
     curves: tuple[Curve, ...] = Field((), description="Gain against training rows, a family each; decides nothing")
     twins: Twins | None = Field(None, description="Items turned, in `exam.twins`; in no score")
+    grounding: Grounding | None = Field(None, description="Invented answers and figures; in no score")
     notes: tuple[Note, ...] = ()
     provenance: Provenance
     plumbing: Plumbing | None = Field(None, description="Of a smoke recipe: pass or fail, never a verdict")
@@ -297,5 +299,5 @@ def _verdict(
         sentence=words[0], sentence_zh=words[1], incumbent=recipe.rule.incumbent, base=recipe.rule.base,
         alternatives=recipe.rule.alternatives, margin=recipe.rule.margin, confidence=recipe.rule.confidence,
         contenders=contender_rows(evidence), tasks=task_rows(evidence), gates=tuple(checked),
-        provenance=provenance(evidence), twins=twins(evidence), **facts,
+        provenance=provenance(evidence), twins=twins(evidence), grounding=grounding(evidence), **facts,
     )  # fmt: skip

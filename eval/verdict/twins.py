@@ -71,9 +71,9 @@ def twins(evidence: Evidence) -> Twins | None:
     """None where the recipe asks for none."""
     if not evidence.benchmark.twins:
         return None
-    kinds = _kinds(evidence.benchmark)
+    kinds = [kind for kind in _kinds(evidence.benchmark) if kind != "evidence"]
     rows = [row for name in evidence.twins for kind in kinds for row in _rows(evidence, name, kind)]
-    return Twins(counts=_counts(evidence.benchmark), rows=tuple(rows))
+    return Twins(counts=counted(evidence.benchmark, turned=True), rows=tuple(rows)) if rows else None
 
 
 def drops(evidence: Evidence) -> list[DropFact]:
@@ -85,7 +85,7 @@ def drops(evidence: Evidence) -> list[DropFact]:
         for kind in kinds:
             pairs = paired(evidence.sheets[name], evidence.twins[name], kind)
             if pairs:
-                gain = _rate(_gains(pairs), pairs, 1 - error, lowest=-1)
+                gain = rate(_gains(pairs), pairs, 1 - error, lowest=-1)
                 tuned = evidence.recipe.contenders[name].tuned
                 found.append(DropFact(name, kind, tuned, gain.value, gain.low, gain.high))
     return found
@@ -95,12 +95,13 @@ def _kinds(benchmark: Benchmark) -> list[Kind]:
     return list(dict.fromkeys(task.twin for task in benchmark.twins if task.twin and task.rows))
 
 
-def _counts(benchmark: Benchmark) -> tuple[TwinCount, ...]:
+def counted(benchmark: Benchmark, *, turned: bool) -> tuple[TwinCount, ...]:
+    """How many twins there are; `turned`: of items that were, or of those without their evidence."""
     judged = {task.name: sum(task.part(row) == "test" for row in task.rows) for task in benchmark.tasks}
     return tuple(
         TwinCount(task=task.original, kind=task.twin, made=len(task.rows), items=judged[task.original])
         for task in benchmark.twins
-        if task.twin
+        if task.twin and (task.twin != "evidence") == turned
     )
 
 
@@ -112,10 +113,10 @@ def _rows(evidence: Evidence, name: str, kind: Kind) -> Sequence[TwinRow]:
     first, second = (float(np.mean([pair.scores[side] for pair in pairs])) for side in (0, 1))
     return [TwinRow(
         contender=name, kind=kind, n=len(pairs), clusters=len({pair.item.cluster for pair in pairs}), original=first,
-        twin=second, gain=_rate(_gains(pairs), pairs, level, lowest=-1),
-        changed=None if numbers else _rate(shares(pairs, differs), pairs, level),
+        twin=second, gain=rate(_gains(pairs), pairs, level, lowest=-1),
+        changed=None if numbers else rate(shares(pairs, differs), pairs, level),
         noise=None if numbers else noise(pairs),
-        repeated=_rate(shares(pairs, repeats), pairs, level) if numbers else None,
+        repeated=rate(shares(pairs, repeats), pairs, level) if numbers else None,
     )]  # fmt: skip
 
 
@@ -205,7 +206,7 @@ def repeats(pair: Pair, _: Answer, twin: Answer) -> bool:
     return read is not None and outcome != "correct" and grade("number", read, pair.item.gold).score == 1
 
 
-def _rate(values: Floats, pairs: Sequence[Pair], confidence: float, lowest: float = 0) -> Rate:
+def rate(values: Floats, pairs: Sequence[Pair], confidence: float, lowest: float = 0) -> Rate:
     """Of values [S, n] between `lowest` and 1; the items' documents are the clusters."""
     try:
         found = Layout.of([pair.item.cluster for pair in pairs]).estimate(values, confidence=confidence)

@@ -292,11 +292,11 @@ class Exam(BaseModel):
     dev: float = Field(0, ge=0, lt=1, description="Share of clusters to choose a challenger on; never judged on")
     samples: int = Field(1, ge=1, description="Generated answers per question; more removes sampling noise")
     seed: int = Field(17, description="Of every draw, with item and sample")
-    twins: tuple[Literal["options", "numbers", "groups"], ...] = Field(
+    twins: tuple[Literal["options", "numbers", "groups", "evidence"], ...] = Field(
         (),
         description="Derived items, asked too and never in the score; a kind takes up to as long as the exam. options: "
         "in another order; numbers: other figures, where a program computes the answer (both: was the item known?); "
-        "groups: another sex, age or region of the client (is that fair?)",
+        "groups: another sex, age or region of the client (is that fair?); evidence: taken away (is it refused?)",
     )
     batch_tokens: int = Field(8192, ge=64, description="Tokens in one forward: memory against speed, not scores")
     launch: LaunchFile | None = Field(None, description="recipes/launch/<machine>.yaml; one process without it")
