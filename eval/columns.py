@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +25,17 @@ TEXTS = ("question", "text", "loglikelihoods")  # left out
 NAMES = [name for name in ItemScore.model_fields if name not in TEXTS]
 WORDS = ["scorer", "task", "id", "hash", "content", "cluster", "part", "lang", "protocol", "outcome"]
 WORDS += ["options", "gold", "extracted"]  # what was named, for metrics over labels
-NUMBERS = ["sample", "score", "seconds", "tokens_in", "tokens_thinking", "tokens_out", "figures", "unsupported"]
+SECOND = "second"  # what the answer is worth by a second reading; not a number where there is none
+NUMBERS = ["sample", "score", "seconds", "tokens_in", "tokens_thinking", "tokens_out", "figures", "unsupported", SECOND]
 DIGEST = b"items.jsonl sha256"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A second way to read answers, strict where the first is lenient: its name, and what it gives for an answer."""
+
+    mark: str
+    score: Callable[[ItemScore], float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,9 +45,9 @@ class Columns:
     table: Any
 
     @classmethod
-    def of(cls, rows: Iterable[ItemScore]) -> Self:
+    def of(cls, rows: Iterable[ItemScore], second: Reading | None = None) -> Self:
         """From answers at hand."""
-        return cls(_table(list(rows), [*WORDS, *NUMBERS]))
+        return cls(_table(list(rows), [*WORDS, *NUMBERS], second))
 
     @classmethod
     def joined(cls, parts: Sequence[Self]) -> Self:
@@ -84,24 +93,24 @@ def place_of(log: Path) -> Path:
     return log.with_suffix(".parquet")
 
 
-def read(log: Path) -> Columns:
+def read(log: Path, second: Reading | None = None) -> Columns:
     """The answers of a log: from the columns beside it where these are current, else from the log.
 
     BadInput as `items.read`. A folder that cannot be written is read all the same.
     """
     if not log.is_file():
         return Columns.of([])
-    digest = file_digest(log)
-    found = _kept(place_of(log), digest)
+    mark = f"{file_digest(log)} {second.mark if second else ''}"
+    found = _kept(place_of(log), mark)
     if found is not None:
         return found
     rows = items.read(log)
     with suppress(OSError):  # what cannot be kept is read from the log again
-        _keep(log, digest, rows)
-    return Columns.of(rows)
+        _keep(log, mark, rows, second)
+    return Columns.of(rows, second)
 
 
-def _kept(path: Path, digest: str) -> Columns | None:
+def _kept(path: Path, mark: str) -> Columns | None:
     """None where the columns are not there, of another log or version, or damaged."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -110,18 +119,18 @@ def _kept(path: Path, digest: str) -> Columns | None:
         if not path.is_file():
             return None
         schema = pq.read_schema(path)
-        if (schema.metadata or {}).get(DIGEST) != digest.encode() or schema.names != NAMES:
+        if (schema.metadata or {}).get(DIGEST) != mark.encode() or schema.names != [*NAMES, SECOND]:
             return None
         return Columns(pq.read_table(path, columns=[*WORDS, *NUMBERS], read_dictionary=WORDS))
     except (pa.ArrowException, OSError):
         return None
 
 
-def _keep(log: Path, digest: str, rows: Sequence[ItemScore]) -> None:
+def _keep(log: Path, mark: str, rows: Sequence[ItemScore], second: Reading | None) -> None:
     """As readable as the log is: one of a private card is its owner's."""
     import pyarrow.parquet as pq
 
-    table = _table(rows, NAMES).replace_schema_metadata({DIGEST: digest.encode()})
+    table = _table(rows, [*NAMES, SECOND], second).replace_schema_metadata({DIGEST: mark.encode()})
 
     def build(scratch: Path) -> None:
         items.close(scratch)
@@ -131,12 +140,14 @@ def _keep(log: Path, digest: str, rows: Sequence[ItemScore]) -> None:
     make_whole(place_of(log), build)
 
 
-def _table(rows: Sequence[ItemScore], names: Sequence[str]) -> Any:
+def _table(rows: Sequence[ItemScore], names: Sequence[str], second: Reading | None) -> Any:
     import pyarrow as pa
 
     kinds: dict[Any, Any] = {int: pa.int64(), int | None: pa.int64(), float: pa.float64(), float | None: pa.float64()}
-    schema = pa.schema([(name, kinds.get(ItemScore.model_fields[name].annotation, pa.string())) for name in names])
-    data = {name: [getattr(row, name) for row in rows] for name in names}
+    types: dict[str, Any] = {n: float if n == SECOND else ItemScore.model_fields[n].annotation for n in names}
+    schema = pa.schema([(name, kinds.get(kind, pa.string())) for name, kind in types.items()])
+    data = {name: [getattr(row, name) for row in rows] for name in names if name != SECOND}
+    data[SECOND] = [second.score(row) if second else np.nan for row in rows]
     data["options"] = [json.dumps(options, ensure_ascii=False) for options in data["options"]]
     return pa.table(data, schema=schema)
 

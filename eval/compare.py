@@ -5,7 +5,7 @@ dropped in silence. An answer that is not there scores 0.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Self, TypeVar
 
 import numpy as np
@@ -38,10 +38,10 @@ def _unlike(a: Sheet, b: Sheet) -> str | None:
             shown = ", ".join("/".join(key) for key in only[:3])
             return f"{one.name} answered questions that {other.name} did not ({len(only)}): {shown}"
     for key, row in a.questions.items():
-        for field in ("protocol", "hash", "cluster"):
-            ours, theirs = getattr(row, field), getattr(b.questions[key], field)
+        for part in ("protocol", "hash", "cluster"):
+            ours, theirs = getattr(row, part), getattr(b.questions[key], part)
             if ours != theirs:
-                return f"{'/'.join(key)}: {field} is {ours[:12]} for {a.name} and {theirs[:12]} for {b.name}"
+                return f"{'/'.join(key)}: {part} is {ours[:12]} for {a.name} and {theirs[:12]} for {b.name}"
     return None
 
 
@@ -130,6 +130,7 @@ class Pair:
     layout: Layout
     differences: Floats  # [S, n]
     weight: Floats  # [n], sums to 1
+    told: dict[tuple[float, float], Estimate] = field(default_factory=dict)  # by level and margin
 
     @classmethod
     def of(cls, challenger: Sheet, incumbent: Sheet, weights: Mapping[str, float]) -> Self:
@@ -142,7 +143,10 @@ class Pair:
 
     def estimate(self, *, level: float, margin: float) -> Estimate:
         """With the one-sided error `level` on either side."""
-        return self.layout.estimate(self.differences, confidence=1 - 2 * level, margin=margin)
+        if (level, margin) not in self.told:
+            found = self.layout.estimate(self.differences, confidence=1 - 2 * level, margin=margin)
+            self.told[level, margin] = found
+        return self.told[level, margin]
 
 
 def compare(pair: Pair, *, role: Role, confidence: float, margin: float) -> Comparison:

@@ -5,10 +5,11 @@ An answer is graded without its thought. One that ran into the length limit, or 
 of its own and is never graded from what stands there. No torch here.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from eval.benchmark import Task
+from eval.columns import Reading
 from eval.endpoint.wire import split
 from eval.extract import EXTRACTOR, grade
 from eval.extract.refusal import declines
@@ -16,12 +17,13 @@ from eval.extract.support import unsupported
 from eval.items import ItemScore, cut
 from finetune.card import Row
 from finetune.chat import Chat
+from finetune.files import digest_of
 
 DECLINED = "declined"  # the rule of a refusal where the evidence was taken away
 HEAD = "head"  # the rule of a classification head: its text is the label itself
 
 
-def outdated(extractor: str, tasks: Iterable[Task]) -> str:
+def outdated(extractor: str, tasks: Sequence[Task]) -> str:
     """What to say of finished scores that another extractor read; nothing where they are today's, or none were read."""
     if extractor == EXTRACTOR or all(task.protocol == "likelihood" for task in tasks):
         return ""
@@ -75,6 +77,31 @@ def anew(row: ItemScore, task: Task, question: Row, apart: Callable[[str], tuple
         answer, closed = apart(row.text)
         facts = graded(task, question, answer, closed=closed, finish=row.finish)
     return row.model_copy(update=facts)
+
+
+def second(tasks: Sequence[Task]) -> Reading | None:
+    """Written answers read strictly where the task reads them leniently, and the other way round, for the table of
+    sensitivity. What was chosen by likelihood, cut off or named by a head keeps its score, and so does what today's
+    extractor does not read as the log says: that is for `tuneworth regrade`. None: nothing is written."""
+    written = {task.name: task for task in tasks if task.protocol == "generated"}
+    if not written:
+        return None
+    asked = {(task.name, row.id): row for task in written.values() for row in task.rows}
+    kinds = [[task.name, task.items_digest, task.answer, task.reading, task.until] for task in written.values()]
+
+    def score(row: ItemScore) -> float:
+        task, question = written.get(row.task), asked.get((row.task, row.id))
+        kept = row.rule == HEAD or row.outcome in ("missing", "truncated", "unclosed_thinking")
+        if task is None or question is None or kept or row.finish == "filter":
+            return row.score
+        _, answer, closed = split(row.text)
+        answer, gold, options = cut(answer, task.until), question.answer or "", question.options
+        if not closed or grade(task.answer, answer, gold, options, task.reading).score != row.score:
+            return row.score
+        other = "strict" if task.reading == "lenient" else "lenient"
+        return grade(task.answer, answer, gold, options, other).score
+
+    return Reading(digest_of([EXTRACTOR, kinds]), score)
 
 
 def spoken(chat: Chat | None) -> Callable[[str], tuple[str, bool]]:

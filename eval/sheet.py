@@ -15,7 +15,7 @@ from typing import NamedTuple, Self, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.columns import NUMBERS, Columns
+from eval.columns import NUMBERS, SECOND, Columns
 from eval.items import ItemScore, Outcome
 from eval.paired import Floats, Layout
 
@@ -98,6 +98,20 @@ class Sheet:
     def scores(self) -> Floats:
         """[S, n]: the mean score over samples, for each seed and question."""
         return self.values("score")
+
+    @property
+    def second(self) -> Floats | None:
+        """[S, n]: the mean score by the second reading; None where there is none."""
+        found = self.values(SECOND)
+        return found if np.isfinite(found).all() else None
+
+    def halves(self) -> tuple[Floats, Floats]:
+        """[S, n] each: the mean score of the first half of a question's samples and of the rest."""
+        parts = [self.drawn(task) for task in self.asked]
+        cut = [max(1, part.shape[2] // 2) for part in parts]  # a single sample stands in both
+        first = [part[:, :, :at].mean(axis=2).T for part, at in zip(parts, cut, strict=True)]
+        rest = [part[:, :, at % part.shape[2] :].mean(axis=2).T for part, at in zip(parts, cut, strict=True)]
+        return np.concatenate(first, axis=1), np.concatenate(rest, axis=1)
 
     def values(self, measure: str) -> Floats:
         """[S, n]: the mean of a number (score, seconds, tokens_in, ...) over samples, as `scores`; NaN: not known."""

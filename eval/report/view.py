@@ -195,6 +195,7 @@ def contents(v: Verdict) -> list[tuple[str, Said]]:
         "twins": (v.twins, Said("Twins", "变体题")),
         "grounding": (v.grounding, Said("Invented", "凭空作答")),
         "money": (True, Said("Money", "成本")),
+        "sensitivity": (v.sensitivity and v.sensitivity.cases, Said("Sensitivity", "敏感性")),
         "provenance": (True, Said("Provenance", "来历")),
     }
     return [(name, words) for name, (there, words) in every.items() if there]

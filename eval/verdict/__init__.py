@@ -23,6 +23,7 @@ from eval.verdict.outlook import Power, Settle, seen, settle
 from eval.verdict.plumbing import Plumbing, plumbing
 from eval.verdict.roll import ContenderRow, Provenance, TaskInfo, contender_rows, provenance, task_rows
 from eval.verdict.ruling import Ruling, headline, overall
+from eval.verdict.sensitivity import Sensitivity, sensitivity
 from eval.verdict.twins import Twins, drops, twins
 from finetune.mistakes import BadInput
 from finetune.recipe import Recipe
@@ -89,6 +90,7 @@ class Verdict(BaseModel):
     money: Money | None = None
     power: Power | None = None
     settle: tuple[Settle, ...] = ()
+    sensitivity: Sensitivity | None = Field(None, description="The rule's word in other ways of looking")
     curves: tuple[Curve, ...] = Field((), description="Gain against training rows, a family each; decides nothing")
     twins: Twins | None = Field(None, description="Items turned, in `exam.twins`; in no score")
     grounding: Grounding | None = Field(None, description="Invented answers and figures; in no score")
@@ -192,23 +194,26 @@ def _study(evidence: Evidence, contest: Contest | None, checked: Sequence[Gate])
         words = wording.exploratory(failed[0], found, lead, contest.rulings)
         return _verdict(evidence, checked, "exploratory", words, **numbers)
     open_gates = [gate for gate in checked if gate.required and gate.status in ("not_checked", "unresolved")]
-    outcome: Outcome = "inconclusive" if open_gates else call
+    tried = sensitivity(evidence, contest)
+    outcome: Outcome = "inconclusive" if open_gates or tried.turning else call
     notes = _notes(evidence, outcome)
-    steps = settle(_limiting(contest, lead), lead, open_gates) if outcome == "inconclusive" else ()
+    steps = settle(_limiting(contest, lead), lead, open_gates, tried.turned) if outcome == "inconclusive" else ()
     spoken = [(note.text, note.text_zh) for note in notes if note.headline]
-    words = wording.join([_sentence(outcome, contest, lead, open_gates, steps), *spoken])
-    return _verdict(evidence, checked, outcome, words, settle=steps, notes=notes, **numbers)
+    words = wording.join(
+        [_sentence(outcome, contest, lead, [*wording.unclear(open_gates), *tried.turned], steps), *spoken]
+    )
+    return _verdict(evidence, checked, outcome, words, settle=steps, notes=notes, sensitivity=tried, **numbers)
 
 
 def _sentence(
-    outcome: Outcome, contest: Contest, lead: Ruling, open_gates: Sequence[Gate], steps: Sequence[Settle]
+    outcome: Outcome, contest: Contest, lead: Ruling, why: Sequence[wording.Words], steps: Sequence[Settle]
 ) -> wording.Words:
     found, rulings = contest.find("delta", lead.challenger), contest.rulings
     if outcome == "worth_it":
         return wording.worth_it(found, lead, rulings)
     if outcome == "not_worth_it":
         return wording.not_worth_it(found, lead, rulings)
-    return wording.inconclusive(found, lead, rulings, open_gates, [(step.text, step.text_zh) for step in steps])
+    return wording.inconclusive(found, lead, rulings, why, [(step.text, step.text_zh) for step in steps])
 
 
 def _limiting(contest: Contest, lead: Ruling) -> Comparison:

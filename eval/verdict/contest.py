@@ -9,8 +9,9 @@ from eval.gates import BlankFact
 from eval.money import Bill, Gain, Serving, bill
 from eval.sheet import BadPairing
 from eval.verdict.evidence import Evidence
-from eval.verdict.ruling import Ruling, Standing, rule, stand
+from eval.verdict.ruling import Contrasted, Ruling, Standing, rule, stand
 from finetune.mistakes import BadInput
+from finetune.recipe import Costs
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Contest:
     standings: dict[str, Standing]
     bills: tuple[Bill, ...]
     rulings: tuple[Ruling, ...]
+    pairs: dict[str, list[Pair]]  # of each challenger those that decide, incumbent first
 
     @classmethod
     def of(cls, evidence: Evidence) -> Self:
@@ -38,11 +40,13 @@ class Contest:
         bills, rulings = [], []
         for name, found in comparisons.items():
             against = [each for each in found if each.role != "tau"]
-            due = [_bill(evidence, each, standings[name].lows[each.incumbent]) for each in against]
+            due = [
+                price(evidence, each, standings[name].lows[each.incumbent], evidence.recipe.costs) for each in against
+            ]
             rulings.append(rule(standings[name], against, due, evidence.recipe.costs.currency))
             bills += due
         rows = [each for found in comparisons.values() for each in found]
-        return cls((*rows, gamma), standings, tuple(bills), tuple(rulings))
+        return cls((*rows, gamma), standings, tuple(bills), tuple(rulings), deciding)
 
     def find(self, role: Role, challenger: str) -> Comparison:
         return next(each for each in self.comparisons if (each.role, each.challenger) == (role, challenger))
@@ -76,10 +80,11 @@ def _pair(evidence: Evidence, challenger: str, rival: str) -> Pair:
         ) from None
 
 
-def _bill(evidence: Evidence, found: Comparison, low: float) -> Bill:
+def price(evidence: Evidence, found: Contrasted, low: float, costs: Costs) -> Bill:
+    """One contrast in money, at these prices."""
     who, rival = found.challenger, found.incumbent
     seconds = (evidence.mean(name, "seconds") for name in (who, rival))
     serving = Serving(*seconds, *map(evidence.token_price, (who, rival)))
     wrong = evidence.share(who, "wrong") - evidence.share(rival, "wrong")
     gain = Gain(low, found.gain, found.high, wrong)
-    return bill(who, rival, evidence.effort(who), serving, gain, evidence.recipe.costs)
+    return bill(who, rival, evidence.effort(who), serving, gain, costs)

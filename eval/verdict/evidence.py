@@ -12,7 +12,7 @@ from typing import Self
 
 import numpy as np
 
-from eval import columns, pledge
+from eval import columns, grading, pledge
 from eval.benchmark import Benchmark
 from eval.gates import AdapterFact, ChanceFact, PlanFact, Regraded
 from eval.money import Effort
@@ -49,6 +49,7 @@ class Evidence:
     def read(cls, recipe: Recipe, run: RunDir) -> Self:
         """BadInput names the contender whose stage is not done, or was done for another state of the recipe."""
         benchmark = Benchmark.read(recipe)
+        second = grading.second(benchmark.tasks)
         scored: Stages = {}
         trained: Stages = {}
         sheets, twins = {}, {}
@@ -58,7 +59,7 @@ class Evidence:
             if chosen.method:
                 trained[name] = {seed: _trained(recipe, run, name, seed) for seed in seeds}
             scored[name] = {seed: _scored(recipe, benchmark, run, name, seed) for seed in seeds}
-            logs = {seed: _rows(run, name, seed, scored[name][seed]) for seed in seeds}
+            logs = {seed: _rows(run, name, seed, scored[name][seed], second) for seed in seeds}
             sheets[name] = _sheet(name, logs, beside, turned=False)
             if beside:
                 twins[name] = _sheet(name, logs, beside, turned=True)
@@ -66,7 +67,7 @@ class Evidence:
         extractor = _one_extractor(scored) if benchmark.written else ""
         promise = pledge.digest(recipe, benchmark, plan.extractor if plan else extractor)
         regraded = _regraded(run, plan, extractor)
-        trials = _trials(recipe, benchmark, run, scored)
+        trials = _trials(recipe, benchmark, run, scored, second)
         earlier = frozenset(digest for digest in pledge.kept(run) if plan is None or digest != plan.digest)
         repeats = _repeats(run, scored)
         return cls(
@@ -255,19 +256,21 @@ def _trained(recipe: Recipe, run: RunDir, name: str, seed: int) -> RunManifest:
     return done
 
 
-def _rows(run: RunDir, name: str, seed: int, done: RunManifest) -> columns.Columns:
+def _rows(run: RunDir, name: str, seed: int, done: RunManifest, second: columns.Reading | None) -> columns.Columns:
     """Without their texts, which decide nothing once they are graded."""
-    return columns.read(run.seed(name, seed).items).where("scorer", done.fingerprint)
+    return columns.read(run.seed(name, seed).items, second).where("scorer", done.fingerprint)
 
 
-def _trials(recipe: Recipe, benchmark: Benchmark, run: RunDir, scored: Stages) -> dict[str, float]:
+def _trials(
+    recipe: Recipe, benchmark: Benchmark, run: RunDir, scored: Stages, second: columns.Reading | None
+) -> dict[str, float]:
     """Weighted development scores, where there is a development part and more than one challenger (decision.md 5.4)."""
     tasks = [task for task in benchmark.tasks if task.dev]
     if len(recipe.rule.challengers) < 2 or not tasks:
         return {}
     found = {}
     for name in recipe.rule.challengers:
-        rows = columns.Columns.joined([_rows(run, name, seed, stage) for seed, stage in scored[name].items()])
+        rows = columns.Columns.joined([_rows(run, name, seed, stage, second) for seed, stage in scored[name].items()])
         dev = rows.where("part", "dev")
         means = {task.name: fmean(dev.where("task", task.name).numbers("score").tolist()) for task in tasks}
         found[name] = sum(task.weight * means[task.name] for task in tasks) / sum(task.weight for task in tasks)

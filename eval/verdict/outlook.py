@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -11,6 +12,7 @@ from eval.compare import Comparison
 from eval.gates import Gate
 from eval.power import power
 from eval.verdict.ruling import Ruling
+from eval.verdict.wording import Words
 
 FROZEN = ConfigDict(frozen=True, extra="forbid")
 MUCH = 0.1  # share of the variance above which more samples are worth their cost (decision.md 5.3)
@@ -37,7 +39,7 @@ class Settle(BaseModel):
     """One thing that would settle an open question; `number` of questions or samples, where it can be told."""
 
     model_config = FROZEN
-    what: Literal["items", "samples", "seeds", "gate", "costs"]
+    what: Literal["items", "samples", "seeds", "gate", "costs", "sensitivity"]
     number: int | None
     text: str
     text_zh: str
@@ -57,12 +59,19 @@ def seen(found: Comparison, benchmark: Benchmark, confidence: float) -> Power:
     )  # fmt: skip
 
 
-def settle(found: Comparison, ruling: Ruling, unchecked: list[Gate]) -> tuple[Settle, ...]:
+def settle(
+    found: Comparison, ruling: Ruling, unchecked: Sequence[Gate], turned: Sequence[Words] = ()
+) -> tuple[Settle, ...]:
     """For the contrast that is open, cheapest first: a gate, a price, seeds, samples, questions."""
     steps = [
         Settle(what="gate", number=None, text=f"Check {gate.name}.", text_zh=f"检查“{gate.name_zh}”。")
         for gate in unchecked
     ]
+    if turned:
+        steps.append(Settle(
+            what="sensitivity", number=None, text="More questions, until every way of looking agrees, would settle it.",
+            text_zh="需要更多题目，直到各种分析方式得出同一结论。",
+        ))  # fmt: skip
     codes = {reason.code for reason in ruling.reasons}
     if "price_unresolved" in codes:
         steps.append(Settle(

@@ -6,11 +6,11 @@ several challengers are several claims, so Holm corrects them. "None is worth it
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
-from eval.compare import Comparison, Pair
+from eval.compare import Pair
 from eval.money import Bill
 from eval.significance import holm
 
@@ -19,6 +19,23 @@ Call = Literal["worth_it", "not_worth_it", "inconclusive"]
 Code = Literal[
     "above", "pays", "harmful", "equivalent", "not_enough", "below_margin", "too_dear", "unresolved", "price_unresolved"
 ]
+
+
+class Contrasted(Protocol):
+    """What the rule asks of a contrast."""
+
+    @property
+    def challenger(self) -> str: ...
+    @property
+    def incumbent(self) -> str: ...
+    @property
+    def gain(self) -> float: ...
+    @property
+    def low(self) -> float: ...
+    @property
+    def high(self) -> float: ...
+    @property
+    def margin(self) -> float: ...
 
 
 class Reason(BaseModel):
@@ -65,7 +82,7 @@ def stand(contests: Mapping[str, Sequence[Pair]], confidence: float, margin: flo
     return found
 
 
-def rule(standing: Standing, contests: Sequence[Comparison], bills: Sequence[Bill], currency: str) -> Ruling:
+def rule(standing: Standing, contests: Sequence[Contrasted], bills: Sequence[Bill], currency: str) -> Ruling:
     """Apply the rule to one challenger's comparisons (incumbent first, then alternatives) and their bills."""
     margin, nets = contests[0].margin, [(bill, bill.net) for bill in bills if bill.net is not None]
     against = [_against(c, margin) for c in contests if c.high < margin]
@@ -108,7 +125,7 @@ def amount(value: float, currency: str) -> str:
     return f"{value:,.0f} {currency}"
 
 
-def _against(found: Comparison, margin: float) -> Reason:
+def _against(found: Contrasted, margin: float) -> Reason:
     who, rival, high, low = found.challenger, found.incumbent, points(found.high), points(found.low)
     code: Code = "harmful" if found.high < 0 else "not_enough" if found.low > 0 else "below_margin"
     if code == "below_margin" and found.low > -margin:
@@ -135,7 +152,7 @@ def _dear(bill: Bill, currency: str) -> Reason:
     )  # fmt: skip
 
 
-def _above(found: Comparison, standing: Standing) -> Reason:
+def _above(found: Contrasted, standing: Standing) -> Reason:
     who, rival, low = found.challenger, found.incumbent, points(standing.lows[found.incumbent])
     return Reason(
         code="above", rival=rival, text=f"{who} gains at least {low} points over {rival}, more than the margin",
@@ -151,7 +168,7 @@ def _pays(bill: Bill, currency: str) -> Reason:
     )  # fmt: skip
 
 
-def _open(found: Comparison, standing: Standing, margin: float) -> Reason:
+def _open(found: Contrasted, standing: Standing, margin: float) -> Reason:
     low, high = points(standing.lows[found.incumbent]), points(found.high)
     who, rival = found.challenger, found.incumbent
     return Reason(

@@ -80,13 +80,19 @@ def not_worth_it(found: Comparison, ruling: Ruling, rulings: Sequence[Ruling]) -
     return join([head, measured(found, ruling, rulings), claim(found)])
 
 
-def inconclusive(
-    found: Comparison, ruling: Ruling, rulings: Sequence[Ruling], open_gates: Sequence[Gate], settle: Sequence[Words]
-) -> Words:
-    """Names what is open, what would settle it, and what to do meanwhile: the reversible thing."""
+def unclear(open_gates: Sequence[Gate]) -> list[Words]:
+    """What each gate left open."""
     said = {"not_checked": ("was not checked", "未检查")}
     states = [(g, *said.get(g.status, ("is unresolved", "未能判定"))) for g in open_gates]
-    why = [(f"{g.name} {en}: {g.reason}", f"{g.name_zh}{zh}：{g.reason_zh}") for g, en, zh in states]
+    return [(f"{g.name} {en}: {g.reason}", f"{g.name_zh}{zh}：{g.reason_zh}") for g, en, zh in states]
+
+
+def inconclusive(
+    found: Comparison, ruling: Ruling, rulings: Sequence[Ruling], doubts: Sequence[Words], settle: Sequence[Words]
+) -> Words:
+    """Names what is open, what would settle it, and what to do meanwhile: the reversible thing. `doubts` are gates left
+    open and other ways of looking that contradict."""
+    why = list(doubts)
     for reason in ruling.reasons[: 0 if why else 1]:
         plain = reason.code == "unresolved" and reason.rival == found.incumbent  # its figures follow anyway
         why.append(("the interval holds the margin", "区间包含门槛") if plain else (reason.text, reason.text_zh))

@@ -1,0 +1,240 @@
+"""Sensitivity: would the word have been another, had the same answers been looked at in another way? (decision.md 5.12)
+
+A table of verdicts, not of p-values. Rows on how to measure are as good a priori as the declared analysis: one of them
+that turns WORTH IT into NOT WORTH IT makes the headline INCONCLUSIVE. Rows on what a gain is worth (margin, prices) are
+other questions, and say how far the declared ones are from the point where the word would turn.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from eval.compare import Pair
+from eval.money import Bill
+from eval.verdict.contest import Contest, price
+from eval.verdict.evidence import Evidence
+from eval.verdict.ruling import Call, Ruling, headline, overall, points, rule, stand
+from eval.verdict.variants import Kind, variants
+from eval.verdict.wording import Words
+from finetune.recipe import Costs
+
+FROZEN = ConfigDict(frozen=True, extra="forbid")
+MARGINS = (0.0, 0.01, 0.02, 0.03)
+WORTH: tuple[Kind, ...] = ("margin", "price", "loss")  # what a gain is worth, not how it is measured
+
+
+class Case(BaseModel):
+    """The rule's word in one other way of looking; gain and bounds are of the challenger that the row speaks of,
+    against the rival that is hardest for it."""
+
+    model_config = FROZEN
+    kind: Kind
+    name: str
+    name_zh: str
+    a_priori: bool = Field(description="As good as the declared analysis: may turn the headline inconclusive")
+    call: Call
+    agrees: bool
+    challenger: str
+    rival: str
+    gain: float
+    low: float
+    high: float
+
+
+class Tipping(BaseModel):
+    """Where the word would turn, all else as it is: a margin, a value of one right answer, a number of queries."""
+
+    model_config = FROZEN
+    what: Literal["margin", "value", "queries", "answers"]
+    at: float | None = Field(description="None: nowhere")
+    text: str
+    text_zh: str
+
+
+class Sensitivity(BaseModel):
+    """Every row, the share of them that agree with the rule's word, and where it would turn."""
+
+    model_config = FROZEN
+    call: Call = Field(description="The rule's word on the declared analysis, before gates")
+    agreeing: float
+    cases: tuple[Case, ...]
+    turning: tuple[str, ...] = Field(description="A-priori rows that say not worth it where the rule says worth it")
+    turning_zh: tuple[str, ...]
+    tipping: tuple[Tipping, ...]
+
+    @property
+    def turned(self) -> list[Words]:
+        """Why a WORTH IT is none, in words; empty where no row says so."""
+        pairs = zip(self.turning, self.turning_zh, strict=True)
+        return [(f"by another analysis, as good a priori ({en}), it is not worth it",
+                 f"按另一种同样合理的分析（{zh}），则不值得") for en, zh in pairs]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """A contrast as the rule wants it."""
+
+    challenger: str
+    incumbent: str
+    gain: float
+    low: float
+    high: float
+    margin: float
+
+
+Pairs = dict[str, list[Pair]]
+
+
+def sensitivity(evidence: Evidence, contest: Contest) -> Sensitivity:
+    """Judge again in every other way."""
+    call = overall(contest.rulings)
+    cases = (*_measured(evidence, contest, call), *_worth(evidence, contest, call))
+    turning = [case for case in cases if case.a_priori and (call, case.call) == ("worth_it", "not_worth_it")]
+    agreeing = sum(case.agrees for case in cases) / len(cases) if cases else 1.0
+    return Sensitivity(
+        call=call, agreeing=agreeing, cases=cases, turning=tuple(case.name for case in turning),
+        turning_zh=tuple(case.name_zh for case in turning), tipping=tuple(_tipping(evidence, contest, call)),
+    )  # fmt: skip
+
+
+def _measured(evidence: Evidence, contest: Contest, call: Call) -> Iterator[Case]:
+    every = [pair for pairs in contest.pairs.values() for pair in pairs]
+    subjects = {
+        (task.name, row.id): f"{task.card.name}/{row.subject}"
+        for task in evidence.benchmark.tasks for row in task.rows if row.subject
+    }  # fmt: skip
+    margin, costs = evidence.recipe.rule.margin, evidence.recipe.costs
+    for each in variants(every, evidence.weights, subjects):
+        changed = {name: [each.change(pair) for pair in pairs] for name, pairs in contest.pairs.items()}
+        yield _case(evidence, changed, margin, costs, each.kind, each.words, call)
+
+
+def _worth(evidence: Evidence, contest: Contest, call: Call) -> Iterator[Case]:
+    margin, costs = evidence.recipe.rule.margin, evidence.recipe.costs
+    for tried in MARGINS:
+        if abs(tried - margin) > 1e-9:
+            words = f"margin {points(tried)} points", f"门槛 {points(tried)} 个百分点"
+            yield _case(evidence, contest.pairs, tried, costs, "margin", words, call)
+    if any(bill.net for bill in contest.bills):
+        for kind, words, change in _prices(costs):
+            yield _case(evidence, contest.pairs, margin, costs.model_copy(update=change), kind, words, call)
+
+
+def _prices(costs: Costs) -> Iterator[tuple[Kind, Words, dict[str, float]]]:
+    """Half and twice of each declared price, and a wrong answer that costs nothing or what a right one is worth."""
+    named = {"gpu_hour": ("device hours", "设备小时价"), "value_per_correct": ("worth of a right answer", "答对的价值"),
+             "queries": ("queries", "查询量")}  # fmt: skip
+    for key, (en, zh) in named.items():
+        declared = getattr(costs, key) or 0
+        for factor, word, word_zh in ((0.5, "half", "减半"), (2, "twice", "加倍")):
+            if declared:
+                yield "price", (f"{en}: {word}", f"{zh}{word_zh}"), {key: declared * factor}
+    if costs.loss_per_wrong:
+        yield "loss", ("a wrong answer costs nothing more", "答错无额外损失"), {"loss_per_wrong": 0.0}
+    if costs.value_per_correct and costs.loss_per_wrong != costs.value_per_correct:
+        words = "a wrong answer costs what a right one is worth", "答错的损失等于答对的价值"
+        yield "loss", words, {"loss_per_wrong": costs.value_per_correct}
+
+
+def _case(
+    evidence: Evidence, pairs: Pairs, margin: float, costs: Costs, kind: Kind, words: Words, declared: Call
+) -> Case:
+    rulings, bounds = _rule(evidence, pairs, margin, costs)
+    call = overall(rulings)
+    lead = headline(rulings, call)
+    found = min(bounds[lead.challenger], key=lambda each: lead.lows[each.incumbent])
+    return Case(
+        kind=kind, name=words[0], name_zh=words[1], a_priori=kind not in WORTH, call=call, agrees=call == declared,
+        challenger=lead.challenger, rival=found.incumbent, gain=found.gain, low=lead.lows[found.incumbent],
+        high=found.high,
+    )  # fmt: skip
+
+
+def _rule(
+    evidence: Evidence, pairs: Pairs, margin: float, costs: Costs
+) -> tuple[list[Ruling], dict[str, list[Bounds]]]:
+    """The same rule as the headline's, on other pairs or prices."""
+    confidence = evidence.recipe.rule.confidence
+    standings = stand(pairs, confidence, margin)
+    bounds = {name: [_bounds(pair, confidence, margin) for pair in found] for name, found in pairs.items()}
+    rulings = []
+    for name, found in bounds.items():
+        due = [price(evidence, each, standings[name].lows[each.incumbent], costs) for each in found]
+        rulings.append(rule(standings[name], found, due, costs.currency))
+    return rulings, bounds
+
+
+def _bounds(pair: Pair, confidence: float, margin: float) -> Bounds:
+    found = pair.estimate(level=(1 - confidence) / 2, margin=margin)
+    low, high = max(-1.0, found.low), min(1.0, found.high)
+    return Bounds(pair.challenger.name, pair.incumbent.name, found.gain, low, high, margin)
+
+
+def _tipping(evidence: Evidence, contest: Contest, call: Call) -> Iterator[Tipping]:
+    """The margins between which nothing can be called, and what the lead challenger would have to be worth."""
+    rule_, costs = evidence.recipe.rule, evidence.recipe.costs
+    level = (1 - rule_.confidence) / 2
+    lows = {  # the first step of Holm: some challenger is called at any margin under the largest of these
+        name: min(p.estimate(level=level / len(contest.pairs), margin=rule_.margin).low for p in pairs)
+        for name, pairs in contest.pairs.items()
+    }
+    highs = [min(p.estimate(level=level, margin=rule_.margin).high for p in ps) for ps in contest.pairs.values()]
+    low, high = max(lows.values()), max(highs)
+    yield from _margins(call, rule_.margin, low, high)
+    lead = headline(contest.rulings, call)
+    priced = [bill for bill in contest.bills if bill.challenger == lead.challenger and bill.breakeven]
+    if priced:
+        yield from _money(priced[0], costs, lead)
+
+
+def _margins(call: Call, margin: float, low: float, high: float) -> Iterator[Tipping]:
+    above = Tipping(
+        what="margin", at=low, text=f"Above a margin of {points(low)} points the gain no longer clears it.",
+        text_zh=f"门槛高于 {points(low)} 个百分点时，增益不再超过门槛。",
+    )  # fmt: skip
+    below = Tipping(
+        what="margin", at=high, text=f"Below a margin of {points(high)} points it is no longer shown to fall short.",
+        text_zh=f"门槛低于 {points(high)} 个百分点时，不再能断定达不到门槛。",
+    )  # fmt: skip
+    if call == "worth_it":
+        yield above
+    elif call == "not_worth_it":
+        yield below
+    else:
+        yield Tipping(
+            what="margin", at=low, text=f"At a margin under {points(low)} points the gain would clear it, at one over "
+            f"{points(high)} it would fall short.",
+            text_zh=f"门槛低于 {points(low)} 个百分点则超过，高于 {points(high)} 个百分点则达不到。",
+        )  # fmt: skip
+        return
+    apart = points(abs((low if call == "worth_it" else high) - margin))
+    yield Tipping(
+        what="answers", at=abs((low if call == "worth_it" else high) - margin),
+        text=f"{apart} points of one side's answers, graded the other way, undo this.",
+        text_zh=f"若一方有 {apart} 个百分点的答案改判，此结论不再成立。",
+    )  # fmt: skip
+
+
+def _money(bill: Bill, costs: Costs, lead: Ruling) -> Iterator[Tipping]:
+    """Against the incumbent: from which value of a right answer, and which number of queries, it surely pays."""
+    low, extra = lead.lows[bill.rival], costs.loss_per_wrong * bill.wrong + bill.extra_per_query
+    if costs.queries:
+        value = max(0.0, (bill.horizon / costs.queries + extra) / low) if low > 0 else None
+        words = _value(value, costs.currency)
+        yield Tipping(what="value", at=value, text=words[0], text_zh=words[1])
+    queries = bill.breakeven.high if bill.breakeven else None
+    words = "No number of queries makes it surely pay.", "查询再多也不能确定划算。"
+    if queries is not None:
+        words = f"It surely pays from {queries:,.0f} queries on.", f"查询量达到 {queries:,.0f} 后确定划算。"
+    yield Tipping(what="queries", at=queries, text=words[0], text_zh=words[1])
+
+
+def _value(value: float | None, currency: str) -> Words:
+    if value is None:
+        return "No value of a right answer makes it surely pay.", "无论答对的价值多高，都不能确定划算。"
+    if value == 0:
+        return "It surely pays whatever a right answer is worth.", "无论答对的价值多少，都确定划算。"
+    return (f"It surely pays where a right answer is worth {value:.3g} {currency} or more.",
+            f"每答对一题的价值不低于 {value:.3g} {currency} 时，确定划算。")  # fmt: skip

@@ -1,0 +1,176 @@
+"""Other ways to look at the same answers, none of them wrong: what the table of sensitivity tries one by one.
+
+Each is a change of the pairs that decide (weights, clusters, which questions, which samples, how blanks count); rows of
+the table that change prices instead stand in `sensitivity`. Source: decision.md 5.12; Manski 2003 for the bounds.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eval.compare import Pair
+from eval.paired import Floats, Layout
+from eval.sheet import Question, Sheet
+from eval.verdict.wording import Words
+
+Kind = Literal[
+    "weights", "task", "language", "clusters", "extractor", "blanks", "samples", "seed", "margin", "price", "loss"
+]
+BLANKS: dict[tuple[str, ...], Words] = {
+    ("unparsed",): ("answers not read", "无法提取的答案"),
+    ("truncated", "unclosed_thinking"): ("answers cut off", "被截断的答案"),
+}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One other way; `change` makes of a pair the one that it would have been."""
+
+    kind: Kind
+    words: Words
+    change: Callable[[Pair], Pair]
+
+
+def variants(
+    pairs: Sequence[Pair], weights: dict[str, float], subjects: dict[tuple[str, str], str]
+) -> Iterator[Variant]:
+    """All that change these pairs at all; `subjects` is the stratum of a question, where its card names one."""
+    asked = list(pairs[0].challenger.questions.values())
+    yield from _weights(asked, weights)
+    yield from _left_out(asked, weights)
+    yield from _clusters(asked, weights, subjects)
+    sheets = {sheet.name: sheet for pair in pairs for sheet in (pair.challenger, pair.incumbent)}
+    yield from _second(list(sheets.values()))
+    yield from _blanks(list(sheets.values()))
+    yield from _samples(list(sheets.values()))
+    yield from _seeds(pairs)
+
+
+def _laid(words: Words, kind: Kind, layout: Layout) -> Variant:
+    return Variant(kind, words, lambda pair: replace(pair, layout=layout, told={}))
+
+
+def _weights(asked: Sequence[Question], weights: dict[str, float]) -> Iterator[Variant]:
+    """Where there are several tasks: every question alike, every task alike, unless that is what was declared."""
+    tasks = [row.task for row in asked]
+    if len(set(tasks)) < 2:
+        return
+    clusters = [row.cluster for row in asked]
+    sizes = {task: float(tasks.count(task)) for task in dict.fromkeys(tasks)}
+    words = {
+        "items": ("every question weighs the same", "每道题同权"),
+        "tasks": ("every task weighs the same", "每个任务同权"),
+    }
+    for name, tried in {"items": sizes, "tasks": dict.fromkeys(sizes, 1.0)}.items():
+        declared = [weights.get(task, 1.0) / tried[task] for task in sizes]
+        if not np.allclose(declared, declared[0]):
+            yield _laid(words[name], "weights", Layout.of(clusters, tasks, tried))
+
+
+def _left_out(asked: Sequence[Question], weights: dict[str, float]) -> Iterator[Variant]:
+    tasks, langs = ({getattr(row, part): None for row in asked} for part in ("task", "lang"))
+    for task in tasks if len(tasks) > 1 else ():
+        kept = np.array([row.task != task for row in asked])
+        yield from _kept("task", (f"without task {task}", f"去掉任务 {task}"), kept, asked, weights)
+    named = {"zh": ("Chinese", "中文"), "en": ("English", "英文")}
+    for lang in langs if len(langs) > 1 else ():
+        kept = np.array([row.lang != lang for row in asked])
+        words = f"without {named[lang][0]}", f"去掉{named[lang][1]}"
+        yield from _kept("language", words, kept, asked, weights)
+
+
+def _kept(
+    kind: Kind, words: Words, kept: NDArray[np.bool_], asked: Sequence[Question], weights: dict[str, float]
+) -> Iterator[Variant]:
+    """Some of the questions; nothing where what is left lies in one cluster, so that no interval can be had."""
+    rows = [row for row, wanted in zip(asked, kept, strict=True) if wanted]
+    named = {row.task: weights.get(row.task, 1.0) for row in rows}
+    try:
+        layout = Layout.of([row.cluster for row in rows], [row.task for row in rows], named)
+    except ValueError:
+        return
+    yield Variant(
+        kind, words, lambda pair: replace(pair, layout=layout, differences=pair.differences[:, kept], told={})
+    )
+
+
+def _clusters(
+    asked: Sequence[Question], weights: dict[str, float], subjects: dict[tuple[str, str], str]
+) -> Iterator[Variant]:
+    """Finer than declared (each question for itself) and coarser (its subject), where they differ."""
+    tasks, clusters = [row.task for row in asked], [row.cluster for row in asked]
+    named = {task: weights.get(task, 1.0) for task in dict.fromkeys(tasks)}
+    if len(set(clusters)) < len(asked):
+        layout = Layout.of(range(len(asked)), tasks, named)
+        yield _laid(("every question a cluster of its own", "每道题自成一组"), "clusters", layout)
+    coarse = [subjects.get((row.task, row.id), "") for row in asked]
+    if all(coarse) and len(set(coarse)) < len(set(clusters)):
+        try:
+            layout = Layout.of(coarse, tasks, named)
+        except ValueError:
+            return
+        yield _laid(("clusters are subjects", "按学科成组"), "clusters", layout)
+
+
+def _scored(kind: Kind, words: Words, scores: dict[str, Floats]) -> Variant:
+    """Other scores [S, n] of each contender."""
+    return Variant(
+        kind, words,
+        lambda pair: replace(pair, differences=scores[pair.challenger.name] - scores[pair.incumbent.name], told={}),
+    )  # fmt: skip
+
+
+def _second(sheets: Sequence[Sheet]) -> Iterator[Variant]:
+    """Every written answer read strictly where it was read leniently, and the other way round."""
+    told = {sheet.name: sheet.second for sheet in sheets}
+    scores = {name: found for name, found in told.items() if found is not None}
+    if len(scores) == len(told) and any((scores[sheet.name] != sheet.scores).any() for sheet in sheets):
+        words = "answers read the other way, strictly for leniently", "答案改用另一种读法（宽松改严格）"
+        yield _scored("extractor", words, scores)
+
+
+def _blanks(sheets: Sequence[Sheet]) -> Iterator[Variant]:
+    """Manski: all blanks of the challenger wrong and all of its rivals right, and the other way round."""
+    for outcomes, (en, zh) in BLANKS.items():
+        shares = {sheet.name: sheet.share(*outcomes) for sheet in sheets}
+        if not any(share.any() for share in shares.values()):
+            continue
+        for side, words in (
+            ("incumbent", (f"{en}: all of the rival's right", f"{zh}：对手的全算对")),
+            ("challenger", (f"{en}: all of the challenger's right", f"{zh}：挑战者的全算对")),
+        ):
+            yield Variant("blanks", words, _granted(side, shares))
+
+
+def _granted(side: str, shares: dict[str, Floats]) -> Callable[[Pair], Pair]:
+    def change(pair: Pair) -> Pair:
+        given = shares[pair.incumbent.name if side == "incumbent" else pair.challenger.name]
+        return replace(pair, differences=pair.differences + (given if side == "challenger" else -given), told={})
+
+    return change
+
+
+def _samples(sheets: Sequence[Sheet]) -> Iterator[Variant]:
+    if max(count for sheet in sheets for count in sheet.samples.values()) < 2:
+        return
+    halves = {sheet.name: sheet.halves() for sheet in sheets}
+    said = ("half of the samples", "一半作答"), ("the other half of the samples", "另一半作答")
+    for half, words in enumerate(said):
+        yield _scored("samples", words, {name: found[half] for name, found in halves.items()})
+
+
+def _seeds(pairs: Sequence[Pair]) -> Iterator[Variant]:
+    """Each training seed alone."""
+    seeds = max((pair.challenger.seeds for pair in pairs), key=len)
+    for place, seed in enumerate(seeds if len(seeds) > 1 else ()):
+        yield Variant("seed", (f"training seed {seed} alone", f"只用训练种子 {seed}"), _alone(place))
+
+
+def _alone(place: int) -> Callable[[Pair], Pair]:
+    def change(pair: Pair) -> Pair:
+        return replace(pair, differences=pair.differences[[place % len(pair.differences)]], told={})
+
+    return change

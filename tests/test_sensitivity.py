@@ -1,0 +1,179 @@
+"""Sensitivity: every other way of looking against figures by hand, the rule that turns a headline, tipping points."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from test_verdict import finished, judged
+from verdict_samples import sample
+from written_exam import Run, graded
+
+from eval.paired import Estimate, estimate
+from eval.report import render
+from eval.verdict import Verdict, judge
+from eval.verdict.contest import Contest
+from eval.verdict.evidence import Evidence
+from eval.verdict.ruling import overall
+from eval.verdict.sensitivity import _rule
+
+
+@pytest.fixture(autouse=True)
+def no_cards_of_other_tests(monkeypatch):
+    monkeypatch.setenv("TUNEWORTH_CARDS", "")
+
+
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory) -> tuple[Run, Evidence, Verdict]:
+    """Two seeds, two samples, answers not read and cut off on both sides, and half the answers in no form asked for."""
+    folder = tmp_path_factory.mktemp("wide")
+
+    def change(answer):
+        number = int(answer.id.split("-")[1])
+        if not answer.score and number % 20 == 3:
+            return answer.model_copy(update=graded("unparsed"))
+        if not answer.score and number % 20 == 7:
+            return answer.model_copy(update=graded("truncated"))
+        said = "A" if answer.score else "B"
+        return answer.model_copy(update={"text": said if number % 2 else f"I would say that it is {said}, on balance"})
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TUNEWORTH_CARDS", "")
+        sit = {name: {"change": change} for name in ("lora", "newer")}
+        run = finished(folder, "exam.samples=2", "train.seeds=[17, 18]", sit=sit)
+        evidence = Evidence.read(run.recipe, run.run)
+        return run, evidence, judge(run.recipe, run.run)
+
+
+def facts(evidence: Evidence) -> tuple[list[str], list[str], list[str]]:
+    rows = list(evidence.sheets["lora"].questions.values())
+    return [row.cluster for row in rows], [row.task for row in rows], [row.lang for row in rows]
+
+
+def by_hand(evidence: Evidence, name: str) -> Estimate:
+    """The contrast lora - newer in one other way, with numpy and the plain estimate alone."""
+    lora, newer = evidence.sheets["lora"], evidence.sheets["newer"]
+    clusters, tasks, langs = (np.array(each) for each in facts(evidence))
+    d, weights, kept = lora.scores - newer.scores, evidence.weights, np.ones(400, dtype=bool)
+    if name == "every question weighs the same":
+        weights = {"letters": 240.0, "numbers": 160.0}
+    elif name == "every task weighs the same":
+        weights = {"letters": 1.0, "numbers": 1.0}
+    elif name.startswith("without task"):
+        kept = tasks != name.split()[-1]
+    elif name.startswith("without"):
+        kept = langs != {"Chinese": "zh", "English": "en"}[name.split()[-1]]
+    elif name.startswith("every question a cluster"):
+        clusters = np.arange(400)
+    elif name.startswith(("answers not read", "answers cut off")):
+        outcome = "unparsed" if "read" in name else "truncated"
+        d = d - newer.share(outcome) if "rival" in name else d + lora.share(outcome)
+    elif "half" in name:
+        one = int("other" in name)
+        whole = [
+            np.concatenate([sheet.drawn(task)[:, :, one] for task in ("letters", "numbers")]).T
+            for sheet in (lora, newer)
+        ]
+        d = whole[0] - whole[1]
+    elif name.startswith("training seed"):
+        d = d[[0 if name.split()[2] == "17" else 1]]
+    named = {task: weights[task] for task in dict.fromkeys(tasks[kept])}
+    return estimate(d[:, kept], clusters[kept].tolist(), tasks[kept].tolist(), named)
+
+
+NAMES = [
+    "every question weighs the same", "every task weighs the same", "without task letters", "without task numbers",
+    "without English", "without Chinese", "every question a cluster of its own",
+    "answers not read: all of the rival's right", "answers not read: all of the challenger's right",
+    "answers cut off: all of the rival's right", "answers cut off: all of the challenger's right",
+    "half of the samples", "the other half of the samples", "training seed 17 alone", "training seed 18 alone",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_way_of_looking_is_what_a_hand_would_make_of_it(wide, name):
+    _, evidence, made = wide
+    case = next(case for case in made.sensitivity.cases if case.name == name)
+    known = by_hand(evidence, name)
+    assert (case.gain, case.low, case.high) == pytest.approx((known.gain, known.low, known.high))
+    assert (case.a_priori, case.challenger, case.rival) == (True, "lora", "newer")
+
+
+def test_answers_in_no_form_asked_for_are_read_the_other_way_from_the_columns_too(wide):
+    """A strict reader takes 'A' and leaves the sentence: every second right letter is lost, on both sides."""
+    run, evidence, made = wide
+    case = next(case for case in made.sensitivity.cases if case.kind == "extractor")
+    lora, newer = evidence.sheets["lora"], evidence.sheets["newer"]
+    odd = np.array([int(key[1].split("-")[1]) % 2 for key in lora.questions])
+    letters = np.array([key[0] == "letters" for key in lora.questions])
+    for sheet in (lora, newer):
+        assert (sheet.second[:, letters] == (sheet.scores * odd)[:, letters]).all()
+    weight = lora.item_weight(evidence.weights)
+    assert case.gain == pytest.approx((lora.second - newer.second).mean(axis=0) @ weight)
+    again = Evidence.read(run.recipe, run.run)  # from items.parquet this time
+    assert (again.sheets["lora"].second == lora.second).all()
+    assert made.sensitivity == judge(run.recipe, run.run).sensitivity
+
+
+def test_every_row_is_told_and_the_share_that_agrees(wide):
+    _, _, made = wide
+    cases = made.sensitivity.cases
+    kinds = {"weights", "task", "language", "clusters", "extractor", "blanks", "samples", "seed", "margin"}
+    assert {case.kind for case in cases} == kinds  # nothing is priced here
+    assert made.sensitivity.agreeing == pytest.approx(np.mean([case.call == made.sensitivity.call for case in cases]))
+    assert Verdict.model_validate_json(made.model_dump_json()) == made
+
+
+def test_worth_it_that_rests_on_one_task_alone_is_inconclusive(tmp_path):
+    """Three quarters of the weight gain 35 points, the rest lose 45: without the one task it is not worth it."""
+    rates = {"lora": {"letters": 0.9, "numbers": 0.1}}
+    found = judged(tmp_path, rates=rates)
+    assert {ruling.call for ruling in found.rulings} == {"worth_it"}
+    assert found.outcome == "inconclusive"
+    assert "without task letters" in found.sensitivity.turning
+    assert "by another analysis, as good a priori (without task letters), it is not worth it" in found.sentence
+    assert "按另一种同样合理的分析（去掉任务 letters），则不值得" in found.sentence_zh
+    assert [step.what for step in found.settle] == ["sensitivity"]
+    page = render(found)
+    assert 'data-case="without task letters" data-call="not_worth_it"' in page
+
+
+def test_a_margin_or_a_price_is_another_question_and_turns_nothing(tmp_path):
+    """Twenty points at a margin of 2, where 3 would do too; a wrong answer that costs what a right one brings."""
+    prices = ("costs.gpu_hour=18", "costs.value_per_correct=1", "costs.queries=100000", "costs.people=19000")
+    found = judged(tmp_path, *prices)
+    by_name = {case.name: case for case in found.sensitivity.cases}
+    assert found.sensitivity.call == "worth_it"
+    assert by_name["queries: half"].call == "not_worth_it"
+    assert not by_name["queries: half"].a_priori
+    assert by_name["a wrong answer costs what a right one is worth"].kind == "loss"
+    assert (found.outcome, found.sensitivity.turning) == ("worth_it", ())
+
+
+def test_tipping_points_are_where_the_rule_turns(tmp_path):
+    """Asked again a hair to either side: the margin for two challengers under Holm, the queries and the value."""
+    prices = ("costs.gpu_hour=18", "costs.value_per_correct=1", "costs.queries=100000", "costs.people=4000")
+    run = finished(tmp_path, "rule.challengers=[prefix, lora]", *prices, rates={"prefix": 0.7})
+    evidence = Evidence.read(run.recipe, run.run)
+    contest, costs = Contest.of(evidence), run.recipe.costs
+    tips = {tip.what: tip.at for tip in judge(run.recipe, run.run).sensitivity.tipping}
+
+    def call(margin=0.02, **change):
+        return overall(_rule(evidence, contest.pairs, margin, costs.model_copy(update=change))[0])
+
+    assert call() == "worth_it"
+    assert (call(tips["margin"] - 1e-6), call(tips["margin"] + 1e-6)) == ("worth_it", "inconclusive")
+    assert tips["answers"] == pytest.approx(tips["margin"] - 0.02)
+    for key, what in (("queries", "queries"), ("value_per_correct", "value")):
+        assert call(**{key: tips[what] * 1.001}) == "worth_it"
+
+
+def test_the_page_and_the_json_hold_the_same_rows():
+    made = sample("worth_it")
+    page = render(made)
+    for case in made.sensitivity.cases:
+        assert f'data-call="{case.call}"' in page
+        assert case.name_zh in page
+    assert json.loads(made.model_dump_json())["sensitivity"]["cases"]
+    assert render(sample("invalid")).find('id="sensitivity"') == -1
