@@ -29,6 +29,9 @@ Scenario = Literal[  # what institutions use such models for (eval/tasks/README.
     "compliance", "guidance", "knowledge", "research", "service", "risk", "credit", "calculation", "extraction",
     "general",
 ]  # fmt: skip
+Trait = Literal[  # where tuning an older base may still pay: the exceptions that a survey of the field names
+    "professional", "precise", "specific", "novel",
+]  # fmt: skip
 OUTPUTS: dict[str, Protocol] = {"multiple_choice": "likelihood", "generate_until": "generated"}
 
 
@@ -51,6 +54,7 @@ class Task:
     until: tuple[str, ...]  # generated: strings that end an answer
     dev: frozenset[str]  # ids of the questions that are chosen on and never judged on
     scenario: Scenario | None = None  # None: the task does not say
+    traits: tuple[Trait, ...] = ()
     twin: Kind | None = None  # how its items were derived from those of task `original`
 
     def cluster(self, row: Row) -> str:
@@ -230,7 +234,15 @@ def read_task(folder: Path, name: str, weight: float = 1.0, dev: float = 0.0, se
         until=_until(raw),
         dev=frozenset(held),
         scenario=facts.get("scenario"),
+        traits=_traits(path, facts),
     )
+
+
+def _traits(path: Path, facts: Mapping[str, Any]) -> tuple[Trait, ...]:
+    named, known = facts.get("traits") or [], get_args(Trait)
+    if not isinstance(named, list) or any(each not in known for each in named):
+        raise BadInput(f"{path}: metadata.traits {named!r}; a list is needed, of {', '.join(known)}")
+    return tuple(trait for trait in known if trait in named)
 
 
 def _until(raw: Mapping[str, Any]) -> tuple[str, ...]:

@@ -75,6 +75,8 @@ def _drawn(v: Verdict, parts: Sequence[view.Part]) -> dict[str, dict[str, Markup
     if parts:
         found["gains"] = charts.both("gains", charts.gains, view.judged_bars(v), view.other_bars(v), v.margin)
         found["forest"] = charts.both("forest", charts.forest, view.part_bars(parts), v.margin)
+    if v.atlas:
+        found["atlas"] = charts.both("atlas", charts.forest, view.atlas_bars(v.atlas), v.margin)
     for at, each in enumerate(v.curves):
         facts = each.incumbent, view.curve_spots(each), v.margin
         found[f"curve{at}"] = charts.both(f"curve{at}", charts.curve, *facts)

@@ -12,6 +12,7 @@ from eval.report.charts import Bar
 from eval.report.figures import interval, number, points
 from eval.report.words import LANGUAGES, OUTCOMES, Said, same
 from eval.verdict import Contrast, Verdict
+from eval.verdict.atlas import Atlas
 from eval.verdict.curve import Curve, Difference
 from eval.verdict.roll import ContenderRow, TaskScore
 
@@ -124,6 +125,15 @@ def part_bars(rows: Sequence[Part]) -> list[Bar]:
     ]
 
 
+def atlas_bars(found: Atlas) -> list[Bar]:
+    """One for each part of the exam that is told apart."""
+    return [
+        Bar(Said(p.name, p.name_zh), same(f"n {p.n:,} · C {p.clusters:,}"), p.gain, p.low, p.high, p.weight,
+            p.name in found.exceptions)
+        for p in found.places
+    ]  # fmt: skip
+
+
 def curve_spots(curve: Curve) -> list[tuple[int, Bar | None]]:
     """Rows and gain of each point; none where its scores do not stand."""
     return [(p.rows, _spot(p.contender, p.gain, p is curve.points[-1]) if p.gain else None) for p in curve.points]
@@ -188,6 +198,7 @@ def contents(v: Verdict) -> list[tuple[str, Said]]:
         "plumbing": (v.plumbing, Said("Checks", "检查")),
         "interval": (v.delta, Said("Gain and margin", "增益与门槛")),
         "parts": (v.delta, Said("Parts of the exam", "分项")),
+        "atlas": (v.atlas, Said("Where it pays", "在哪里划算")),
         "curve": (v.curves, Said("More data?", "加数据？")),
         "sight": (v.power, Said("What it could see", "看清多少")),
         "board": (True, Said("Leaderboard", "排行榜")),

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 from markupsafe import Markup, escape
 
+from eval.verdict import wording
+
 
 class Said(NamedTuple):
     """One thing said in English and in Chinese."""
@@ -107,10 +109,5 @@ TWINS = {
     "region": Said("client from elsewhere", "客户换地区"),
 }
 PROTOCOLS = {"likelihood": Said("likelihood", "似然"), "generated": Said("written answers", "生成作答")}
-SCENARIOS = {  # of a task's metadata.scenario
-    "compliance": Said("compliance Q&A", "合规问答"), "guidance": Said("business guidance", "业务指引"),
-    "knowledge": Said("knowledge lookup", "知识查询"), "research": Said("research and reports", "投研与报告"),
-    "service": Said("customer service", "客户服务"), "risk": Said("risk control", "风险控制"),
-    "credit": Said("credit", "信贷"), "calculation": Said("calculation", "计算"),
-    "extraction": Said("extraction", "信息抽取"), "general": Said("general ability", "通用能力"),
-}  # fmt: skip
+SCENARIOS = {key: Said(*both) for key, both in wording.SCENARIOS.items()}  # of a task's metadata.scenario
+TRAITS = {key: Said(*both) for key, both in wording.TRAITS.items()}  # of its metadata.traits

@@ -14,6 +14,7 @@ from eval.gates import Gate
 from eval.money import Money
 from eval.sheet import Sheet
 from eval.verdict import wording
+from eval.verdict.atlas import Atlas, atlas
 from eval.verdict.contest import Contest
 from eval.verdict.curve import Curve, curves
 from eval.verdict.evidence import Evidence
@@ -46,7 +47,7 @@ class Contrast(BaseModel):
     clusters: int
 
 
-NoteCode = Literal["in_distribution", "public", "no_guard", "chosen_on_dev", "licence", "search"]
+NoteCode = Literal["in_distribution", "public", "no_guard", "chosen_on_dev", "licence", "search", "except"]
 
 
 class Note(BaseModel):
@@ -90,6 +91,7 @@ class Verdict(BaseModel):
     money: Money | None = None
     power: Power | None = None
     settle: tuple[Settle, ...] = ()
+    atlas: Atlas | None = Field(None, description="The gain by scenario and trait, and where the word does not hold")
     sensitivity: Sensitivity | None = Field(None, description="The rule's word in other ways of looking")
     curves: tuple[Curve, ...] = Field((), description="Gain against training rows, a family each; decides nothing")
     twins: Twins | None = Field(None, description="Items turned, in `exam.twins`; in no score")
@@ -196,7 +198,7 @@ def _study(evidence: Evidence, contest: Contest | None, checked: Sequence[Gate])
     open_gates = [gate for gate in checked if gate.required and gate.status in ("not_checked", "unresolved")]
     tried = sensitivity(evidence, contest)
     outcome: Outcome = "inconclusive" if open_gates or tried.turning else call
-    notes = _notes(evidence, outcome)
+    notes = (*_exceptions(numbers["atlas"], outcome == call), *_notes(evidence, outcome))
     steps = settle(_limiting(contest, lead), lead, open_gates, tried.turned) if outcome == "inconclusive" else ()
     spoken = [(note.text, note.text_zh) for note in notes if note.headline]
     words = wording.join(
@@ -240,6 +242,7 @@ def _numbers(evidence: Evidence, contest: Contest | None, lead: Ruling | None) -
         "money": Money(**costs.model_dump(exclude={"data", "people"}), bills=contest.bills),
         "power": seen(delta, evidence.benchmark, evidence.recipe.rule.confidence),
         "curves": curves(evidence),
+        "atlas": atlas(evidence, contest, lead),
     }
 
 
@@ -262,6 +265,11 @@ def _notes(evidence: Evidence, outcome: Outcome) -> tuple[Note, ...]:
         words = ("The newer base may have seen these items: all of them are public.", "题目均已公开，新底座可能见过。")
         found.append(_note("public", outcome == "not_worth_it", words))
     return (*found, *_lasting(evidence))
+
+
+def _exceptions(found: Atlas | None, called: bool) -> list[Note]:
+    """Where the opposite is shown, in the headline of a word that was said."""
+    return [_note("except", called, (found.text, found.text_zh))] if found and found.exceptions else []
 
 
 def _lasting(evidence: Evidence) -> tuple[Note, ...]:

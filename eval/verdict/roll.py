@@ -77,6 +77,7 @@ class TaskInfo(BaseModel):
     published: bool
     items_digest: str
     scenario: str | None = None  # what institutions ask such questions for
+    traits: tuple[str, ...] = ()
 
 
 class ContenderOrigin(BaseModel):
@@ -184,6 +185,7 @@ def task_rows(evidence: Evidence) -> tuple[TaskInfo, ...]:
             n=len(asked), clusters=len({task.cluster(row) for row in asked}), weight=task.weight / total,
             guess_rate=task.guess_rate, card=task.card.name, split=task.split, edition=task.edition,
             published=task.card.published, items_digest=task.items_digest, scenario=task.scenario,
+            traits=task.traits,
         ))  # fmt: skip
     return tuple(rows)
 

@@ -7,6 +7,18 @@ from eval.gates import Gate
 from eval.verdict.ruling import Ruling, points
 
 Words = tuple[str, str]  # English, Chinese
+SCENARIOS: dict[str, Words] = {
+    "compliance": ("compliance Q&A", "合规问答"), "guidance": ("business guidance", "业务指引"),
+    "knowledge": ("knowledge lookup", "知识查询"), "research": ("research and reports", "投研与报告"),
+    "service": ("customer service", "客户服务"), "risk": ("risk control", "风险控制"),
+    "credit": ("credit", "信贷"), "calculation": ("calculation", "计算"),
+    "extraction": ("extraction", "信息抽取"), "general": ("general ability", "通用能力"),
+}  # fmt: skip
+TRAITS: dict[str, Words] = {
+    "professional": ("professional tasks", "专业任务"), "precise": ("precise tasks", "精确任务"),
+    "specific": ("specific tasks, of a house's own conventions", "特定任务（机构自有约定）"),
+    "novel": ("novel tasks", "新颖任务"),
+}  # fmt: skip
 NO_GUARD: Words = ("No guard was declared.", "未声明护栏指标。")
 
 
