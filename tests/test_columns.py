@@ -3,6 +3,7 @@
 import json
 import os
 
+import numpy as np
 import pytest
 from written_exam import row
 
@@ -22,13 +23,14 @@ def log(tmp_path):
 
 def bare(log):
     """What judging needs of each answer, made from the log row by row."""
-    wanted = {*columns.WORDS, *columns.NUMBERS}
+    wanted = {*columns.WORDS, *columns.NUMBERS} - {columns.SECOND}
     rows = [each.model_dump(mode="json", include=wanted) for each in items.read(log)]
     return [row | {"options": json.dumps(row["options"], ensure_ascii=False)} for row in rows]
 
 
 def rows(found):
-    return found.table.to_pylist()
+    assert np.isnan(found.numbers(columns.SECOND)).all(), "there was no second reading"
+    return found.table.drop_columns([columns.SECOND]).to_pylist()
 
 
 def from_columns(log, monkeypatch):
@@ -65,6 +67,19 @@ def test_a_log_that_changed_is_read_again(log, monkeypatch):
     items.append(log, [row("任务", 30)])
     assert len(columns.read(log)) == 31
     assert len(from_columns(log, monkeypatch)) == 31
+
+
+def test_a_second_reading_is_kept_and_another_one_read_anew(log, monkeypatch):
+    seen = []
+
+    def reading(mark, worth):
+        return columns.Reading(mark, lambda answer: seen.append(answer.id) or worth * answer.score)
+
+    assert columns.read(log, reading("half", 0.5)).numbers("second")[:3].tolist() == [0.5, 0.125, 0.0]
+    seen.clear()
+    assert columns.read(log, reading("half", 0.5)).numbers("second")[:3].tolist() == [0.5, 0.125, 0.0]
+    assert seen == []
+    assert columns.read(log, reading("none", 0.0)).numbers("second").sum() == 0
 
 
 @pytest.mark.parametrize("harm", [b"", b"PAR1 oops", b"x" * 5000])
