@@ -29,9 +29,7 @@ Scenario = Literal[  # what institutions use such models for (eval/tasks/README.
     "compliance", "guidance", "knowledge", "research", "service", "risk", "credit", "calculation", "extraction",
     "general",
 ]  # fmt: skip
-Trait = Literal[  # where tuning an older base may still pay: the exceptions that a survey of the field names
-    "professional", "precise", "specific", "novel",
-]  # fmt: skip
+Trait = Literal["professional", "precise", "specific", "novel"]  # exceptions that a survey of the field names
 OUTPUTS: dict[str, Protocol] = {"multiple_choice": "likelihood", "generate_until": "generated"}
 
 
@@ -191,24 +189,15 @@ def read_task(folder: Path, name: str, weight: float = 1.0, dev: float = 0.0, se
     path = folder / f"{name}.yaml"
     raw = _read_yaml(path)
     facts, source = raw.get("metadata") or {}, raw.get("dataset_kwargs") or {}
-    for key, holder in (
-        ("card", source),
-        ("split", source),
-        ("version", facts),
-        ("headline", facts),
-        ("answer", facts),
-    ):
+    needed = [("card", source), ("split", source), ("version", facts), ("headline", facts), ("answer", facts)]
+    for key, holder in needed:
         if key not in holder:
             raise BadInput(f"{path}: {'dataset_kwargs' if holder is source else 'metadata'}.{key} is missing")
     if raw.get("output_type") not in OUTPUTS:
         raise BadInput(f"{path}: output_type {raw.get('output_type')!r}; known are {', '.join(OUTPUTS)}")
-    if facts["answer"] not in get_args(AnswerKind):
-        raise BadInput(f"{path}: metadata.answer {facts['answer']!r}; known are {', '.join(get_args(AnswerKind))}")
-    if facts.get("reading", "lenient") not in get_args(Reading):
-        raise BadInput(f"{path}: metadata.reading {facts['reading']!r}; known are {', '.join(get_args(Reading))}")
-    if facts.get("scenario") not in (None, *get_args(Scenario)):
-        known = ", ".join(get_args(Scenario))
-        raise BadInput(f"{path}: metadata.scenario {facts['scenario']!r}; known are {known}")
+    for key, kinds in {"answer": AnswerKind, "reading": Reading, "scenario": Scenario}.items():
+        if (key == "answer" or facts.get(key) is not None) and facts[key] not in get_args(kinds):
+            raise BadInput(f"{path}: metadata.{key} {facts[key]!r}; known are {', '.join(get_args(kinds))}")
     card = find_card(source["card"])
     rows = tuple(select(card, source["split"], source))
     if not rows:
@@ -219,11 +208,8 @@ def read_task(folder: Path, name: str, weight: float = 1.0, dev: float = 0.0, se
     if len(held) == len(rows):
         raise BadInput(f"{path}: exam.dev {dev:g} leaves none of {len(rows)} questions to judge on; lower it")
     return Task(
-        name=name,
-        folder=folder,
-        version=str(facts["version"]),
-        protocol=OUTPUTS[raw["output_type"]],
-        metric=facts["headline"],
+        name=name, folder=folder, version=str(facts["version"]),
+        protocol=OUTPUTS[raw["output_type"]], metric=facts["headline"],
         answer=facts["answer"],
         reading=facts.get("reading", "lenient"),
         weight=weight,
@@ -235,11 +221,11 @@ def read_task(folder: Path, name: str, weight: float = 1.0, dev: float = 0.0, se
         dev=frozenset(held),
         scenario=facts.get("scenario"),
         traits=_traits(path, facts),
-    )
+    )  # fmt: skip
 
 
 def _traits(path: Path, facts: Mapping[str, Any]) -> tuple[Trait, ...]:
-    named, known = facts.get("traits") or [], get_args(Trait)
+    named, known = facts.get("traits", []), get_args(Trait)
     if not isinstance(named, list) or any(each not in known for each in named):
         raise BadInput(f"{path}: metadata.traits {named!r}; a list is needed, of {', '.join(known)}")
     return tuple(trait for trait in known if trait in named)

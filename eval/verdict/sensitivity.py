@@ -219,7 +219,7 @@ def _margins(call: Call, margin: float, low: float, high: float) -> Iterator[Tip
 
 def _money(bill: Bill, costs: Costs, lead: Ruling) -> Iterator[Tipping]:
     """Against the incumbent: from which value of a right answer, and which number of queries, it surely pays."""
-    low, extra = lead.lows[bill.rival], costs.loss_per_wrong * bill.wrong + bill.extra_per_query
+    low, extra = lead.lows[bill.rival], costs.loss_per_wrong * bill.wrong + (bill.extra_per_query or 0.0)
     if costs.queries:
         value = max(0.0, (bill.horizon / costs.queries + extra) / low) if low > 0 else None
         words = _value(value, costs.currency)
