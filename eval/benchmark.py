@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 
 import yaml
 
-from eval.extract import AnswerKind, Reading, keypoints
+from eval.extract import AnswerKind, Reading, refuse_bad_gold
 from eval.twins import MARK, NAMED, Kind, twin
 from finetune.card import DataCard, Row, ask
 from finetune.files import digest_of
@@ -202,8 +202,7 @@ def read_task(folder: Path, name: str, weight: float = 1.0, dev: float = 0.0, se
     rows = tuple(select(card, source["split"], source))
     if not rows:
         raise BadInput(f"{path}: card {card.name} has no question in split {source['split']}")
-    if facts["answer"] == "keypoints":
-        _refuse_bad_rubrics(path, rows)
+    _refuse_bad_golds(path, facts["answer"], rows)
     held = {row.id for row in rows if _draw(str(row.cluster), seed) < dev}
     if len(held) == len(rows):
         raise BadInput(f"{path}: exam.dev {dev:g} leaves none of {len(rows)} questions to judge on; lower it")
@@ -237,11 +236,11 @@ def _until(raw: Mapping[str, Any]) -> tuple[str, ...]:
     return (named,) if isinstance(named, str) else tuple(named)
 
 
-def _refuse_bad_rubrics(path: Path, rows: Sequence[Row]) -> None:
-    """BadInput for key points that cannot be read: found before the exam, not after its answers are paid for."""
+def _refuse_bad_golds(path: Path, kind: str, rows: Sequence[Row]) -> None:
+    """BadInput for a gold that cannot be read: found before the exam, not after its answers are paid for."""
     for row in rows:
         try:
-            keypoints.Rubric.read(row.answer or "")
+            refuse_bad_gold(kind, row.answer or "")
         except BadInput as fault:
             raise BadInput(f"{path}: {row.id}: {fault}") from None
 

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from written_exam import build
 from written_exam import row as item
 
+from eval.benchmark import SHELF, find, read_task
 from eval.extract import grade, slots, values
 from eval.extract.slots import SLOTS, Counts, Record, gold_of, weigh
 from eval.items import ItemScore
@@ -21,6 +23,7 @@ from eval.labels import corpus_rows
 from eval.report import render
 from eval.sheet import Sheet
 from eval.verdict import judge
+from finetune.mistakes import BadInput
 
 FOLDER = Path(__file__).parent.parent / "data_cards" / "notices"
 GOLDS = {
@@ -301,3 +304,21 @@ def test_a_study_on_notices_is_judged_and_its_page_gives_micro_and_macro_f1(tmp_
     shown = render(verdict)
     assert "micro over all pairs" in shown
     assert "槽位宏平均" in shown
+
+
+@pytest.mark.parametrize(
+    "gold", ["x", "AB2607", "{}", '[{"contract": "AB2607"}]', '[{"合约": "AB2607", "手续费": "3元/手"}]']
+)
+def test_a_gold_that_is_no_records_is_told_before_the_exam(tmp_path, gold):
+    raw = yaml.safe_load((SHELF / "notices_zh" / "notices_zh.yaml").read_text("utf-8").replace("!function ", ""))
+    asked = {"id": "n1", "notice": "?", "answer": gold, "cluster": "a"}
+    (tmp_path / "mine.jsonl").write_text(json.dumps(asked) + "\n", "utf-8")
+    (tmp_path / "mine.md").write_text(
+        "---\nname: mine\ntitle: Mine\nlicence: {name: private, commercial: true}\nlanguages: [zh]\npublished: false\n"
+        "shape: qa\nformat: jsonl\ncolumns: {id: id, question: notice, answer: answer, cluster: cluster}\n"
+        "splits: {test: [mine.jsonl]}\n---\n", "utf-8",
+    )  # fmt: skip
+    raw["dataset_kwargs"]["card"] = "mine"
+    (tmp_path / f"{tmp_path.name}.yaml").write_text(yaml.safe_dump(raw), "utf-8")
+    with pytest.raises(BadInput, match=r"n1: the answer is no records; write a JSON array .* price_limit"):
+        read_task(*find(str(tmp_path)))

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from eval.extract import keypoints, labels, letters, numeracy, numerals, slots, spans, tags, truth
 from eval.extract.passages import clean
+from finetune.mistakes import BadInput
 
 EXTRACTOR = "2026.11.4"  # part of the plan and of every score's fingerprint; raised when a reading changes
 AnswerKind = Literal[
@@ -55,6 +56,17 @@ def grade(kind: str, text: str, gold: str, options: Sequence[str] = (), reading:
         if refused or extracted is None:
             return Grade(extracted, rule, "refused" if refused else "unparsed", 0.0)
     return Grade(extracted, rule, "correct" if score == 1 else "wrong", score)
+
+
+def refuse_bad_gold(kind: str, gold: str) -> None:
+    """BadInput for a gold that is not of the form its kind needs; most kinds take any text."""
+    if kind == "keypoints":
+        keypoints.Rubric.read(gold)
+    if kind == "slots" and slots.gold_of(clean(gold)) is None:
+        known = ", ".join(slots.SLOTS)
+        raise BadInput(
+            f"the answer is no records; write a JSON array of objects with all of {known}, null where absent"
+        )
 
 
 def process_results(doc: dict[str, Any], results: list[str]) -> dict[str, float]:
