@@ -24,6 +24,7 @@ from finetune.files import file_digest, make_whole
 TEXTS = ("question", "text", "loglikelihoods")  # left out
 NAMES = [name for name in ItemScore.model_fields if name not in TEXTS]
 WORDS = ["scorer", "task", "id", "hash", "content", "cluster", "part", "lang", "protocol", "outcome"]
+WORDS += ["engine", "template"]
 WORDS += ["options", "gold", "extracted"]  # what was named, for metrics over labels
 SECOND = "second"  # what the answer is worth by a second reading; not a number where there is none
 NUMBERS = ["sample", "score", "seconds", "tokens_in", "tokens_thinking", "tokens_out", "figures", "unsupported", SECOND]

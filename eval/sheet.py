@@ -22,7 +22,7 @@ from eval.paired import Floats, Layout
 Key = tuple[str, str]  # task, question id
 OUTCOMES: tuple[str, ...] = get_args(Outcome)
 NO_ANSWER = tuple(outcome for outcome in OUTCOMES if outcome not in ("correct", "wrong"))
-ONE = ("hash", "content", "cluster", "protocol")  # of a question the same in all samples and seeds
+ONE = ("hash", "content", "cluster", "protocol", "gold")  # of a question the same in all samples and seeds
 
 
 class BadPairing(ValueError):  # noqa: N818 (it names the pairing, not a fault of ours)
@@ -43,6 +43,15 @@ class Question(NamedTuple):
     gold: str
 
 
+class Making(NamedTuple):
+    """How answers to a task came about; `template` is empty in logs of before rows held it."""
+
+    task: str
+    protocol: str
+    engine: str
+    template: str
+
+
 @dataclass(frozen=True, eq=False)
 class Sheet:
     """Questions in the order of their keys, and their answers [N] by question, seed and sample."""
@@ -55,6 +64,7 @@ class Sheet:
     outcomes: NDArray[np.int8]  # places in OUTCOMES
     named: NDArray[np.intp]  # places in `words` of what was read out of an answer; -1 for nothing
     words: list[str]
+    makings: frozenset[Making]
 
     @classmethod
     def of(cls, name: str, runs: Mapping[int, Columns | Iterable[ItemScore]]) -> Self:
@@ -86,7 +96,7 @@ class Sheet:
             name, tuple(runs), questions, dict(zip(tasks, most.tolist(), strict=True)),
             {each: _laid(size, place, table.numbers(each), 0.0) for each in NUMBERS if each != "sample"},
             _laid(size, place, _outcomes(table), OUTCOMES.index("missing")).astype(np.int8),
-            _laid(size, place, said, -1).astype(np.intp), words,
+            _laid(size, place, said, -1).astype(np.intp), words, _makings(table),
         )  # fmt: skip
 
     @cached_property
@@ -156,6 +166,7 @@ class Sheet:
             self.name, self.seeds, {key: asked for key, asked in self.questions.items() if key[0] == task},
             {task: self.samples[task]}, {name: flat[span] for name, flat in self.numbers.items()},
             self.outcomes[span], self.named[span], self.words,
+            frozenset(each for each in self.makings if each.task == task),
         )  # fmt: skip
 
     def item_weight(self, weights: Mapping[str, float]) -> Floats:
@@ -168,6 +179,15 @@ class Sheet:
         """Clusters and weights of these questions; a task without a weight counts 1."""
         named = {task: weights.get(task, 1.0) for task in self.samples}
         return Layout.of([row.cluster for row in self.questions.values()], [task for task, _ in self.questions], named)
+
+
+def _makings(table: Columns) -> frozenset[Making]:
+    """Every way in which answers came about."""
+    whole, coded = np.zeros(len(table), dtype=np.intp), [table.coded(field) for field in Making._fields]
+    for codes, words in coded:
+        whole = whole * len(words) + codes
+    _, first = np.unique(whole, return_index=True)
+    return frozenset(Making(*(words[codes[at]] for codes, words in coded)) for at in first.tolist())
 
 
 def _keys(table: Columns) -> tuple[list[Key], NDArray[np.intp]]:
@@ -194,7 +214,7 @@ def _refuse_unlike_seeds(
 def _questions(name: str, table: Columns, keys: list[Key], question: NDArray[np.intp]) -> dict[Key, Question]:
     """What each answer's question was, taken from its first answer. BadPairing: they do not agree."""
     said: dict[str, list[str]] = {}
-    for field in (*ONE, "lang", "options", "gold"):
+    for field in (*ONE, "lang", "options"):
         codes, words = table.coded(field)
         first = np.empty(len(keys), dtype=np.intp)
         first[question[::-1]] = codes[::-1]
@@ -204,7 +224,7 @@ def _questions(name: str, table: Columns, keys: list[Key], question: NDArray[np.
             raise BadPairing(f"{name}: {'/'.join(key)} is not one question in all its samples and seeds")
         said[field] = [words[code] for code in first.tolist()]
     options = {text: tuple(json.loads(text)) for text in set(said["options"])}
-    plain = [said[field] for field in (*ONE, "lang")]
+    plain = [said[field] for field in ("hash", "content", "cluster", "protocol", "lang")]
     facts = zip(*plain, (options[text] for text in said["options"]), said["gold"], strict=True)
     return {key: Question._make((*key, *each)) for key, each in zip(keys, facts, strict=True)}
 

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from written_exam import graded, row
 
 from eval import gates
-from eval.gates import AdapterFact, BlankFact, ChanceFact, PlanFact
+from eval.gates import AdapterFact, Asked, BlankFact, ChanceFact, PlanFact
 from eval.repeatability import Apart, Batching, Changes, Floor, Parity, Repeatability
 from eval.sheet import Sheet
 
-EXPECTED = {("t", str(i)): f"hash {i}" for i in range(4)}
+EXPECTED = {("t", str(i)): Asked(f"hash {i}", "A", f"document {i}") for i in range(4)}
 
 
 def sheet(name: str, numbers=range(4), **changes) -> Sheet:
@@ -25,6 +25,8 @@ def sheet(name: str, numbers=range(4), **changes) -> Sheet:
         (sheet("newer", range(3)), "newer lacks questions of the exam (1): t/3"),
         (sheet("newer", range(5)), "newer answered questions that the exam has not (1): t/4"),
         (sheet("newer", hash="edited"), "newer answered another text under the same id (4): t/0, t/1, t/2"),
+        (sheet("newer", gold="B"), "newer was graded by another gold than the exam's (4): t/0, t/1, t/2"),
+        (sheet("newer", cluster="one"), "newer has questions under other documents than the exam (4): t/0"),
         (sheet("newer", protocol="likelihood"), "t is scored by likelihood for one"),
     ],
 )
@@ -46,6 +48,14 @@ def test_prompt_content_fails_when_one_was_asked_something_else_or_its_template_
     assert (other.status, other.reason) == ("failed", "t/0: lora and newer were asked different things")
     unknown = gates.prompt_content([sheet("lora"), sheet("newer")], {"lora": "a", "newer": ""})
     assert (unknown.status, unknown.reason) == ("failed", "newer has no record of its chat template")
+    for rows in (["a", "c"], ["c"], ["a", "c", ""]):  # of one log: two templates, or not the one recorded
+        told = Sheet.of("lora", {0: [row("t", i, template=rows[i % len(rows)]) for i in range(4)]})
+        found = gates.prompt_content([told, sheet("newer")], templates)
+        assert (found.status, found.reason[:34]) == ("failed", "lora was asked t in another templa")
+    mine = gates.prompt_content([sheet("lora", template="a"), sheet("newer", template="b")], templates)
+    assert mine.status == "passed"
+    chosen = sheet("lora", template="an empty thought", protocol="likelihood")
+    assert gates.prompt_content([chosen, sheet("newer")], templates).status == "passed"
     assert gates.prompt_content([sheet("lora"), sheet("newer")], templates).status == "passed"
 
 

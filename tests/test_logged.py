@@ -15,9 +15,12 @@ import torch
 import yaml
 from conftest import MARKERS, build_checkpoint, train_tokenizer
 from small_exam import environment, model, run_line, score_line, teach, write_exam, write_recipe
+from small_study import tuneworth
+from test_regrade import study
 from written_exam import Run, build
 
 from eval import items
+from eval.extract import EXTRACTOR
 from eval.report import render
 from eval.score import __main__ as score
 from eval.verdict import judge
@@ -320,6 +323,23 @@ def theirs(folder: Path, *changes: str, name: str = "newer", **facts) -> Run:
 
 def gates_of(found) -> dict[str, str]:
     return {gate.name: gate.status for gate in found.gates}
+
+
+def test_imported_answers_are_read_anew_like_any_other(tmp_path, monkeypatch):
+    """Of their right answers nine in ten were not read before; what a log cannot tell stays so."""
+    (tmp_path / "samples_letters.jsonl").write_text("{}\n", "utf-8")
+    change = f"contenders.newer.items={tmp_path}/samples_letters.jsonl"
+    run = study(tmp_path, monkeypatch, change, unread={"newer": 900})
+    log = run.run.seed("newer", 0).items
+    items.replace(log, [row.model_copy(update=UNKNOWN | {"engine": "lm_eval"}) for row in items.read(log)])
+    done = tuneworth("regrade", tmp_path / "study.yaml", "--out", tmp_path / "runs", "--set", change)
+    assert done.returncode == 0, done.stderr
+    (turned,) = re.findall(r"regrade newer seed 0, letters: (\d+) of 240 outcomes changed", done.stdout)
+    assert int(turned) > 50
+    assert "the verdict moved from invalid to inconclusive" in done.stdout
+    rows = items.read(log)
+    assert {row.outcome for row in rows} == {"correct", "wrong"}
+    assert {(row.extractor, row.finish, row.seconds, row.tokens_out) for row in rows} == {(EXTRACTOR, None, None, None)}
 
 
 def test_what_a_log_cannot_tell_is_not_checked(tmp_path):

@@ -20,7 +20,16 @@ from eval.gates.gate import (
     Words,
 )
 from eval.gates.heart import DropFact, known_by_heart
-from eval.gates.identity import AdapterFact, PlanFact, Regraded, adapter_applied, plan, prompt_content, same_questions
+from eval.gates.identity import (
+    AdapterFact,
+    Asked,
+    PlanFact,
+    Regraded,
+    adapter_applied,
+    plan,
+    prompt_content,
+    same_questions,
+)
 from eval.gates.steady import batch_invariance, engine_parity, noise_floor
 
 __all__ = [
@@ -33,6 +42,7 @@ __all__ = [
     "TRUNCATED_NAME",
     "UNPARSED_NAME",
     "AdapterFact",
+    "Asked",
     "BlankFact",
     "ChanceFact",
     "DropFact",

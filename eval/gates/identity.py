@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from eval.gates.gate import ADAPTER_APPLIED, PLAN, PROMPT_CONTENT, SAME_QUESTIONS, Gate, Words, gate
 from eval.sheet import Key, Sheet
@@ -9,11 +10,24 @@ from eval.sheet import Key, Sheet
 PROBES = 8  # prompts below which the adapter's proof is too thin
 CLEAR = 10  # times the divergence of an A/A pair that a working adapter must show
 LEAST_KL = 1e-7  # nats: an adapter that moves less than rounding is not there
+UNLIKE = {  # what an item log says of a question otherwise than the exam
+    "hash": ("answered another text under the same id", "是另一道题"),
+    "gold": ("was graded by another gold than the exam's", "的标准答案与考试不同"),
+    "cluster": ("has questions under other documents than the exam", "所属文档与考试不同"),
+}
 AFRESH = ("a changed recipe is another study: give it another --out", "配方改动即为另一项研究：请换一个 --out")
 
 
-def same_questions(sheets: Sequence[Sheet], expected: Mapping[Key, str]) -> Gate:
-    """Every contender answered exactly the exam's questions (key -> hash), under one protocol a task."""
+class Asked(NamedTuple):
+    """A question of the exam, as an item log must have it."""
+
+    hash: str
+    gold: str
+    cluster: str
+
+
+def same_questions(sheets: Sequence[Sheet], expected: Mapping[Key, Asked]) -> Gate:
+    """Every contender answered exactly the exam's questions, graded by its gold, under one protocol a task."""
     fault = next((fault for sheet in sheets if (fault := _unlike(sheet, expected))), None) or _mixed(sheets)
     if fault:
         return gate(SAME_QUESTIONS, "failed", fault)
@@ -21,7 +35,7 @@ def same_questions(sheets: Sequence[Sheet], expected: Mapping[Key, str]) -> Gate
     return gate(SAME_QUESTIONS, "passed", words, {"questions": len(expected), "contenders": len(sheets)})
 
 
-def _unlike(sheet: Sheet, expected: Mapping[Key, str]) -> Words | None:
+def _unlike(sheet: Sheet, expected: Mapping[Key, Asked]) -> Words | None:
     lacking, extra = expected.keys() - sheet.questions.keys(), sheet.questions.keys() - expected.keys()
     if lacking:
         return (f"{sheet.name} lacks questions of the exam ({len(lacking)}): {_shown(lacking)}",
@@ -29,10 +43,11 @@ def _unlike(sheet: Sheet, expected: Mapping[Key, str]) -> Words | None:
     if extra:
         return (f"{sheet.name} answered questions that the exam has not ({len(extra)}): {_shown(extra)}",
                 f"{sheet.name} 多出 {len(extra)} 道题：{_shown(extra)}")  # fmt: skip
-    other = {key for key, row in sheet.questions.items() if row.hash != expected[key]}
-    if other:
-        return (f"{sheet.name} answered another text under the same id ({len(other)}): {_shown(other)}",
-                f"{sheet.name} 有 {len(other)} 个编号下是另一道题：{_shown(other)}")  # fmt: skip
+    for field, (en, zh) in UNLIKE.items():
+        other = [key for key, row in sheet.questions.items() if getattr(row, field) != getattr(expected[key], field)]
+        if other:
+            return (f"{sheet.name} {en} ({len(other)}): {_shown(other)}",
+                    f"{sheet.name} 有 {len(other)} 个编号下{zh}：{_shown(other)}")  # fmt: skip
     return None
 
 
@@ -60,6 +75,8 @@ def prompt_content(sheets: Sequence[Sheet], templates: Mapping[str, str], unseen
         if not templates.get(sheet.name) and sheet.name not in unseen:
             words = (f"{sheet.name} has no record of its chat template", f"{sheet.name} 没有对话模板的记录")
             return gate(PROMPT_CONTENT, "failed", words)
+        if fault := _other_template(sheet, templates.get(sheet.name, "")):
+            return gate(PROMPT_CONTENT, "failed", fault)
         for key, row in sheet.questions.items():
             content, who = first.setdefault(key, (row.content, sheet.name))
             if content != row.content:
@@ -73,6 +90,18 @@ def prompt_content(sheets: Sequence[Sheet], templates: Mapping[str, str], unseen
         return gate(PROMPT_CONTENT, "not_checked", words)
     words = ("all were asked the same before frame and template", "套用提示框架和模板之前，题面完全相同")
     return gate(PROMPT_CONTENT, "passed", words, {"templates": len(set(templates.values()))})
+
+
+def _other_template(sheet: Sheet, recorded: str) -> Words | None:
+    """Answers to one task in two renderings, or written ones in another than the manifest has. Logs of before rows
+    held it are believed."""
+    for task in sheet.samples:
+        found = {each.template for each in sheet.makings if each.task == task and each.template}
+        wrote = {each.template for each in sheet.makings if each.task == task and each.protocol == "generated"} - {""}
+        if len(found) > 1 or (recorded and wrote - {recorded}):
+            return (f"{sheet.name} was asked {task} in another template than the one recorded",
+                    f"{sheet.name} 的 {task} 使用了与记录不同的对话模板")  # fmt: skip
+    return None
 
 
 @dataclass(frozen=True)

@@ -42,11 +42,15 @@ def batch_invariance(measured: Measured) -> Gate:
     return _told(BATCHES, measured, told, (en, zh), ("", ""), figures)
 
 
-def engine_parity(engines: Mapping[str, Kind], parities: Sequence[Parity] = ()) -> Gate:
+def engine_parity(engines: Mapping[str, Kind], parities: Sequence[Parity] = (), mixed: Sequence[str] = ()) -> Gate:
     """Contender -> (engine, dtype). Where two of either meet, a contender scored on both must link them.
 
     Weights in 4 bits (`nf4 bfloat16`) are the contender's own, as it would be served; the dtype is that of its sums.
+    `mixed` names those whose own log holds answers of several engines, which no probe can link.
     """
+    if mixed:
+        who = ", ".join(mixed)
+        return gate(PARITY, "failed", (f"the log of {who} mixes engines", f"{who} 的作答记录混有多种引擎"))
     unseen = ", ".join(name for name, kind in engines.items() if UNKNOWN in kind)
     if unseen:
         return gate(PARITY, "not_checked", (f"nothing says what {unseen} ran on", f"{unseen} 的运行引擎未知"))

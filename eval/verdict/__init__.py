@@ -171,7 +171,7 @@ def _advice(evidence: Evidence, contest: Contest | None) -> list[Gate]:
     gains = {f"{each.challenger} − {each.incumbent}": each.gain for each in pairs}
     parities = [each.parity for each in evidence.repeats.values() if each.parity]
     return [
-        gates.engine_parity(engines, parities), *gates.serving_cost(evidence.unpriced),
+        gates.engine_parity(engines, parities, evidence.mixed), *gates.serving_cost(evidence.unpriced),
         gates.merge_faithful(evidence.merges()),
         gates.noise_floor(measured, gains), gates.batch_invariance(measured), gates.known_by_heart(drops(evidence)),
     ]  # fmt: skip

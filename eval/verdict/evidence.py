@@ -14,7 +14,7 @@ import numpy as np
 
 from eval import columns, grading, pledge
 from eval.benchmark import Benchmark
-from eval.gates import AdapterFact, ChanceFact, PlanFact, Regraded
+from eval.gates import AdapterFact, Asked, ChanceFact, PlanFact, Regraded
 from eval.money import Effort
 from eval.paired import Floats
 from eval.repeatability import Repeatability
@@ -108,10 +108,10 @@ class Evidence:
         return {task.name: task.weight for task in self.benchmark.tasks}
 
     @property
-    def expected(self) -> dict[Key, str]:
-        """Every question of the exam's test part, with its hash."""
+    def expected(self) -> dict[Key, Asked]:
+        """Every question of the exam's test part."""
         return {
-            (task.name, row.id): row.digest
+            (task.name, row.id): Asked(row.digest, row.answer or "", task.cluster(row))
             for task in self.benchmark.tasks
             for row in task.rows
             if task.part(row) == "test"
@@ -181,6 +181,12 @@ class Evidence:
         """Who decides, and wrote answers of which nobody knows how they ended."""
         asked = self.recipe.contenders
         return [name for name in self.deciding if asked[name].items and self.benchmark.written]
+
+    @property
+    def mixed(self) -> list[str]:
+        """Who decides, and has answers of several engines in one log."""
+        made = {name: {each.engine for each in self.sheets[name].makings} for name in self.deciding}
+        return [name for name, engines in made.items() if len(engines) > 1]
 
     @property
     def unpriced(self) -> list[str]:
