@@ -15,7 +15,7 @@ from rich.text import Text
 from eval import blind, forecast, pledge
 from eval.answerable import refuse_unanswerable
 from eval.benchmark import Benchmark
-from eval.endpoint import refuse_likelihood
+from eval.endpoint import refuse_likelihood, refuse_misjudged
 from eval.forecast.load import conversations, rows
 from finetune import labelled
 from finetune.card import label_of
@@ -53,6 +53,7 @@ def show(
     benchmark = Benchmark.read(recipe)
     refuse_unanswerable(recipe, benchmark)
     refuse_likelihood(recipe, benchmark)
+    refuse_misjudged(recipe, benchmark)
     console.print(exam(benchmark))
     for line in blind.warnings(benchmark):
         console.print(Text(line, style="yellow"))

@@ -1,4 +1,4 @@
-"""The front door: `tuneworth check | train | score | judge | report | regrade | run | export | data`.
+"""The front door: `tuneworth check | train | score | opinions | judge | report | regrade | run | export | data`.
 
 It spells command lines for the engine rooms and imports the other rooms only when a command needs them.
 Exit status: 0 done, 1 a fault of ours (with a trace), 2 bad input (one clear message, nothing written), 75 paused
@@ -152,6 +152,22 @@ def score(
 
 @app.command()
 @careful
+def opinions(
+    recipe: RecipeFile, contender: Only = None, out: Out = RUNS, changes: Changes = [], data_root: DataRoot = None,  # noqa: B006
+) -> None:  # fmt: skip
+    """Ask the recipe's judge (exam.judge) which free answers are better, and lay the same pairs out for people.
+
+    Example: tuneworth opinions recipe.yaml --contender lora
+    """
+    from eval.opinion.asking import give
+    from finetune.run import RunDir
+
+    read = _read(recipe, changes, data_root)
+    give(read, RunDir(out / read.name), typer.echo, contender)
+
+
+@app.command()
+@careful
 def judge(
     recipe: RecipeFile, out: Out = RUNS, changes: Changes = [], data_root: DataRoot = None, gate: Gate = False,  # noqa: B006
 ) -> None:  # fmt: skip
@@ -207,6 +223,10 @@ def run(
     if not dry_run:
         from eval import closing
 
+        if read.exam.judge:
+            from eval.opinion.asking import give
+
+            give(read, course.folder, typer.echo)
         closing.judge(read, out, _console())
         closing.report(read, out)
         closing.leave(read, out, gate)

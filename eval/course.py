@@ -12,7 +12,7 @@ import typer
 from eval import pledge
 from eval.answerable import refuse_unanswerable
 from eval.benchmark import Benchmark, refuse_unjudgeable
-from eval.endpoint import refuse_likelihood, refuse_unready
+from eval.endpoint import key_of, refuse_likelihood, refuse_misjudged, refuse_unready
 from eval.grading import outdated
 from eval.launch import Job, Stage, line, spell, start
 from eval.slurm import script
@@ -55,6 +55,8 @@ class Course:
         """The exam, once all is refused that the engine rooms would refuse later (a tokenizer, a broken line)."""
         recipe = self.recipe
         refuse_unready(list(recipe.contenders.values()))
+        if recipe.exam.judge:
+            key_of(recipe.exam.judge.engine)
         for contender in recipe.contenders.values():
             if contender.here:
                 Chat.open(contender.model.folder(), contender.model.family, contender.model.think)
@@ -68,6 +70,7 @@ class Course:
         benchmark = Benchmark.read(recipe)
         refuse_unanswerable(recipe, benchmark)
         refuse_likelihood(recipe, benchmark)
+        refuse_misjudged(recipe, benchmark)
         if recipe.purpose == "study":
             refuse_unjudgeable(benchmark)
         return benchmark

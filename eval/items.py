@@ -77,7 +77,7 @@ def cut(text: str, until: Sequence[str]) -> str:
     return text
 
 
-def append(path: Path, rows: Iterable[ItemScore], *, private: bool = False) -> None:
+def append(path: Path, rows: Iterable[BaseModel], *, private: bool = False) -> None:
     """Append rows in one write and reach the disk before returning: what was paid for is not lost.
 
     A private file is readable by its owner only, from its first byte on.

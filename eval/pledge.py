@@ -95,6 +95,7 @@ def _promise(recipe: Recipe, benchmark: Benchmark, extractor: str = "") -> dict[
         "tasks": {task.name: [task.digest, task.weight, len(task.rows)] for task in benchmark.tasks},
         **({"twins": {task.name: task.digest for task in benchmark.twins if task.rows}} if benchmark.twins else {}),
         "exam": {"samples": exam.samples, "seed": exam.seed, "dev": exam.dev},
+        **({"judge": exam.judge.identity()} if exam.judge else {}),
         **_reading(benchmark, extractor),
         "rule": recipe.rule.model_dump(mode="json"),
         "costs": recipe.costs.model_dump(mode="json"),

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from eval.benchmark import Benchmark
 from finetune.chat import Chat
 from finetune.mistakes import BadInput
-from finetune.recipe import Contender, OpenAI, Recipe
+from finetune.recipe import Contender, OpenAI, Recipe, is_loopback
 
 
 def refuse_likelihood(recipe: Recipe, benchmark: Benchmark) -> None:
@@ -24,6 +24,21 @@ def refuse_likelihood(recipe: Recipe, benchmark: Benchmark) -> None:
             f"exam.tasks: {', '.join(chosen)} is scored by likelihood, which no API gives, and {', '.join(served)} has "
             f"engine openai; name {', '.join(f'{name}_gen' for name in chosen)}, where the answer is written"
         )
+
+
+def refuse_misjudged(recipe: Recipe, benchmark: Benchmark) -> None:
+    """BadInput: the judge would be shown choices, or questions that may not leave this machine for its server."""
+    judge = recipe.exam.judge
+    for task in benchmark.tasks if judge else ():
+        if judge is None or task.name not in judge.tasks:
+            continue
+        if task.protocol != "generated":
+            raise BadInput(f"exam.judge.tasks: {task.name} is scored by likelihood, so there is no answer to compare")
+        if not is_loopback(judge.engine.url) and judge.engine.host not in task.card.hosts:
+            raise BadInput(
+                f"exam.judge.engine: {judge.engine.host} is not this machine; ask a server of this machine, or name it "
+                f"in `hosts` of card {task.card.name}, if it may see the questions and the answers"
+            )
 
 
 def open_chat(contender: Contender) -> Chat | None:

@@ -5,7 +5,7 @@ EXPLORATORY. Advisory gates stand on the page and decide nothing; so does what i
 required.
 """
 
-from eval.gates.advice import merge_faithful, serving_cost, unchecked
+from eval.gates.advice import judge, merge_faithful, serving_cost, unchecked
 from eval.gates.behaviour import BlankFact, ChanceFact, below_chance, truncated, unparsed
 from eval.gates.gate import (
     ADAPTER_APPLIED,
@@ -54,6 +54,7 @@ __all__ = [
     "batch_invariance",
     "below_chance",
     "engine_parity",
+    "judge",
     "known_by_heart",
     "merge_faithful",
     "noise_floor",

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from eval.gates.gate import MERGE, SERVING, Gate, Words, gate
+from eval.gates.gate import JUDGE, MERGE, SERVING, Gate, Status, Words, gate
+from eval.opinion.tally import ENOUGH, Tally
 
 
 def merge_faithful(differences: Mapping[str, float | None]) -> Gate:
@@ -28,6 +29,29 @@ def serving_cost(unpriced: Sequence[str]) -> tuple[Gate, ...]:
         f"{who} 每次查询的成本未知；请给出 query_cost",
     )
     return (gate(SERVING, "not_checked", words),) if unpriced else ()
+
+
+def judge(tallies: Sequence[Tally]) -> Gate:
+    """Blind and order-swapped by its making; here: one revision throughout, and enough labels of people.
+
+    What a judge says decides nothing, so neither does this.
+    """
+    if not tallies:
+        words = ("the recipe names a judge, and nobody asked it (tuneworth opinions RECIPE)",
+                 "配方声明了裁判模型，但尚未询问（tuneworth opinions RECIPE）")  # fmt: skip
+        return gate(JUDGE, "not_checked", words, required=False)
+    least = min(each.labels for each in tallies)
+    figures = {f"{each.challenger}, {each.task}: labels": float(each.labels) for each in tallies}
+    figures |= {f"{each.challenger}, {each.task}: turned": each.turned for each in tallies}
+    names = sorted({name for each in tallies for name in each.models})
+    left = sum(each.of - each.n for each in tallies)
+    status: Status = "not_checked" if left or least < ENOUGH else "passed"
+    words = (f"blind, both orders, one revision; labels of people: {least}, needed: {ENOUGH}; pairs left: {left}",
+             f"盲评、两种顺序、同一版本；人工标注 {least} 条，需要 {ENOUGH} 条；尚余 {left} 对")  # fmt: skip
+    if len(names) > 1:
+        status = "failed"
+        words = (f"the server named itself in several ways: {', '.join(names)}", f"服务端先后自称：{'、'.join(names)}")
+    return gate(JUDGE, status, words, figures, required=False)
 
 
 def unchecked(name: Words, why: Words) -> Gate:

@@ -202,6 +202,7 @@ def contents(v: Verdict) -> list[tuple[str, Said]]:
         "curve": (v.curves, Said("More data?", "加数据？")),
         "sight": (v.power, Said("What it could see", "看清多少")),
         "board": (True, Said("Leaderboard", "排行榜")),
+        "opinions": (v.opinions, Said("Judged by a model", "模型裁判")),
         "health": (True, Said("Health", "可靠性")),
         "twins": (v.twins, Said("Twins", "变体题")),
         "grounding": (v.grounding, Said("Invented", "凭空作答")),

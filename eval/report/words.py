@@ -94,6 +94,7 @@ EVENTS = {
     "score": Said("scorings", "评分"),
     "train": Said("tunings", "微调"),
     "regraded": Said("regradings", "重新读取"),
+    "opinions": Said("rounds of the judge", "裁判询问"),
     "probe": Said("probes of repeatability", "可重复性探测"),
 }
 PROBES = {

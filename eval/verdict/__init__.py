@@ -12,6 +12,7 @@ from eval import gates
 from eval.compare import Comparison
 from eval.gates import Gate
 from eval.money import Money
+from eval.opinion.tally import Tally
 from eval.sheet import Sheet
 from eval.verdict import wording
 from eval.verdict.atlas import Atlas, atlas
@@ -97,6 +98,7 @@ class Verdict(BaseModel):
     twins: Twins | None = Field(None, description="Items turned, in `exam.twins`; in no score")
     grounding: Grounding | None = Field(None, description="Invented answers and figures; in no score")
     notes: tuple[Note, ...] = ()
+    opinions: tuple[Tally, ...] = Field((), description="Of a judge of free answers, a task each; decides nothing")
     provenance: Provenance
     plumbing: Plumbing | None = Field(None, description="Of a smoke recipe: pass or fail, never a verdict")
 
@@ -174,6 +176,7 @@ def _advice(evidence: Evidence, contest: Contest | None) -> list[Gate]:
         gates.engine_parity(engines, parities, evidence.mixed), *gates.serving_cost(evidence.unpriced),
         gates.merge_faithful(evidence.merges()),
         gates.noise_floor(measured, gains), gates.batch_invariance(measured), gates.known_by_heart(drops(evidence)),
+        *([gates.judge(evidence.tallies)] if evidence.recipe.exam.judge else []),
     ]  # fmt: skip
 
 
@@ -312,5 +315,6 @@ def _verdict(
         sentence=words[0], sentence_zh=words[1], incumbent=recipe.rule.incumbent, base=recipe.rule.base,
         alternatives=recipe.rule.alternatives, margin=recipe.rule.margin, confidence=recipe.rule.confidence,
         contenders=contender_rows(evidence), tasks=task_rows(evidence), gates=tuple(checked),
-        provenance=provenance(evidence), twins=twins(evidence), grounding=grounding(evidence), **facts,
+        opinions=evidence.tallies, provenance=provenance(evidence), twins=twins(evidence),
+        grounding=grounding(evidence), **facts,
     )  # fmt: skip

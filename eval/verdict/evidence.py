@@ -16,6 +16,7 @@ from eval import columns, grading, pledge
 from eval.benchmark import Benchmark
 from eval.gates import AdapterFact, Asked, ChanceFact, PlanFact, Regraded
 from eval.money import Effort
+from eval.opinion.tally import Tally, tallies_of
 from eval.paired import Floats
 from eval.repeatability import Repeatability
 from eval.sheet import BadPairing, Key, Sheet
@@ -44,6 +45,7 @@ class Evidence:
     regraded: Regraded | None = None  # another extractor than the plan's read the answers
     repeats: dict[str, Repeatability] = field(default_factory=dict)  # contender -> what it differs by from itself
     twins: dict[str, Sheet] = field(default_factory=dict)  # answers to the twins of the exam's items
+    tallies: tuple[Tally, ...] = ()  # of a judge of free answers
 
     @classmethod
     def read(cls, recipe: Recipe, run: RunDir) -> Self:
@@ -69,22 +71,11 @@ class Evidence:
         regraded = _regraded(run, plan, extractor)
         trials = _trials(recipe, benchmark, run, scored, second)
         earlier = frozenset(digest for digest in pledge.kept(run) if plan is None or digest != plan.digest)
-        repeats = _repeats(run, scored)
+        repeats, tallies = _repeats(run, scored), tallies_of(recipe, benchmark, run)
         return cls(
-            recipe,
-            benchmark,
-            plan,
-            promise,
-            sheets,
-            scored,
-            trained,
-            attempts,
-            trials,
-            earlier,
-            regraded,
-            repeats,
-            twins,
-        )
+            recipe, benchmark, plan, promise, sheets, scored, trained, attempts, trials, earlier, regraded, repeats,
+            twins, tallies,
+        )  # fmt: skip
 
     @property
     def challengers(self) -> tuple[str, ...]:

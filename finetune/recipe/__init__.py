@@ -14,6 +14,7 @@ from finetune.methods import AnyMethod, Knobs, adapter_digest, declared, settled
 from finetune.mistakes import BadInput, explain
 from finetune.recipe import budget, shares
 from finetune.recipe.engine import HF, OpenAI, is_loopback
+from finetune.recipe.judging import Judge
 from finetune.recipe.lineage import lineage, refuse_misfits
 from finetune.recipe.sections import FROZEN, CardSplit, Contender, Costs, DataUse, DecisionRule, Exam, FolderName, Train
 from finetune.recipe.source import apply_change, data_root, read_yaml, switches
@@ -26,6 +27,7 @@ __all__ = [
     "DataUse",
     "DecisionRule",
     "Exam",
+    "Judge",
     "OpenAI",
     "Recipe",
     "Train",
@@ -118,7 +120,19 @@ class Recipe(BaseModel):
         for task in self.exam.weights:
             if task not in {Path(t).name for t in self.exam.tasks}:
                 raise ValueError(f"exam.weights: {task} is not among exam.tasks ({', '.join(self.exam.tasks)})")
+        self._refuse_misjudged()
         return self
+
+    def _refuse_misjudged(self) -> None:
+        """A judge of tasks that are not there, or of its own kin."""
+        judge, rule = self.exam.judge, self.rule
+        for task in judge.tasks if judge else ():
+            if task not in {Path(t).name for t in self.exam.tasks}:
+                raise ValueError(f"exam.judge.tasks: {task} is not among exam.tasks ({', '.join(self.exam.tasks)})")
+        for name in (*rule.challengers, rule.incumbent) if judge else ():
+            model = self.contenders[name].model
+            if judge and judge.kin(model.id, model.family):
+                raise ValueError(f"exam.judge.family: {judge.family} is {name}'s too ({model.id}); ask another judge")
 
     def seeds(self, contender: str) -> tuple[int, ...]:
         """Training seeds of a contender; one not tuned here has the single folder seed-0."""

@@ -23,8 +23,9 @@ from finetune.frame import PromptFrame
 from finetune.methods import AnyMethod
 from finetune.mistakes import near
 from finetune.recipe.engine import HF, AnyEngine, OpenAI
+from finetune.recipe.judging import Judge
 from finetune.recipe.logged import logged_digest
-from finetune.recipe.source import read_yaml
+from finetune.recipe.source import PATH, beside, read_yaml
 from finetune.recipe.suites import expanded
 from finetune.recipe.window import Window
 
@@ -34,17 +35,11 @@ TRACKERS = (  # as accelerate names them
 FROZEN = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-def _beside(value: Any, info: ValidationInfo) -> Any:
-    """A path in a recipe is relative to the file that holds it."""
-    folder = (info.context or {}).get("folder")
-    return str((folder / Path(value).expanduser()).resolve()) if folder and isinstance(value, str) else value
-
-
 def _mapping(value: Any, info: ValidationInfo) -> Any:
     """A mapping given in place, or the path of a YAML file that holds it; a model's folder is relative to that file."""
     folder = (info.context or {}).get("folder")
     if isinstance(value, str):
-        path = Path(_beside(value, info))
+        path = Path(beside(value, info))
         value, folder = read_yaml(path), path.parent
     if isinstance(value, dict) and is_local(str(value.get("id", ""))) and folder:
         value = {**value, "id": str((folder / value["id"]).resolve())}
@@ -53,14 +48,14 @@ def _mapping(value: Any, info: ValidationInfo) -> Any:
 
 def _task(value: Any, info: ValidationInfo) -> Any:
     """A name on the shelf stays a name; a folder of the user's own is beside the recipe."""
-    return _beside(value, info) if isinstance(value, str) and is_local(value) else value
+    return beside(value, info) if isinstance(value, str) and is_local(value) else value
 
 
 def _data_use(value: Any, info: ValidationInfo) -> Any:
     if not isinstance(value, str):
         return value
     path, _, split = value.partition("#")
-    return {"card": DataCard.read(Path(_beside(path, info))), "split": split or "train"}
+    return {"card": DataCard.read(Path(beside(path, info))), "split": split or "train"}
 
 
 class _PathToo:
@@ -92,12 +87,11 @@ def _tracker(name: str) -> str:
 
 
 FolderName = Annotated[str, AfterValidator(_folder_name)]
-PATH = {"type": "string", "description": "a path relative to this file"}
 SHARES = {"anyOf": [{"type": "number"}, {"type": "array", "items": {"type": "number"}}]}
 ModelFile = Annotated[ModelSpec, BeforeValidator(_mapping), _PathToo()]
 FrameFile = Annotated[PromptFrame | None, BeforeValidator(_mapping), _PathToo()]
-HerePath = Annotated[str, BeforeValidator(_beside), WithJsonSchema(PATH)]
-LaunchFile = Annotated[str, BeforeValidator(_beside), AfterValidator(_launch_file), WithJsonSchema(PATH)]
+HerePath = Annotated[str, BeforeValidator(beside), WithJsonSchema(PATH)]
+LaunchFile = Annotated[str, BeforeValidator(beside), AfterValidator(_launch_file), WithJsonSchema(PATH)]
 
 
 class DataUse(BaseModel):
@@ -300,6 +294,9 @@ class Exam(BaseModel):
     )
     batch_tokens: int = Field(8192, ge=64, description="Tokens in one forward: memory against speed, not scores")
     launch: LaunchFile | None = Field(None, description="recipes/launch/<machine>.yaml; one process without it")
+    judge: Judge | None = Field(
+        None, description="A served model that compares free answers; shown beside the verdict, never part of it"
+    )
 
 
 class DecisionRule(BaseModel):

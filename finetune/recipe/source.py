@@ -6,9 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationInfo
 
 from finetune.mistakes import BadInput
+
+PATH = {"type": "string", "description": "a path relative to this file"}
+
+
+def beside(value: Any, info: ValidationInfo) -> Any:
+    """A path in a recipe is relative to the file that holds it, which validators learn from the context's `folder`."""
+    folder = (info.context or {}).get("folder")
+    return str((folder / Path(value).expanduser()).resolve()) if folder and isinstance(value, str) else value
 
 
 def data_root() -> Path | None:

@@ -1,7 +1,7 @@
 """Where the files of a run lie, and what a finished stage says of itself.
 
     <out>/<recipe name>/recipe.json  attempts.jsonl  verdict.json  report.html
-    <out>/<recipe name>/<contender>/repeatability.json
+    <out>/<recipe name>/<contender>/{repeatability.json, opinions.jsonl, to_label.jsonl}
     <out>/<recipe name>/<contender>/seed-<n>/{adapter/, train.json, items.{jsonl,parquet}, score.json}
 
 A manifest is written last: its presence means "done".
@@ -134,6 +134,14 @@ class RunDir:
     def repeatability(self, contender: str) -> Path:
         """What it differs by from itself: `tuneworth score --probe`."""
         return self.folder / contender / "repeatability.json"
+
+    def opinions(self, contender: str) -> Path:
+        """What the judge said of its answers beside the incumbent's."""
+        return self.folder / contender / "opinions.jsonl"
+
+    def to_label(self, contender: str) -> Path:
+        """The same pairs for people, blind, in a random order."""
+        return self.folder / contender / "to_label.jsonl"
 
     def phases(self, contender: str) -> Path:
         """What each process of a training is at, while several of them run."""
