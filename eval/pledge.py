@@ -19,6 +19,9 @@ from finetune.mistakes import BadInput
 from finetune.recipe import Contender, Recipe, data_root
 from finetune.run import RunDir, SeedDir
 
+# Keys of costs younger than plans that were kept: at these values they change nothing.
+YOUNGER: dict[str, Any] = {"failed": 0, "speedup": 1, "uncertainty": 0, "planned": None}
+
 
 class Plan(BaseModel):
     """What was promised, and when."""
@@ -98,10 +101,15 @@ def _promise(recipe: Recipe, benchmark: Benchmark, extractor: str = "") -> dict[
         **({"judge": exam.judge.identity()} if exam.judge else {}),
         **_reading(benchmark, extractor),
         "rule": recipe.rule.model_dump(mode="json"),
-        "costs": recipe.costs.model_dump(mode="json"),
+        "costs": _costs(recipe.costs.model_dump(mode="json")),
         "missing": "scores 0",
         "looks": 1,
     }
+
+
+def _costs(found: dict[str, Any]) -> dict[str, Any]:
+    """Without the younger keys that change nothing: a plan of before they were there stays the same."""
+    return {key: value for key, value in found.items() if key not in YOUNGER or value != YOUNGER[key]}
 
 
 def _reading(benchmark: Benchmark, extractor: str) -> dict[str, str]:

@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from eval.compare import Comparison
 from eval.report import charts, figures, view, words
+from eval.report.chances import chances
 from eval.report.origin import origins
 from eval.report.words import Said, same
 from eval.verdict import Verdict
@@ -57,6 +58,7 @@ def _context(v: Verdict) -> dict[str, Any]:
     shared, own = origins(v)
     return {
         "v": v, "words": words, "word": view.word(v), "asides": view.asides(v), "faults": view.faults(v),
+        "odds": view.lead_bill(v),
         "calls": v.outcome not in ("invalid", "exploratory"), "lead": lead, "parts": parts, "board": view.board(v),
         "gates": view.gates(v), "proof": view.proof(v), "contents": view.contents(v), "shared": shared,
         "origins": own, "drawn": _drawn(v, parts), "swatches": _swatches(), **_holm(v, lead),
@@ -80,6 +82,9 @@ def _drawn(v: Verdict, parts: Sequence[view.Part]) -> dict[str, dict[str, Markup
     for at, each in enumerate(v.curves):
         facts = each.incumbent, view.curve_spots(each), v.margin
         found[f"curve{at}"] = charts.both(f"curve{at}", charts.curve, *facts)
+    bill = view.lead_bill(v)
+    if v.money and bill:
+        found["odds"] = charts.both("odds", chances, bill.odds, v.money.currency, v.money.value_per_correct)
     if v.power:
         found["sight"] = charts.both("sight", charts.sight, v.margin, v.power.mde)
     return found

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from eval.compare import Comparison
 from eval.gates import ADAPTER_APPLIED, Gate
+from eval.money import Bill
 from eval.report.board import Place, places
 from eval.report.charts import Bar
 from eval.report.figures import interval, number, points
@@ -132,6 +133,13 @@ def atlas_bars(found: Atlas) -> list[Bar]:
             p.name in found.exceptions)
         for p in found.places
     ]  # fmt: skip
+
+
+def lead_bill(v: Verdict) -> Bill | None:
+    """The bill of the challenger that the verdict speaks of, against the incumbent, where its odds can be told."""
+    wanted = (v.challenger, v.incumbent)
+    bills = v.money.bills if v.money else ()
+    return next((bill for bill in bills if (bill.challenger, bill.rival) == wanted and bill.odds), None)
 
 
 def curve_spots(curve: Curve) -> list[tuple[int, Bar | None]]:

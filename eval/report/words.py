@@ -84,6 +84,7 @@ METHODS = {
 COSTS = {
     "training": Said("training", "训练"),
     "search": Said("search", "搜索"),
+    "failed": Said("failed runs", "失败的运行"),
     "evaluation": Said("evaluation", "评测"),
     "data": Said("data", "数据"),
     "people": Said("people", "人力"),

@@ -21,7 +21,7 @@ from eval.verdict.curve import Curve, curves
 from eval.verdict.evidence import Evidence
 from eval.verdict.grounding import Grounding, grounding
 from eval.verdict.licences import riders
-from eval.verdict.outlook import Power, Settle, seen, settle
+from eval.verdict.outlook import Power, Settle, seen, settle, shelf
 from eval.verdict.plumbing import Plumbing, plumbing
 from eval.verdict.roll import ContenderRow, Provenance, TaskInfo, contender_rows, provenance, task_rows
 from eval.verdict.ruling import Ruling, headline, overall
@@ -242,11 +242,20 @@ def _numbers(evidence: Evidence, contest: Contest | None, lead: Ruling | None) -
         "gamma": _contrast(gamma, gamma.low),
         "rulings": contest.rulings,
         "comparisons": contest.comparisons,
-        "money": Money(**costs.model_dump(exclude={"data", "people"}), bills=contest.bills),
+        "money": Money(
+            **costs.model_dump(exclude={"data", "people"}),
+            bills=contest.bills,
+            shelf=shelf(delta, tau, gamma, _released(evidence.recipe)),
+        ),
         "power": seen(delta, evidence.benchmark, evidence.recipe.rule.confidence),
         "curves": curves(evidence),
         "atlas": atlas(evidence, contest, lead),
     }
+
+
+def _released(recipe: Recipe) -> tuple[str, str]:
+    older, newer = (recipe.contenders[name].model.released for name in (recipe.rule.base, recipe.rule.incumbent))
+    return older, newer
 
 
 def _contrast(found: Comparison, low: float) -> Contrast:

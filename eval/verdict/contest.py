@@ -7,6 +7,7 @@ from typing import Self
 from eval.compare import Comparison, Pair, Role, compare
 from eval.gates import BlankFact
 from eval.money import Bill, Gain, Serving, bill
+from eval.money.odds import Chance
 from eval.sheet import BadPairing
 from eval.verdict.evidence import Evidence
 from eval.verdict.ruling import Contrasted, Ruling, Standing, rule, stand
@@ -40,10 +41,12 @@ class Contest:
         bills, rulings = [], []
         for name, found in comparisons.items():
             against = [each for each in found if each.role != "tau"]
+            lows, costs = standings[name].lows, evidence.recipe.costs
             due = [
-                price(evidence, each, standings[name].lows[each.incumbent], evidence.recipe.costs) for each in against
+                price(evidence, each, lows[each.incumbent], costs, Chance(each.gain, each.se, each.df))
+                for each in against
             ]
-            rulings.append(rule(standings[name], against, due, evidence.recipe.costs.currency))
+            rulings.append(rule(standings[name], against, due, costs.currency))
             bills += due
         rows = [each for found in comparisons.values() for each in found]
         return cls((*rows, gamma), standings, tuple(bills), tuple(rulings), deciding)
@@ -80,11 +83,18 @@ def _pair(evidence: Evidence, challenger: str, rival: str) -> Pair:
         ) from None
 
 
-def price(evidence: Evidence, found: Contrasted, low: float, costs: Costs) -> Bill:
-    """One contrast in money, at these prices."""
+def serving_seconds(evidence: Evidence, name: str, costs: Costs) -> float | None:
+    """Device-seconds of a query where a server answers, which is faster than here and takes no trained prompt."""
+    chosen, seconds = evidence.recipe.contenders[name], evidence.mean(name, "seconds")
+    prompt = chosen.method is not None and chosen.method.kind.startswith("ptuning")
+    return seconds / (1 if prompt or chosen.served else costs.speedup) if seconds is not None else None
+
+
+def price(evidence: Evidence, found: Contrasted, low: float, costs: Costs, chance: Chance | None = None) -> Bill:
+    """One contrast in money, at these prices; with the odds that it pays where `chance` is told."""
     who, rival = found.challenger, found.incumbent
-    seconds = (evidence.mean(name, "seconds") for name in (who, rival))
+    seconds = (serving_seconds(evidence, name, costs) for name in (who, rival))
     serving = Serving(*seconds, *map(evidence.token_price, (who, rival)))
     wrong = evidence.share(who, "wrong") - evidence.share(rival, "wrong")
-    gain = Gain(low, found.gain, found.high, wrong)
+    gain = Gain(low, found.gain, found.high, wrong, chance)
     return bill(who, rival, evidence.effort(who), serving, gain, costs)

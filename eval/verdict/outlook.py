@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Sequence
+from datetime import date, timedelta
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -10,6 +11,8 @@ from pydantic import BaseModel, ConfigDict
 from eval.benchmark import Benchmark
 from eval.compare import Comparison
 from eval.gates import Gate
+from eval.money import Shelf
+from eval.money.odds import fieller
 from eval.power import power
 from eval.verdict.ruling import Ruling
 from eval.verdict.wording import Words
@@ -33,6 +36,29 @@ class Power(BaseModel):
     mde_before: float
     psi: float
     rho: float
+
+
+def shelf(delta: Comparison, tau: Comparison, gamma: Comparison, released: tuple[str, str]) -> Shelf | None:
+    """How many generations of bases, each bringing what this one brought, the tuning outlives (delta = tau - gamma).
+
+    The three share their questions, so the variance of delta tells how tau and gamma go together. `released` are the
+    dates of both bases. None where tuning adds nothing.
+    """
+    if tau.gain <= 0:
+        return None
+    if gamma.gain <= 0:
+        return Shelf(generations=None, low=None, high=None, months=None)
+    spread = 2 * tau.se * gamma.se
+    shared = (tau.se**2 + gamma.se**2 - delta.se**2) / spread if spread else 0.0
+    halves = (tau.high - tau.low) / 2, (gamma.high - gamma.low) / 2
+    low, high = fieller(tau.gain, gamma.gain, halves, max(-1.0, min(1.0, shared)))
+    generations = tau.gain / gamma.gain
+    try:
+        apart = date.fromisoformat(released[1]) - date.fromisoformat(released[0])
+    except ValueError:
+        apart = timedelta(0)
+    months = generations * apart.days / 30.44 if apart.days > 0 else None
+    return Shelf(generations=generations, low=low, high=high, months=months)
 
 
 class Settle(BaseModel):

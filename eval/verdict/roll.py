@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from eval.money import device_price, per_query
 from eval.sheet import OUTCOMES, Sheet
+from eval.verdict.contest import serving_seconds
 from eval.verdict.evidence import Evidence
 from finetune.methods import heads
 from finetune.recipe import Contender
@@ -145,7 +146,7 @@ def _contender(evidence: Evidence, name: str) -> ContenderRow:
         tokens_in=evidence.mean(name, "tokens_in"),
         tokens_thinking=evidence.mean(name, "tokens_thinking"),
         tokens_out=evidence.mean(name, "tokens_out"),
-        cost_per_query=per_query(seconds, costs, evidence.token_price(name)),
+        cost_per_query=per_query(serving_seconds(evidence, name, costs), costs, evidence.token_price(name)),
         training_seconds=training,
         training_cost=device_price(training + searched, costs) if chosen.method else chosen.adapter_cost,
         trials=search.trials if search else 0, search_seconds=searched,

@@ -12,11 +12,12 @@ from pydantic import BaseModel, Field, StringConstraints, ValidationError, model
 from finetune.files import digest_of
 from finetune.methods import AnyMethod, Knobs, adapter_digest, declared, settled, trials
 from finetune.mistakes import BadInput, explain
-from finetune.recipe import budget, shares
+from finetune.recipe import budget, margin, shares
+from finetune.recipe.costs import Costs
 from finetune.recipe.engine import HF, OpenAI, is_loopback
 from finetune.recipe.judging import Judge
 from finetune.recipe.lineage import lineage, refuse_misfits
-from finetune.recipe.sections import FROZEN, CardSplit, Contender, Costs, DataUse, DecisionRule, Exam, FolderName, Train
+from finetune.recipe.sections import FROZEN, CardSplit, Contender, DataUse, DecisionRule, Exam, FolderName, Train
 from finetune.recipe.source import apply_change, data_root, read_yaml, switches
 from finetune.recipe.window import Window
 
@@ -86,6 +87,11 @@ class Recipe(BaseModel):
     @classmethod
     def _shares_apart(cls, raw: Any) -> Any:
         return shares.apart(raw)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _margin_of_costs(cls, raw: Any) -> Any:
+        return margin.settled(raw)
 
     @model_validator(mode="after")
     def _names_fit(self) -> "Recipe":

@@ -87,6 +87,7 @@ def _tracker(name: str) -> str:
 
 
 FolderName = Annotated[str, AfterValidator(_folder_name)]
+MARGIN = {"anyOf": [{"type": "number"}, {"const": "from_costs"}]}
 SHARES = {"anyOf": [{"type": "number"}, {"type": "array", "items": {"type": "number"}}]}
 ModelFile = Annotated[ModelSpec, BeforeValidator(_mapping), _PathToo()]
 FrameFile = Annotated[PromptFrame | None, BeforeValidator(_mapping), _PathToo()]
@@ -305,22 +306,11 @@ class DecisionRule(BaseModel):
     incumbent: str = Field(description="The newer base, untuned: what one has without tuning")
     alternatives: tuple[str, ...] = Field((), description="Untuned contenders that must be beaten too (prompted)")
     base: str = Field(description="What the challengers were before tuning")
-    margin: float = Field(
-        0.02, ge=-1, le=1, description="Gain that pays (share: 0.02 is 2 points); at or below it tuning is not worth it"
+    margin: Annotated[float, WithJsonSchema(MARGIN)] = Field(
+        0.02,
+        ge=-1,
+        le=1,
+        description="Gain that pays (share: 0.02 is 2 points); at or below it tuning is not worth it. from_costs: what "
+        "costs.planned says must be gained",
     )
     confidence: float = Field(0.95, gt=0.5, lt=1, description="Of every interval; higher: fewer false yes, more unsure")
-
-
-class Costs(BaseModel):
-    model_config = FROZEN
-    currency: str = Field("CNY", description="Of every price below")
-    gpu_hour: float = Field(0, ge=0, description="Price of one device hour")
-    value_per_correct: float | None = Field(
-        None, gt=0, description="Worth of one more right answer; none: no break-even"
-    )
-    loss_per_wrong: float = Field(0, ge=0, description="Harm of one wrong answer, beyond its missing worth")
-    queries: int | None = Field(None, ge=1, description="Questions over the horizon")
-    retunes: int = Field(0, ge=0, description="Tunings to come: one per new base or drift")
-    data: float = Field(0, ge=0, description="Price of the training data")
-    people: float = Field(0, ge=0, description="Price of the work on one tuning")
-    utilisation: float = Field(0.5, gt=0, le=1, description="Share of paid serving time that answers queries")

@@ -9,8 +9,9 @@ R: tunings to come, all in the recipe's currency. Net benefit over a horizon is 
 import math
 from dataclasses import dataclass
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
+from eval.money.odds import Chance, fieller, odds
 from finetune.recipe import Costs
 
 FROZEN = ConfigDict(frozen=True, extra="forbid")
@@ -45,8 +46,19 @@ class Bill(BaseModel):
     horizon: float  # F (1 + R)
     extra_per_query: float | None  # dc; below 0 where the tuned one is cheaper to serve; None where it is not known
     wrong: float  # difference of the rates of outcome `wrong`
+    odds: tuple[tuple[float, float], ...] = ()  # (value of a right answer, P(NB > 0) over the horizon's queries)
     breakeven: Breakeven | None  # None where no value, or nothing with a price, was declared, or dc is not known
     net: Net | None  # None also where no number of queries was declared
+
+
+class Shelf(BaseModel):
+    """How long the tuning lasts: what it adds over what one generation of bases brings, and that in months."""
+
+    model_config = FROZEN
+    generations: float | None = Field(description="tau / gamma; None: the newer base brings nothing")
+    low: float | None
+    high: float | None = Field(description="None: never outrun, as far as this exam can tell")
+    months: float | None = Field(description="At the pace between these two releases; None where a date is not known")
 
 
 class Money(BaseModel):
@@ -60,6 +72,11 @@ class Money(BaseModel):
     queries: int | None
     retunes: int
     utilisation: float
+    failed: float = 0.0
+    speedup: float = 1.0
+    uncertainty: float = 0.0
+    planned: dict[str, float] | None = Field(None, description="What made the margin, before any score")
+    shelf: Shelf | None = None
     bills: tuple[Bill, ...]
 
 
@@ -95,6 +112,7 @@ class Gain:
     point: float
     high: float
     wrong: float = 0.0
+    chance: Chance | None = None  # what the odds are drawn from
 
 
 def device_price(seconds: float, costs: Costs) -> float:
@@ -115,8 +133,16 @@ def tuning_parts(effort: Effort, costs: Costs) -> dict[str, float]:
     if effort.declared is not None:
         return {"declared": effort.declared, "evaluation": evaluation}
     training = device_price(effort.training, costs)
+    failed = {"failed": costs.failed * training} if costs.failed else {}
     search = {"search": device_price(effort.search, costs)} if effort.search else {}
-    return {"training": training, **search, "evaluation": evaluation, "data": costs.data, "people": costs.people}
+    return {
+        "training": training,
+        **search,
+        **failed,
+        "evaluation": evaluation,
+        "data": costs.data,
+        "people": costs.people,
+    }
 
 
 def bill(challenger: str, rival: str, effort: Effort, serving: Serving, gain: Gain, costs: Costs) -> Bill:
@@ -127,19 +153,54 @@ def bill(challenger: str, rival: str, effort: Effort, serving: Serving, gain: Ga
     extra = None if ours is None or theirs is None else ours - theirs
     horizon = sum(parts.values()) * (1 + costs.retunes)
     breakeven, net = None, None
-    if extra is not None and costs.value_per_correct is not None and (costs.gpu_hour or horizon or extra):
-        low, point, high = (
-            costs.value_per_correct * each - costs.loss_per_wrong * gain.wrong - extra
-            for each in (gain.low, gain.point, gain.high)
-        )
-        breakeven = Breakeven(point=_queries(horizon, point), low=_queries(horizon, high), high=_queries(horizon, low))
-        if costs.queries is not None:
-            low, point, high = (costs.queries * each - horizon for each in (low, point, high))
-            net = Net(low=low, point=point, high=high)
+    chances: tuple[tuple[float, float], ...] = ()
+    if extra is not None and (costs.gpu_hour or horizon or extra):
+        owed = costs.loss_per_wrong * gain.wrong + extra
+        if costs.value_per_correct is not None:
+            worth = [costs.value_per_correct * each - owed for each in (gain.low, gain.point, gain.high)]
+            breakeven, net = _breakeven(worth, horizon, extra, costs), _net(worth, horizon, extra, costs)
+        chances = _odds(gain, horizon, owed, costs)
     return Bill(
         challenger=challenger, rival=rival, parts=parts, tuning=sum(parts.values()), horizon=horizon,
-        extra_per_query=extra, wrong=gain.wrong, breakeven=breakeven, net=net,
+        extra_per_query=extra, wrong=gain.wrong, odds=chances, breakeven=breakeven, net=net,
     )  # fmt: skip
+
+
+def _breakeven(worth: list[float], horizon: float, extra: float, costs: Costs) -> Breakeven:
+    """Fieller's bounds of horizon / worth; `worth` of a query at the lower bound of the gain, the gain, the upper."""
+    low, point, high = worth
+    off, own = costs.uncertainty * horizon, costs.uncertainty * extra
+    _, latest = fieller(horizon, point, (off, math.hypot(point - low, own)))
+    soonest, _ = fieller(horizon, point, (off, math.hypot(high - point, own)))
+    return Breakeven(point=_queries(horizon, point), low=_counted(soonest), high=_counted(latest))
+
+
+def _net(worth: list[float], horizon: float, extra: float, costs: Costs) -> Net | None:
+    """Over the horizon's queries; errors of the gain, of the tuning and of the serving add as independent ones."""
+    if costs.queries is None:
+        return None
+    low, point, high = (costs.queries * each - horizon for each in worth)
+    off = costs.uncertainty * math.hypot(horizon, costs.queries * extra)
+    return Net(low=point - math.hypot(point - low, off), point=point, high=point + math.hypot(high - point, off))
+
+
+def _odds(gain: Gain, horizon: float, owed: float, costs: Costs) -> tuple[tuple[float, float], ...]:
+    """Against values from a tenth to ten times of the declared one, or of the one at which it pays exactly."""
+    if costs.queries is None or gain.chance is None:
+        return ()
+    middle = costs.value_per_correct
+    if middle is None:
+        needed = (horizon / costs.queries + owed) / gain.point if gain.point else 0.0
+        middle = needed if needed > 0 else None
+    if middle is None:
+        return ()
+    values = [middle * 10 ** (step / 10) for step in range(-10, 11)]
+    told = odds(gain.chance, horizon, owed, costs.queries, costs.uncertainty, values)
+    return tuple(zip(values, told.tolist(), strict=True))
+
+
+def _counted(needed: float | None) -> float | None:
+    return needed if needed is not None and math.isfinite(needed) else None
 
 
 def _queries(horizon: float, worth: float) -> float | None:

@@ -1,0 +1,43 @@
+"""The prices of a recipe: what makes a gain worth its cost. Every number has its effect said beside it."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+FROZEN = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Planned(BaseModel):
+    """What is expected of the costs before any score: they make the margin, and stay in the plan's digest."""
+
+    model_config = FROZEN
+    tuning: float = Field(ge=0, description="F: price of one tuning, all in; higher asks for a larger gain")
+    per_query: float = Field(
+        0, description="Cost of a query beyond the incumbent's, timed on questions not judged on; below 0: less"
+    )
+
+
+class Costs(BaseModel):
+    model_config = FROZEN
+    currency: str = Field("CNY", description="Of every price below")
+    gpu_hour: float = Field(0, ge=0, description="Price of one device hour")
+    value_per_correct: float | None = Field(
+        None, gt=0, description="Worth of one more right answer; none: no break-even"
+    )
+    loss_per_wrong: float = Field(0, ge=0, description="Harm of one wrong answer, beyond its missing worth")
+    queries: int | None = Field(None, ge=1, description="Questions over the horizon")
+    retunes: int = Field(0, ge=0, description="Tunings to come: one per new base or drift")
+    data: float = Field(0, ge=0, description="Price of the training data")
+    people: float = Field(0, ge=0, description="Price of the work on one tuning")
+    failed: float = Field(
+        0, ge=0, description="Device time of runs that failed, as a share of the tuning that is kept; added to F"
+    )
+    speedup: float = Field(
+        1,
+        gt=0,
+        description="How many times faster a server (vLLM, SGLang) answers than what is measured here; not for trained "
+        "prompts (P-Tuning), which such servers do not take",
+    )
+    uncertainty: float = Field(
+        0, ge=0, lt=1, description="F and costs of a query are off by up to this share, 95 of 100 times; widens net"
+    )
+    planned: Planned | None = Field(None, description="Of rule.margin: from_costs")
+    utilisation: float = Field(0.5, gt=0, le=1, description="Share of paid serving time that answers queries")
