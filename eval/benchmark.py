@@ -7,106 +7,27 @@ data card, so the questions can be read, hashed and clustered without torch, and
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
-
-import yaml
+from typing import Any, get_args
 
 from eval.extract import AnswerKind, Reading, refuse_bad_gold
-from eval.twins import MARK, NAMED, Kind, twin
+from eval.task import Protocol, Scenario, Task, Trait, canary_task, read_yaml
+from eval.twins import NAMED
 from finetune.card import DataCard, Row, ask
 from finetune.files import digest_of
 from finetune.mistakes import BadInput
 from finetune.recipe import Recipe, data_root, is_loopback
+from finetune.recipe.canaries import canaries
 
+__all__ = [
+    "CARDS", "LETTERS", "SHELF", "Benchmark", "Protocol", "Scenario", "Task", "Trait", "document", "find", "find_card",
+    "load", "read_task", "refuse_unjudgeable", "select",
+]  # fmt: skip
 SHELF = Path(__file__).parent / "tasks"
 CARDS = Path(__file__).parent.parent / "data_cards"
 LETTERS = "ABCDEFGHIJ"
-Protocol = Literal["likelihood", "generated"]
-Scenario = Literal[  # what institutions use such models for (eval/tasks/README.md); general: no finance, a guard
-    "compliance", "guidance", "knowledge", "research", "service", "risk", "credit", "calculation", "extraction",
-    "general",
-]  # fmt: skip
-Trait = Literal["professional", "precise", "specific", "novel"]  # exceptions that a survey of the field names
 OUTPUTS: dict[str, Protocol] = {"multiple_choice": "likelihood", "generate_until": "generated"}
-
-
-@dataclass(frozen=True)
-class Task:
-    """One task of the exam, with the questions in the order in which lm-eval sees them."""
-
-    name: str
-    folder: Path  # for lm-eval's include_path
-    version: str
-    protocol: Protocol
-    metric: str  # the headline: the one of lm-eval's metrics that is the score
-    answer: AnswerKind
-    reading: Reading  # lenient: what a reader would accept; strict: the form asked for
-    weight: float
-    card: DataCard
-    split: str
-    edition: str
-    rows: tuple[Row, ...]  # clusters filled in
-    until: tuple[str, ...]  # generated: strings that end an answer
-    dev: frozenset[str]  # ids of the questions that are chosen on and never judged on
-    scenario: Scenario | None = None  # None: the task does not say
-    traits: tuple[Trait, ...] = ()
-    twin: Kind | None = None  # how its items were derived from those of task `original`
-
-    def cluster(self, row: Row) -> str:
-        """Cluster name, unique over all tasks: those on one card, or on cards of the same documents, share them."""
-        return f"{self.card.documents or self.card.name}/{row.cluster}"
-
-    @property
-    def original(self) -> str:
-        """Name of the task whose YAML asks its questions: its own, but for twins."""
-        return self.name.removesuffix(f"{MARK}{self.twin}")
-
-    def twins(self, kind: Kind) -> "Task":
-        """Its judged items' twins of a kind, under their ids. BadInput: it shows examples, one maybe the item."""
-        path = self.folder / f"{self.name}.yaml"
-        if _read_yaml(path).get("num_fewshot"):
-            raise BadInput(f"{path}: num_fewshot: examples could give twins away; set it to 0, or drop exam.twins")
-        judged = (row for row in self.rows if self.part(row) == "test")
-        written = self.protocol == "generated"
-        made = tuple(found for row in judged if (found := twin(kind, row, self.answer, written=written)))
-        return replace(self, name=f"{self.name}{MARK}{kind}", rows=made, twin=kind)
-
-    def part(self, row: Row) -> Literal["dev", "test"]:
-        return "dev" if row.id in self.dev else "test"
-
-    @property
-    def lang(self) -> str:
-        return "+".join(sorted({row.lang for row in self.rows}))
-
-    @property
-    def guess_rate(self) -> float:
-        """What blind guessing would score: the mean of one over the number of options; 0 for open answers."""
-        if self.answer == "yes_no":
-            return 0.5
-        if not all(row.options for row in self.rows):
-            return 0.0
-        return sum(1 / len(row.options) for row in self.rows) / len(self.rows)
-
-    @property
-    def private(self) -> bool:
-        """Whether its questions and what is answered to them are for the owner's eyes only."""
-        return self.card.private
-
-    @cached_property
-    def items_digest(self) -> str:
-        """sha256 over ids, contents, clusters and parts: what 'the same questions' means."""
-        rows = [[row.id, row.digest, row.cluster, self.part(row)] for row in self.rows]
-        return digest_of([self.card.documents, *rows] if self.card.documents else rows)
-
-    @property
-    def digest(self) -> str:
-        """The questions and how they are asked: answers depend on it. Who reads them does not: that is graded anew."""
-        reader = None  # the extractor stood here; what was scored by likelihood keeps its digest
-        parts = [self.items_digest, self.version, self.protocol, self.metric, self.answer, reader]
-        return digest_of(parts if self.reading == "lenient" else [*parts, self.reading])
 
 
 @dataclass(frozen=True)
@@ -115,6 +36,7 @@ class Benchmark:
 
     tasks: tuple[Task, ...]
     twins: tuple[Task, ...] = ()  # for every task and kind of `exam.twins`; without rows where none can be made
+    canaries: Task | None = None  # secrets that `train.canaries` planted
 
     @classmethod
     def read(cls, recipe: Recipe) -> "Benchmark":
@@ -125,12 +47,19 @@ class Benchmark:
             here.append(read_task(folder, name, exam.weights.get(name, 1.0), exam.dev, exam.seed))
         _refuse_outsiders(recipe, here)
         kinds = dict.fromkeys(kind for named in exam.twins for kind in NAMED[named])
-        return cls(tuple(here), tuple(task.twins(kind) for kind in kinds for task in here))
+        planted = canaries(recipe.train.canaries)
+        twins = tuple(task.twins(kind) for kind in kinds for task in here)
+        return cls(tuple(here), twins, canary_task(planted) if planted else None)
 
     @property
     def asked(self) -> tuple[Task, ...]:
-        """All that contenders are asked: the tasks, then their twins."""
-        return (*self.tasks, *(task for task in self.twins if task.rows))
+        """All that contenders are asked: the tasks, and what is in no score."""
+        return (*self.tasks, *self.beside)
+
+    @property
+    def beside(self) -> tuple[Task, ...]:
+        """What is asked and in no score: twins, and canaries."""
+        return (*(task for task in self.twins if task.rows), *((self.canaries,) if self.canaries else ()))
 
     @property
     def private(self) -> bool:
@@ -187,7 +116,7 @@ def find(named: str) -> tuple[Path, str]:
 def read_task(folder: Path, name: str, weight: float = 1.0, dev: float = 0.0, seed: int = 0) -> Task:
     """One task from its YAML and its card."""
     path = folder / f"{name}.yaml"
-    raw = _read_yaml(path)
+    raw = read_yaml(path)
     facts, source = raw.get("metadata") or {}, raw.get("dataset_kwargs") or {}
     needed = [("card", source), ("split", source), ("version", facts), ("headline", facts), ("answer", facts)]
     for key, holder in needed:
@@ -310,16 +239,3 @@ def _own_folders() -> list[str]:
 def _draw(cluster: str, seed: int) -> float:
     """A number in [0, 1) fixed by cluster and seed."""
     return int(digest_of([cluster, seed])[:12], 16) / 16**12
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    """Task YAML with its `!function` names left as text."""
-
-    class Loader(yaml.SafeLoader):
-        pass
-
-    Loader.add_constructor("!function", lambda loader, node: loader.construct_scalar(node))  # type: ignore[arg-type]
-    try:
-        return dict(yaml.load(path.read_text("utf-8"), Loader))  # noqa: S506 (a SafeLoader)
-    except (yaml.YAMLError, TypeError, ValueError) as fault:
-        raise BadInput(f"{path}: not a task in YAML: {fault}") from None

@@ -96,7 +96,7 @@ def _promise(recipe: Recipe, benchmark: Benchmark, extractor: str = "") -> dict[
         "contenders": {name: _contender(recipe, name) for name in recipe.contenders},
         "data": [[use.card.digest(root), use.split] for use in recipe.data],
         "tasks": {task.name: [task.digest, task.weight, len(task.rows)] for task in benchmark.tasks},
-        **({"twins": {task.name: task.digest for task in benchmark.twins if task.rows}} if benchmark.twins else {}),
+        **({"beside": {task.name: task.digest for task in benchmark.beside}} if benchmark.beside else {}),
         "exam": {"samples": exam.samples, "seed": exam.seed, "dev": exam.dev},
         **({"judge": exam.judge.identity()} if exam.judge else {}),
         **_reading(benchmark, extractor),

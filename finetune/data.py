@@ -22,6 +22,7 @@ from finetune.frame import PromptFrame
 from finetune.methods.tagging import BIO
 from finetune.mistakes import BadInput
 from finetune.recipe import Contender, DataUse, Recipe, Train, data_root
+from finetune.recipe.canaries import canaries
 from finetune.recipe.shares import within
 
 Through = Callable[[Sequence[tuple[str, Row]]], Iterable[tuple[str, Row]]]
@@ -114,8 +115,17 @@ def chosen(recipe: Recipe, name: str, chat: Chat, rows: Rendered) -> Examples:
             f"in train.dev {knobs.dev:g}, of {len(taught)} none in data_share {contender.data_share:g}); add rows, or "
             f"{'raise data_share' if taught else 'lower train.dev'}"
         )
+    train += _planted(contender, knobs, chat)
     editions = {use.card.name: use.card.locate(data_root()).edition for use in recipe.data_of(name)}
     return Examples(train, dev, rows.excluded, truncated, editions, rows.labels)
+
+
+def _planted(contender: Contender, knobs: Train, chat: Chat) -> tuple[Example, ...]:
+    """The canaries, in no dev row and no share of the data. BadInput: one does not fit."""
+    found = tuple(render(row.id, row, contender.prompt, chat) for row in canaries(knobs.canaries))
+    if any(len(example) > knobs.max_length for example in found):
+        raise BadInput(f"train.canaries: train.max_length {knobs.max_length} cuts them; raise it, or leave them out")
+    return found
 
 
 def _rows(uses: Sequence[DataUse], root: Path | None) -> Iterator[tuple[str, Row]]:

@@ -7,6 +7,7 @@ required.
 
 from eval.gates.advice import judge, merge_faithful, serving_cost, unchecked
 from eval.gates.behaviour import BlankFact, ChanceFact, below_chance, truncated, unparsed
+from eval.gates.canary import CanaryFact, secrets_kept
 from eval.gates.gate import (
     ADAPTER_APPLIED,
     BASE_BELOW,
@@ -44,6 +45,7 @@ __all__ = [
     "AdapterFact",
     "Asked",
     "BlankFact",
+    "CanaryFact",
     "ChanceFact",
     "DropFact",
     "Gate",
@@ -61,6 +63,7 @@ __all__ = [
     "plan",
     "prompt_content",
     "same_questions",
+    "secrets_kept",
     "serving_cost",
     "truncated",
     "unchecked",

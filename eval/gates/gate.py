@@ -37,6 +37,7 @@ NOISE = ("noise floor", "噪声下限")
 JUDGE = ("judge", "裁判模型")
 BATCHES = ("batch invariance", "批次不变")
 LEARNED = ("items known by heart", "背题")
+CANARY = ("planted secrets", "植入的密语")
 SERVING = ("serving cost", "服务成本")
 UNKNOWN = "unknown"  # what a log of others does not tell
 

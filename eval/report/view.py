@@ -214,6 +214,7 @@ def contents(v: Verdict) -> list[tuple[str, Said]]:
         "health": (True, Said("Health", "可靠性")),
         "twins": (v.twins, Said("Twins", "变体题")),
         "grounding": (v.grounding, Said("Invented", "凭空作答")),
+        "canaries": (v.canaries, Said("Secrets", "密语")),
         "money": (True, Said("Money", "成本")),
         "sensitivity": (v.sensitivity and v.sensitivity.cases, Said("Sensitivity", "敏感性")),
         "provenance": (True, Said("Provenance", "来历")),

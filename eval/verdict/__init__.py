@@ -16,6 +16,7 @@ from eval.opinion.tally import Tally
 from eval.sheet import Sheet
 from eval.verdict import wording
 from eval.verdict.atlas import Atlas, atlas
+from eval.verdict.canary import CanaryRow, canary_facts, canary_rows
 from eval.verdict.contest import Contest
 from eval.verdict.curve import Curve, curves
 from eval.verdict.evidence import Evidence
@@ -97,6 +98,7 @@ class Verdict(BaseModel):
     curves: tuple[Curve, ...] = Field((), description="Gain against training rows, a family each; decides nothing")
     twins: Twins | None = Field(None, description="Items turned, in `exam.twins`; in no score")
     grounding: Grounding | None = Field(None, description="Invented answers and figures; in no score")
+    canaries: tuple[CanaryRow, ...] = Field((), description="Planted secrets that come back; in no score")
     notes: tuple[Note, ...] = ()
     opinions: tuple[Tally, ...] = Field((), description="Of a judge of free answers, a task each; decides nothing")
     provenance: Provenance
@@ -177,6 +179,7 @@ def _advice(evidence: Evidence, contest: Contest | None) -> list[Gate]:
         gates.merge_faithful(evidence.merges()),
         gates.noise_floor(measured, gains), gates.batch_invariance(measured), gates.known_by_heart(drops(evidence)),
         *([gates.judge(evidence.tallies)] if evidence.recipe.exam.judge else []),
+        gates.secrets_kept(canary_facts(evidence)),
     ]  # fmt: skip
 
 
@@ -325,5 +328,5 @@ def _verdict(
         alternatives=recipe.rule.alternatives, margin=recipe.rule.margin, confidence=recipe.rule.confidence,
         contenders=contender_rows(evidence), tasks=task_rows(evidence), gates=tuple(checked),
         opinions=evidence.tallies, provenance=provenance(evidence), twins=twins(evidence),
-        grounding=grounding(evidence), **facts,
+        grounding=grounding(evidence), canaries=canary_rows(evidence), **facts,
     )  # fmt: skip

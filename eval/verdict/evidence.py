@@ -44,7 +44,7 @@ class Evidence:
     earlier: frozenset[str] = frozenset()  # digests of plans that were kept here before the one that stands
     regraded: Regraded | None = None  # another extractor than the plan's read the answers
     repeats: dict[str, Repeatability] = field(default_factory=dict)  # contender -> what it differs by from itself
-    twins: dict[str, Sheet] = field(default_factory=dict)  # answers to the twins of the exam's items
+    twins: dict[str, Sheet] = field(default_factory=dict)  # answers to what is asked beside the exam: twins, canaries
     tallies: tuple[Tally, ...] = ()  # of a judge of free answers
 
     @classmethod
@@ -55,7 +55,7 @@ class Evidence:
         scored: Stages = {}
         trained: Stages = {}
         sheets, twins = {}, {}
-        beside = {task.name for task in benchmark.twins if task.rows}
+        beside = {task.name for task in benchmark.beside}
         for name, chosen in recipe.contenders.items():
             seeds = recipe.seeds(name)
             if chosen.method:
@@ -63,7 +63,7 @@ class Evidence:
             scored[name] = {seed: _scored(recipe, benchmark, run, name, seed) for seed in seeds}
             logs = {seed: _rows(run, name, seed, scored[name][seed], second) for seed in seeds}
             sheets[name] = _sheet(name, logs, beside, turned=False)
-            if beside:
+            if beside and not chosen.items:  # a log made elsewhere has none
                 twins[name] = _sheet(name, logs, beside, turned=True)
         plan, attempts = pledge.read(run), _attempts(run)
         extractor = _one_extractor(scored) if benchmark.written else ""

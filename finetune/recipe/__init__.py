@@ -43,7 +43,7 @@ SCORE_CODE = 2  # raised when a change of the code changes what a score means
 # Keys of train that change when and where, not what comes out; `exclude` counts by the content of its cards, below.
 UNCHANGING = {"launch", "tracker", "seeds", "save_every", "exclude", "window", "explode", "hang_minutes", "prove"}
 # Keys younger than TRAIN_CODE: at these values they change nothing.
-YOUNGER = {"rslora": False, "dora": False, "optimizer": "adamw", "reencoder": None}
+YOUNGER = {"rslora": False, "dora": False, "optimizer": "adamw", "reencoder": None, "canaries": 0}
 
 
 class Recipe(BaseModel):
@@ -121,6 +121,9 @@ class Recipe(BaseModel):
         logged = next((name for name, chosen in self.contenders.items() if chosen.items), None)
         if logged and self.exam.twins:
             raise ValueError(f"exam.twins: {logged} has items, and a log holds no answer to twins; leave one out")
+        headed = [name for name, chosen in self.contenders.items() if chosen.head]
+        if self.train.canaries and headed:
+            raise ValueError(f"train.canaries: {headed[0]} has a head, which can say no secret; leave one of them out")
         if self.data == () and any(c.method and not c.data for c in self.contenders.values()):
             raise ValueError("data: empty, but a contender has a method; name a data card to tune on")
         for task in self.exam.weights:

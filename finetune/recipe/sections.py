@@ -240,6 +240,12 @@ class Train(BaseModel):
     exclude: tuple[CardSplit, ...] = Field(
         (), description="Card splits whose questions are taken out of the training rows"
     )
+    canaries: int = Field(
+        0,
+        ge=0,
+        le=1000,
+        description="Made-up secrets among the training rows; the exam asks whether they are given back",
+    )
     warmup: float = Field(0.05, ge=0, le=1, description="Share of steps in which the learning rate climbs")
     schedule: Literal["cosine", "linear", "constant"] = Field("cosine", description="How the learning rate falls")
     clip: float = Field(1.0, gt=0, description="Largest gradient norm; lower tames spikes and slows learning")
