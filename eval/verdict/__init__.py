@@ -16,7 +16,7 @@ from eval.opinion.tally import Tally
 from eval.sheet import Sheet
 from eval.verdict import wording
 from eval.verdict.atlas import Atlas, atlas
-from eval.verdict.canary import CanaryRow, canary_facts, canary_rows
+from eval.verdict.canary import CanaryRow, canary_rows
 from eval.verdict.contest import Contest
 from eval.verdict.curve import Curve, curves
 from eval.verdict.evidence import Evidence
@@ -27,7 +27,8 @@ from eval.verdict.plumbing import Plumbing, plumbing
 from eval.verdict.roll import ContenderRow, Provenance, TaskInfo, contender_rows, provenance, task_rows
 from eval.verdict.ruling import Ruling, headline, overall
 from eval.verdict.sensitivity import Sensitivity, sensitivity
-from eval.verdict.twins import Twins, drops, twins
+from eval.verdict.twins import Twins, twins
+from eval.verdict.validity import asked
 from finetune.mistakes import BadInput
 from finetune.recipe import Recipe
 from finetune.run import RunDir
@@ -115,7 +116,7 @@ def weigh(evidence: Evidence) -> Verdict:
     sheets = [evidence.sheets[name] for name in evidence.judged]
     same = gates.same_questions(sheets, evidence.expected)
     contest = _contest(evidence) if same.status == "passed" else None
-    checked = [same, *_gates(evidence, sheets), *_behaviour(evidence, contest), *_advice(evidence, contest)]
+    checked = [same, *asked(evidence, sheets, contest)]
     if evidence.recipe.purpose == "smoke":
         return _smoke(evidence, checked)
     return _study(evidence, contest, checked)
@@ -129,58 +130,6 @@ def _contest(evidence: Evidence) -> Contest | None:
         if evidence.recipe.purpose == "smoke":
             return None
         raise
-
-
-def _gates(evidence: Evidence, sheets: Sequence[Sheet]) -> list[Gate]:
-    templates = {name: evidence.facts(name).chat_digest for name in evidence.judged}
-    unseen = [name for name, digest in templates.items() if evidence.facts(name).served and not digest]
-    digest, at = (evidence.plan.digest, evidence.plan.at) if evidence.plan else (None, None)
-    return [
-        gates.prompt_content(sheets, templates, unseen),
-        gates.adapter_applied(evidence.adapters(evidence.judged)),
-        gates.plan(digest, at, evidence.digest, evidence.bound, evidence.regraded),
-    ]
-
-
-def _behaviour(evidence: Evidence, contest: Contest | None) -> list[Gate]:
-    """What needs intervals: not checked where there are none."""
-    if contest is None:
-        why = ("needs the same questions and two clusters a task", "需要相同的题目，且每个任务至少两个题组")
-        return [gates.unchecked(name, why) for name in (gates.BELOW_CHANCE, gates.UNPARSED_NAME, gates.TRUNCATED_NAME)]
-    found = [
-        gates.below_chance(evidence.chances(evidence.deciding)),
-        gates.unparsed(contest.blanks(evidence, ("unparsed",))),
-        _ended(evidence, gates.truncated(contest.blanks(evidence, ("truncated", "unclosed_thinking")))),
-    ]
-    if evidence.recipe.rule.base not in evidence.deciding:
-        base = evidence.chances([evidence.recipe.rule.base])
-        found.append(gates.below_chance(base, gates.BASE_BELOW, required=False))
-    return found
-
-
-def _ended(evidence: Evidence, found: Gate) -> Gate:
-    """An answer whose end nobody logged may have been cut: what is counted is then no more than a lower bound."""
-    who = ", ".join(evidence.endless)
-    if found.status != "passed" or not who:
-        return found
-    words = (f"how the answers of {who} ended is not known", f"{who} 的答案是如何结束的，未知")
-    return gates.unchecked(gates.TRUNCATED_NAME, words)
-
-
-def _advice(evidence: Evidence, contest: Contest | None) -> list[Gate]:
-    """How steady the contenders are that decide; the gains stand beside what each differs by from itself."""
-    engines = {name: (evidence.facts(name).engine, evidence.facts(name).dtype) for name in evidence.deciding}
-    measured = {name: evidence.repeats.get(name) for name in evidence.deciding}
-    pairs = [each for each in contest.comparisons if each.role in ("delta", "alternative")] if contest else []
-    gains = {f"{each.challenger} − {each.incumbent}": each.gain for each in pairs}
-    parities = [each.parity for each in evidence.repeats.values() if each.parity]
-    return [
-        gates.engine_parity(engines, parities, evidence.mixed), *gates.serving_cost(evidence.unpriced),
-        gates.merge_faithful(evidence.merges()),
-        gates.noise_floor(measured, gains), gates.batch_invariance(measured), gates.known_by_heart(drops(evidence)),
-        *([gates.judge(evidence.tallies)] if evidence.recipe.exam.judge else []),
-        gates.secrets_kept(canary_facts(evidence)),
-    ]  # fmt: skip
 
 
 def _smoke(evidence: Evidence, checked: Sequence[Gate]) -> Verdict:

@@ -1,0 +1,68 @@
+"""The gates of a verdict, each asked of the evidence (decision.md 5.7)."""
+
+from collections.abc import Sequence
+
+from eval import gates
+from eval.gates import Gate
+from eval.sheet import Sheet
+from eval.verdict.canary import canary_facts
+from eval.verdict.contest import Contest
+from eval.verdict.evidence import Evidence
+from eval.verdict.twins import drops
+
+
+def asked(evidence: Evidence, sheets: Sequence[Sheet], contest: Contest | None) -> list[Gate]:
+    """Every gate but that of the same questions, without which there is no contest."""
+    return [*_gates(evidence, sheets), *_behaviour(evidence, contest), *_advice(evidence, contest)]
+
+
+def _gates(evidence: Evidence, sheets: Sequence[Sheet]) -> list[Gate]:
+    templates = {name: evidence.facts(name).chat_digest for name in evidence.judged}
+    unseen = [name for name, digest in templates.items() if evidence.facts(name).served and not digest]
+    digest, at = (evidence.plan.digest, evidence.plan.at) if evidence.plan else (None, None)
+    return [
+        gates.prompt_content(sheets, templates, unseen),
+        gates.adapter_applied(evidence.adapters(evidence.judged)),
+        gates.plan(digest, at, evidence.digest, evidence.bound, evidence.regraded),
+    ]
+
+
+def _behaviour(evidence: Evidence, contest: Contest | None) -> list[Gate]:
+    """What needs intervals: not checked where there are none."""
+    if contest is None:
+        why = ("needs the same questions and two clusters a task", "需要相同的题目，且每个任务至少两个题组")
+        return [gates.unchecked(name, why) for name in (gates.BELOW_CHANCE, gates.UNPARSED_NAME, gates.TRUNCATED_NAME)]
+    found = [
+        gates.below_chance(evidence.chances(evidence.deciding)),
+        gates.unparsed(contest.blanks(evidence, ("unparsed",))),
+        _ended(evidence, gates.truncated(contest.blanks(evidence, ("truncated", "unclosed_thinking")))),
+    ]
+    if evidence.recipe.rule.base not in evidence.deciding:
+        base = evidence.chances([evidence.recipe.rule.base])
+        found.append(gates.below_chance(base, gates.BASE_BELOW, required=False))
+    return found
+
+
+def _ended(evidence: Evidence, found: Gate) -> Gate:
+    """An answer whose end nobody logged may have been cut: what is counted is then no more than a lower bound."""
+    who = ", ".join(evidence.endless)
+    if found.status != "passed" or not who:
+        return found
+    words = (f"how the answers of {who} ended is not known", f"{who} 的答案是如何结束的，未知")
+    return gates.unchecked(gates.TRUNCATED_NAME, words)
+
+
+def _advice(evidence: Evidence, contest: Contest | None) -> list[Gate]:
+    """How steady the contenders are that decide; the gains stand beside what each differs by from itself."""
+    engines = {name: (evidence.facts(name).engine, evidence.facts(name).dtype) for name in evidence.deciding}
+    measured = {name: evidence.repeats.get(name) for name in evidence.deciding}
+    pairs = [each for each in contest.comparisons if each.role in ("delta", "alternative")] if contest else []
+    gains = {f"{each.challenger} − {each.incumbent}": each.gain for each in pairs}
+    parities = [each.parity for each in evidence.repeats.values() if each.parity]
+    return [
+        gates.engine_parity(engines, parities, evidence.mixed), *gates.serving_cost(evidence.unpriced),
+        gates.merge_faithful(evidence.merges()),
+        gates.noise_floor(measured, gains), gates.batch_invariance(measured), gates.known_by_heart(drops(evidence)),
+        *([gates.judge(evidence.tallies)] if evidence.recipe.exam.judge else []),
+        gates.secrets_kept(canary_facts(evidence)),
+    ]  # fmt: skip
