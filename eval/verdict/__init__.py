@@ -13,7 +13,6 @@ from eval.compare import Comparison
 from eval.gates import Gate
 from eval.money import Money
 from eval.opinion.tally import Tally
-from eval.sheet import Sheet
 from eval.verdict import wording
 from eval.verdict.atlas import Atlas, atlas
 from eval.verdict.canary import CanaryRow, canary_rows
