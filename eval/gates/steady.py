@@ -22,7 +22,7 @@ def noise_floor(measured: Measured, gains: Mapping[str, float]) -> Gate:
     told = [(who, _state(each.apart, each.changes), _apart(each.apart)) for who, each in found.items()]
     beside = [f"{who} {100 * gain:+.1f}" for who, gain in gains.items()]
     ends = ("; beside " + ", ".join(beside), "；对照 " + "、".join(beside)) if beside else ("", "")
-    en, zh = "against themselves, 99 %: ", "与自身相比（99%）："
+    en, zh = "against themselves, in points, 99 %: ", "与自身相差（百分点，99%）："
     figures = {f"{who}: {name}": value for who, each in found.items() for name, value in _bounds(each.apart)}
     return _told(NOISE, measured, told, (en, zh), ends, figures)
 
@@ -68,8 +68,8 @@ def engine_parity(engines: Mapping[str, Kind], parities: Sequence[Parity] = (), 
     said = "; ".join(
         f"{each.there[0]}: {1 - each.changes.answers:.1%}, {_apart(each.apart)}, {each.prefix:.0%}" for each in links
     )
-    words = (f"one checkpoint on both, greedily: answers that agree, difference (99 %), common beginning: {said}",
-             f"同一权重、贪心解码、两种引擎：一致率、差值（99%）、共同开头：{said}")  # fmt: skip
+    words = (f"one checkpoint on both, greedily: answers that agree, points apart (99 %), common beginning: {said}",
+             f"同一权重、贪心解码、两种引擎：一致率、差值（百分点，99%）、共同开头：{said}")  # fmt: skip
     figures = {
         f"{each.there[0]}: {name}": value for each in links
         for name, value in [("answers changed", each.changes.answers), ("prefix", each.prefix),
