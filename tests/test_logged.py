@@ -15,7 +15,7 @@ import torch
 import yaml
 from conftest import MARKERS, build_checkpoint, train_tokenizer
 from small_exam import environment, model, run_line, score_line, teach, write_exam, write_recipe
-from small_study import tuneworth
+from small_study import tuneworth, verdict, write_study
 from test_regrade import study
 from written_exam import Run, build
 
@@ -32,6 +32,14 @@ THEIRS = {"id": "their/model", "family": "served", "think": "keep"}
 UNKNOWN = {"seconds": None, "tokens_in": None, "tokens_thinking": None, "tokens_out": None, "finish": None}
 
 
+def log_samples(checkpoint: Path, exam: Path, out: Path) -> None:
+    """What others run: both tasks, by lm-eval's own command."""
+    words = [sys.executable, "-m", "lm_eval", "--model", "hf", "--model_args", f"pretrained={checkpoint},dtype=float32"]
+    words += ["--tasks", "own,own_gen", "--include_path", str(exam), "--device", "cpu", "--batch_size", "4"]
+    done = run_line([*words, "--output_path", str(out), "--log_samples"], TUNEWORTH_CARDS=str(exam))
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """A taught checkpoint, what `lm_eval --log_samples` says of it, and a recipe that asks both it and the log."""
@@ -40,11 +48,7 @@ def made(tmp_path_factory):
     exam = write_exam(folder / "exam", count=18)
     rows = train_tokenizer(MARKERS["qwen3"]).get_vocab_size()  # no padding rows: lm-eval would draw them, we never do
     checkpoint = teach(build_checkpoint(folder / "qwen3", "qwen3", rows=rows), exam, "plain")
-    words = [sys.executable, "-m", "lm_eval", "--model", "hf", "--model_args", f"pretrained={checkpoint},dtype=float32"]
-    words += ["--tasks", "own,own_gen", "--include_path", str(exam), "--device", "cpu", "--batch_size", "4"]
-    words += ["--output_path", str(folder / "log"), "--log_samples"]
-    done = run_line(words, TUNEWORTH_CARDS=str(exam))
-    assert done.returncode == 0, done.stderr[-2000:]
+    log_samples(checkpoint, exam, folder / "log")
     spec = model(checkpoint, "plain")
     recipe = write_recipe(folder / "r.yaml", exam, spec, spec, samples=1)
     known = yaml.safe_load(recipe.read_text("utf-8"))
@@ -407,3 +411,28 @@ def test_a_challenger_tuned_elsewhere_has_a_declared_cost_and_no_proof_of_its_ad
     bill = next(bill for bill in found.money.bills if bill.challenger == "bought")
     assert (bill.parts["declared"], bill.net is None) == (500, False)
     assert "unknown" in render(found)
+
+
+@pytest.mark.slow
+def test_a_rival_that_others_ran_after_the_plan_is_judged_end_to_end(tmp_path):
+    """The plan is kept by the first scoring, before their log is there; then they run lm-eval, and all is judged."""
+    recipe = write_study(tmp_path, questions=36)
+    known = yaml.safe_load(recipe.read_text("utf-8"))
+    known["contenders"]["newer"] = {"model": THEIRS, "items": "./log", "query_cost": 0.01}
+    del known["contenders"]["framed"], known["rule"]["alternatives"]
+    recipe.write_text(yaml.safe_dump(known, allow_unicode=True), "utf-8")
+    out = ["--out", tmp_path / "runs"]
+    assert tuneworth("score", recipe, "--contender", "old", *out).returncode == 0
+    early = tuneworth("score", recipe, "--contender", "newer", *out)
+    assert (early.returncode, "log: no such file or folder" in early.stderr) == (2, True)
+    log_samples(tmp_path / "newer", tmp_path / "exam", tmp_path / "log")
+    done = tuneworth("run", recipe, *out)
+    assert done.returncode == 0, done.stderr
+    found = verdict(tmp_path / "runs")
+    told = {gate["name"]: gate["status"] for gate in found["gates"]}
+    assert (told["plan"], told["same questions"], told["prompt content"]) == ("passed", "passed", "passed")
+    assert (told["truncated"], told["engine parity"]) == ("not_checked", "not_checked")
+    assert found["outcome"] in ("inconclusive", "invalid")  # a toy may fall below chance
+    row = next(row for row in found["contenders"] if row["name"] == "newer")
+    assert (row["seconds_per_query"], row["cost_per_query"], row["tokens_out"]) == (None, 0.01, None)
+    assert "未知" in (tmp_path / "runs/study/report.html").read_text("utf-8")
