@@ -181,8 +181,9 @@ def kept_bytes(model, tokens: int, packed: bool, mixed: bool) -> int:
     """What a forward of the decoder leaves for the backward pass, weights apart."""
     import torch
 
-    from finetune.methods.lora import causal, uncopied
+    from finetune.methods.lora import causal
     from finetune.segments import Segments, adopt
+    from finetune.train.beside import beside
 
     own, seen = {p.untyped_storage().data_ptr() for p in model.parameters()}, {}
 
@@ -199,7 +200,7 @@ def kept_bytes(model, tokens: int, packed: bool, mixed: bool) -> int:
         adopt(causal(model))
         asked["segments"] = Segments.of(lengths, positions.device)
     mixing = torch.autocast("cpu", dtype=torch.bfloat16, enabled=mixed)
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor), mixing, uncopied(model):
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor), mixing, beside(model):
         causal(model.train()).get_decoder()(**asked)
     return sum(size for _, size in seen.values())
 

@@ -162,24 +162,6 @@ def _peft_at_work(seed: int) -> Iterator[None]:
         yield
 
 
-@contextmanager
-def uncopied(model: Any) -> Iterator[None]:
-    """Within, under autocast, a LoRA reads its inputs as they come. A model without one is left as it is.
-
-    PEFT brings each input to the adapter's float32, autocast back to half precision: not a bit is changed, but every
-    layer makes and keeps a copy. DoRA's norms take their precision from that cast, so there it stays.
-    """
-    layers = [part for part in model.modules() if getattr(part, "cast_input_dtype_enabled", False)]
-    plain = [layer for layer in layers if not getattr(layer, "lora_variant", None)]
-    for layer in plain:
-        layer.cast_input_dtype_enabled = False
-    try:
-        yield
-    finally:
-        for layer in plain:
-            layer.cast_input_dtype_enabled = True
-
-
 def causal(model: Any) -> Any:
     """The transformers model inside whatever PEFT put around it."""
     return model.get_base_model() if hasattr(model, "get_base_model") else model

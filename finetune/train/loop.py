@@ -19,10 +19,10 @@ import torch
 from finetune.data import Example
 from finetune.files import digest_of
 from finetune.methods import adapter_parameters, restore
-from finetune.methods.lora import uncopied
 from finetune.mistakes import BadInput
 from finetune.recipe import Train
 from finetune.train import optimizer
+from finetune.train.beside import beside
 from finetune.train.journal import Journal
 from finetune.train.loss import sheet_loss
 from finetune.train.masters import Masters
@@ -175,7 +175,7 @@ class Loop:
             self.watch.note(f"step {self.progress.step + 1}")
             # Dropout follows the sheet, not the process or the start that meets it.
             torch.manual_seed(int(digest_of([self.work.seed, self.progress.step, index])[:15], 16))
-            with uncopied(self.model):  # around the backward pass too, where checkpointing runs layers again
+            with beside(self.model):  # around the backward pass too, where checkpointing runs layers again
                 loss = weight * sheet_loss(self.model, sheet, self.world.device)
                 self.world.accelerator.backward(loss / targets)
             losses[index] += loss.detach()

@@ -30,6 +30,7 @@ from finetune import segments
 from finetune.data import Example
 from finetune.methods import LoRA, PTuningV2, adapter_parameters
 from finetune.methods.lora import causal
+from finetune.narrow import narrow
 from finetune.recipe import Train
 from finetune.shape import Shape
 from finetune.train.journal import Journal
@@ -107,6 +108,7 @@ def ours(race: Race, shape: str, steps: int, world: World, **changed: Any) -> Ra
     model = race.method.attach(network(shape, world.device, **changed), tokenizer=None, seed=0)
     world.place(model, list(adapter_parameters(model).values()))
     segments.adopt(causal(model))
+    narrow(causal(model))
     if race.checkpointing:
         checkpointed(model)
     work = Work([tuple(range(len(rows)))] * steps, "done", rows, (), knobs, race.method.learning_rate, 0, pad=1)
