@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from eval.paired import Floats
+if TYPE_CHECKING:
+    from eval.paired import Floats
 
 DRAWS = 20_000
 SURE = 1.96  # half-widths of a declared range in standard deviations: it holds 95 of 100 times
@@ -54,6 +54,8 @@ def odds(
     """P(NB > 0) at each value of a right answer; `horizon` F (1 + R), `extra` the cost of a query beyond the rival's,
     both off by a share whose 95% range is `unsure`. The same draws stand behind every value, so the curve is smooth.
     """
+    import numpy as np  # not above: a plan of costs (eval.forecast) takes prices from here and nothing heavy
+
     rng = np.random.default_rng(seed)
     gains = gain.gain + gain.se * rng.standard_t(gain.df, DRAWS) if gain.se else np.full(DRAWS, gain.gain)
     off = 1 + unsure / SURE * rng.standard_normal((2, DRAWS))
