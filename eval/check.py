@@ -169,8 +169,7 @@ def power(recipe: Recipe, benchmark: Benchmark) -> Text:
     from eval.power import power as power_of
 
     sizes = {
-        task.name: list(Counter(row.cluster for row in task.rows if row.id not in task.dev).values())
-        for task in benchmark.tasks
+        task.name: Counter(task.cluster(row) for row in task.rows if row.id not in task.dev) for task in benchmark.tasks
     }
     weights = {task.name: task.weight for task in benchmark.tasks}
     try:

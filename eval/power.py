@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eval.paired import mde80, normalised, satterthwaite
+from eval.paired import Layout, mde80, satterthwaite
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,11 @@ class Power:
     rho: float
 
 
+Sizes = Sequence[int] | Mapping[str, int]  # questions in each cluster; by name where tasks share their documents
+
+
 def power(
-    sizes: Mapping[str, Sequence[int]],
+    sizes: Mapping[str, Sizes],
     weights: Mapping[str, float] | None = None,
     *,
     psi: float = 0.25,
@@ -37,22 +40,35 @@ def power(
     confidence: float = 0.95,
 ) -> Power:
     """MDE80 from the cluster sizes of each task, for one sample, an assumed share `psi` of questions on which the
-    two contenders differ, and an assumed correlation `rho` within a document. DEFF = 1 + (sum k^2 / n - 1) rho.
+    two contenders differ, and an assumed correlation `rho` within a document, in whichever tasks its questions stand:
+
+        V = psi ((1 - rho) sum_t w_t^2 / n_t + rho sum_c A_c^2),   A_c the weight of a document's questions
+
+    which is sum_t w_t^2 psi / n_t DEFF_t with DEFF = 1 + (sum k^2 / n - 1) rho where no document is in two tasks.
     """
     if not sizes or any(len(row) < 2 for row in sizes.values()):
         raise ValueError("each task needs at least two clusters before its power can be told")
     if not (0 < psi <= 1 and 0 <= rho <= 1):
         raise ValueError(f"psi {psi} must lie in (0, 1] and rho {rho} in [0, 1]")
-    names = tuple(sizes)
-    items = np.array([sum(sizes[name]) for name in names], dtype=float)
-    squares = np.array([sum(k * k for k in sizes[name]) for name in names], dtype=float)
-    deff = 1 + (squares / items - 1) * rho
-    parts = normalised(names, weights) ** 2 * psi / items * deff
-    df = satterthwaite(parts, np.array([len(sizes[name]) - 1.0 for name in names]))
-    return Power(
-        mde80(math.sqrt(parts.sum()), df, confidence), int(items.sum()), sum(map(len, sizes.values())), df,
-        dict(zip(names, deff.tolist(), strict=True)), psi, rho,
-    )  # fmt: skip
+    named = {task: _named(task, row) for task, row in sizes.items()}
+    counts = {task: np.array(list(row.values()), dtype=float) for task, row in named.items()}
+    deff = {task: float(1 + ((row**2).sum() / row.sum() - 1) * rho) for task, row in counts.items()}
+    asked = [(task, cluster) for task, row in named.items() for cluster, count in row.items() for _ in range(count)]
+    layout = Layout.of([cluster for _, cluster in asked], [task for task, _ in asked], weights)
+    own = layout.weight**2 / np.array([row.sum() for row in counts.values()])
+    owner = [layout.block[np.flatnonzero(row)[0]] for row in layout.share]  # a task's clusters are of one block
+    alone = np.bincount(owner, weights=own, minlength=len(layout.block_df))
+    shared = np.bincount(layout.block, weights=(layout.weight @ layout.share) ** 2)
+    parts = psi * ((1 - rho) * alone + rho * shared)
+    df = satterthwaite(parts, np.maximum(layout.block_df, 1.0))
+    mde = mde80(math.sqrt(parts.sum()), df, confidence)
+    return Power(mde, len(asked), layout.share.shape[1], df, deff, psi, rho)
+
+
+def _named(task: str, sizes: Sizes) -> Mapping[str, int]:
+    if isinstance(sizes, Mapping):
+        return sizes
+    return {f"{task}/{place}": size for place, size in enumerate(sizes)}
 
 
 def items_needed(psi: float, gain: float, *, margin: float = 0.0, deff: float = 1.0, confidence: float = 0.95) -> int:

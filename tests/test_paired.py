@@ -216,6 +216,66 @@ def test_power_promised_is_power_found():
     assert 0.75 <= hits / 800 <= 0.87
 
 
+def test_power_knows_that_tasks_share_their_documents():
+    """Two tasks of three questions on each of 60 documents: as little as one task with six, not as two exams."""
+    six = power({"x": [6] * 60}, psi=0.25, rho=0.3)
+    both = {f"d{c}": 3 for c in range(60)}
+    joint, apart = power({"a": both, "b": both}, psi=0.25, rho=0.3), power({"a": [3] * 60, "b": [3] * 60}, rho=0.3)
+    assert (joint.n, joint.clusters, apart.clusters) == (360, 60, 120)
+    assert joint.mde80 == pytest.approx(six.mde80)
+    assert joint.df == pytest.approx(59)
+    assert apart.mde80 < 0.9 * joint.mde80
+
+
+def test_power_promised_over_shared_documents_is_power_found():
+    """Three tasks of unlike weight on overlapping documents: at the promised MDE about 80 of 100 exams say so."""
+    asked = {"a": (range(50), 4), "b": (range(20, 70), 2), "c": (range(10, 60, 2), 6)}
+    rows = [(task, c) for task, (documents, size) in asked.items() for c in documents for _ in range(size)]
+    tasks, owner = [task for task, _ in rows], np.array([c for _, c in rows])
+    weights = {"a": 1.0, "b": 2.0, "c": 1.0}
+    sizes = {task: {str(c): size for c in documents} for task, (documents, size) in asked.items()}
+    seen = power(sizes, weights, psi=0.25, rho=0.4).mde80
+    plan, rng, hits = Layout.of(owner.tolist(), tasks, weights), np.random.default_rng(41), 0
+    for _ in range(800):
+        d = rng.normal(0, math.sqrt(0.4 * 0.25), 70)[owner] + rng.normal(0, math.sqrt(0.6 * 0.25), len(owner))
+        hits += plan.estimate(d + seen).low > 0
+    assert 0.75 <= hits / 800 <= 0.86
+
+
+@pytest.mark.parametrize(("documents", "shared"), [(60, 3), (14, 2)], ids=["60x3-tasks", "14x2-tasks-few"])
+def test_interval_over_shared_documents_covers_the_truth_as_often_as_it_says(documents, shared):
+    """The joint form: every document has questions in each task, and pulls all of them; few documents ask the wild
+    bootstrap too."""
+    rng, runs, held, called = np.random.default_rng(43), 900, 0, 0
+    owner = np.concatenate([np.repeat(np.arange(documents), 1 + task) for task in range(shared)])
+    tasks = [f"t{task}" for task in range(shared) for _ in range(documents * (1 + task))]
+    plan = Layout.of(owner.tolist(), tasks, {f"t{task}": 1.0 + task for task in range(shared)})
+    for _ in range(runs):
+        d = rng.normal(0, 0.3, documents)[owner] + rng.normal(0, 0.5, len(owner))
+        found = plan.estimate(d, draws=399)
+        held += found.low <= 0 <= found.high
+        called += found.low > 0
+    band = 3.3 * math.sqrt(0.05 * 0.95 / runs)
+    assert 0.95 - band <= held / runs <= 0.95 + band + 0.01
+    assert called / runs <= 0.025 + 3.3 * math.sqrt(0.025 * 0.975 / runs)
+
+
+def test_the_best_on_development_documents_is_confirmed_at_the_nominal_error():
+    """Four challengers exactly at the margin: chosen on a third of the documents, tested once on the rest, uncorrected;
+    chosen and tested on the same documents, the best is called far too often."""
+    rng, runs, honest, peeking = np.random.default_rng(47), 900, 0, 0
+    sizes = [(120, 3)]
+    whole, rest = layout(sizes), layout([(80, 3)])
+    for _ in range(runs):
+        scores = exam(rng, sizes, 1, contenders=5, shift=0.02)
+        d = scores[1:] - scores[0]
+        best = int(d[:, :120].mean(axis=1).argmax())
+        honest += rest.estimate(d[best, 120:], margin=0.02).low > 0.02
+        peeking += max(whole.estimate(row, margin=0.02).low for row in d) > 0.02
+    assert honest / runs <= 0.025 + 3.3 * math.sqrt(0.025 * 0.975 / runs)
+    assert peeking / runs > 0.05
+
+
 @pytest.mark.parametrize(("psi", "gain", "items"), [(0.15, 0.01, 11774), (0.25, 0.02, 4906), (0.35, 0.05, 1099)])
 def test_items_needed_gives_the_known_table(psi, gain, items):
     assert items_needed(psi, gain) == pytest.approx(items, rel=0.012)  # the table leaves gain^2 out of the variance

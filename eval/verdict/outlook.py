@@ -73,7 +73,7 @@ class Settle(BaseModel):
 
 def seen(found: Comparison, benchmark: Benchmark, confidence: float) -> Power:
     sizes = {
-        task.name: list(Counter(row.cluster for row in task.rows if task.part(row) == "test").values())
+        task.name: Counter(task.cluster(row) for row in task.rows if task.part(row) == "test")
         for task in benchmark.tasks
     }
     before = power(sizes, {task.name: task.weight for task in benchmark.tasks}, confidence=confidence)
