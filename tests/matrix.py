@@ -26,8 +26,9 @@ from matrix_table import put
 from safetensors.torch import load_file
 from small_lesson import LAUNCH, ROOT, facts, manifest, place, write_lesson
 
-from eval.lm.generate import Sampling, write
-from eval.lm.prefill import left_padded
+from eval.lm.context import left_padded
+from eval.lm.draw import Sampling
+from eval.lm.generate import write
 from finetune.chat import Chat
 from finetune.methods import adapter_parameters, load
 from finetune.methods.lora import causal

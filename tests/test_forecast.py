@@ -75,7 +75,8 @@ def test_without_weights_and_device_memory_is_planned(study):
 
 
 def test_on_a_device_hours_money_and_launch_are_planned(study):
-    text = said(study(), "--device", "h100", "--devices", 8)
+    exam = {"tasks": ["./exam/own_gen"], "samples": 2, "batch_tokens": 2048}
+    text = said(study(exam=exam), "--device", "h100", "--devices", 8)
     assert cells(text, "Memory of tuning", "lora")[7] == "launch/ddp.yaml"
     tuning, exam = (cells(text, "Time and money", "lora")[index] for index in (3, 7))
     assert float(tuning.removesuffix(" USD")) < float(exam.removesuffix(" USD"))

@@ -11,8 +11,9 @@ from lm_eval.api.instance import Instance
 
 from eval.items import cut, draw_seed
 from eval.lm import Choice, SharedPromptLM, encode, likelihoods
-from eval.lm.generate import Sampling, draw, vocabulary, write
-from eval.lm.prefill import batches, prefill
+from eval.lm.budget import batches
+from eval.lm.draw import Sampling, draw, noise, vocabulary
+from eval.lm.generate import write
 from finetune.chat import Chat
 from finetune.methods import LoRA, PTuningV1, PTuningV2, adapter_parameters
 
@@ -105,6 +106,42 @@ def test_equals_lm_evals_own_model_and_a_plain_forward(tiny, arch, tuning):
     assert [greedy for _, greedy in found] == [greedy for _, greedy in wanted]
 
 
+def test_five_shot_equals_lm_evals_own_model(tiny):
+    """A header in front of all prompts, whatever the budget: run at once, in pieces, alone."""
+    from lm_eval.models.huggingface import HFLM
+    from transformers import AutoTokenizer
+
+    folder = tiny("llama")
+    model, chat = model_of(folder, "lora"), Chat.open(folder, "plain", "drop")
+    asked = [one for one in requests(12, seed=5, head="净利润 rose 利好\n\n" * 12) if one.args[0]]
+    lm = HFLM(pretrained=model, tokenizer=AutoTokenizer.from_pretrained(folder), batch_size=3, device="cpu")
+    wanted = lm.loglikelihood(asked, disable_tqdm=True)
+    for budget in (64, 700, 10**6):
+        found = SharedPromptLM(model, chat, batch_tokens=budget).loglikelihood(asked)
+        assert all(near(a, b) for (a, _), (b, _) in zip(found, wanted, strict=True))
+        assert [greedy for _, greedy in found] == [greedy for _, greedy in wanted]
+
+
+@pytest.mark.parametrize("arch", ARCHS)
+def test_bfloat16_is_as_near_to_float32_as_lm_evals_own_model(tiny, arch):
+    """The stated bound: two sides differ by the dtype's rounding alone, 0.1 nats + 1 % of the log-likelihood."""
+    from lm_eval.models.huggingface import HFLM
+    from transformers import AutoTokenizer
+
+    folder = tiny(arch)
+    chat, asked = Chat.open(folder, "plain", "drop"), requests(9, head="利空 profit " * 12)
+    exact = SharedPromptLM(model_of(folder), chat).loglikelihood(asked)
+    model = model_of(folder).to(torch.bfloat16)
+    found = SharedPromptLM(model, chat, batch_tokens=300).loglikelihood(asked)
+    lm = HFLM(pretrained=model, tokenizer=AutoTokenizer.from_pretrained(folder), batch_size=3, device="cpu")
+    theirs = lm.loglikelihood(asked, disable_tqdm=True)
+    assert all(abs(a - b) <= 0.1 + 0.01 * abs(b) for (a, _), (b, _) in zip(found, theirs, strict=True))
+    ours_off, theirs_off = (
+        sum(abs(a - b) for (a, _), (b, _) in zip(side, exact, strict=True)) for side in (found, theirs)
+    )
+    assert 0 < ours_off < 1.5 * theirs_off
+
+
 def test_greedy_says_what_greedy_decoding_would_write(tiny):
     folder = tiny("qwen3")
     model, chat = model_of(folder), Chat.open(folder, "qwen3", "empty")
@@ -130,18 +167,24 @@ def test_shared_head_budget_and_order_decide_nothing(tiny, tuning):
         assert all(near(found[k][0], wanted[i][0]) for k, i in enumerate(order))
 
 
-def test_a_prompt_is_run_once_for_all_its_options(tiny):
-    """Of a question's tokens only the options' later ones go through the model again."""
+def test_what_is_shared_is_run_once(tiny):
+    """Shapes of the forwards: a header, the prompts behind it in one row, and each one's options beside each other."""
     folder = tiny("qwen2")
     model, seen = model_of(folder), []
-    model.register_forward_pre_hook(lambda _, __, kwargs: seen.append(kwargs["input_ids"].shape), with_kwargs=True)
+    model.register_forward_pre_hook(lambda _, __, kwargs: seen.append((*kwargs["input_ids"].shape,)), with_kwargs=True)
     prompt = tuple(range(20, 80))
     likelihoods(model, [Choice(prompt, ((1,), (2,), (3, 4, 5), (6, 7)))], 4096)
-    assert seen == [(1, 60), (2, 2)]
+    assert seen == [(1, 59), (1, 1 + 2 + 1)]
     seen.clear()
-    heads = [Choice((*prompt, n), ((1,), (2,))) for n in range(8)]
-    likelihoods(model, heads, 4096)
-    assert seen == [(1, 60), (8, 1)]
+    likelihoods(model, [Choice((*prompt, n, n, n), ((1,), (2, 3))) for n in range(100, 108)], 4096)
+    assert seen == [(1, 60), (1, 8 * 2), (1, 8 * 2)]
+    seen.clear()
+    likelihoods(model, [Choice((n, *prompt), ((1,), (2, 3))) for n in range(100, 108)], 4096)
+    assert seen == [(8, 60), (8, 2)]
+    seen.clear()
+    asked = [(*prompt, n) for n in (100, 101) for _ in range(4)]
+    write(model, Chat.open(folder, "plain", "drop"), asked, range(8), Sampling(max_new_tokens=2))
+    assert seen == [(1, 60), (8, 1), (8, 1)]
 
 
 def test_options_of_a_chat_family_are_what_the_model_writes_after_the_rendered_prompt(tiny):
@@ -179,16 +222,6 @@ def test_batches_hold_every_index_once_within_the_budget():
     assert batches([], 1000) == []
 
 
-def test_the_prefilled_batch_stays_as_it_is_when_rows_are_taken(tiny):
-    model = model_of(tiny("qwen2"))
-    start = prefill(model, [[1, 2, 3], [4, 5], [1, 2, 3]])
-    assert torch.equal(start.logits[0], start.logits[2])
-    part = start.take([1, 1])
-    part.advance(model, torch.tensor([[7], [8]]), torch.ones(2, 1, dtype=torch.long))
-    assert start.cache.get_seq_length() == 3 == start.mask.shape[1]
-    assert part.cache.get_seq_length() == 4 == part.mask.shape[1]
-
-
 def written_alone(model, chat, prompts, seeds, how, until=()):
     return [write(model, chat, [p], [s], how, until)[0] for p, s in zip(prompts, seeds, strict=True)]
 
@@ -210,16 +243,19 @@ def test_a_batch_writes_what_each_row_writes_alone(tiny, arch, tuning, how):
     assert len({w.ids for w in wanted}) > 4
 
 
-def test_greedy_equals_transformers_generate(tiny):
-    folder = tiny("qwen3")
-    model, chat = model_of(folder), Chat.open(folder, "qwen3", "drop")
-    prompts = [chat.prompt([{"role": "user", "content": text}]) for text in texts(4, seed=9)]
-    found = write(model, chat, prompts, [0] * 4, Sampling(max_new_tokens=10))
+@pytest.mark.parametrize("tuning", ["bare", "lora", "prefix", "prompt"])
+@pytest.mark.parametrize("arch", ARCHS)
+def test_greedy_equals_transformers_generate(tiny, arch, tuning):
+    folder = tiny(arch)
+    model, chat = model_of(folder, tuning), Chat.open(folder, FAMILY_OF[arch], "drop")
+    prompts = [chat.prompt([{"role": "user", "content": "利好 stock " * 5 + text}]) for text in texts(4, seed=9)]
+    found = write(model, chat, prompts, [0] * 4, Sampling(max_new_tokens=10), tokens=200)
     for prompt, written in zip(prompts, found, strict=True):
         ids = torch.tensor([prompt])
         whole = model.generate(
             input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=10, do_sample=False, pad_token_id=0,
             eos_token_id=chat.stops,
+            suppress_tokens=[*range(vocabulary(chat), model.config.vocab_size)],
         )  # fmt: skip
         assert [token for token in whole[0, len(prompt) :].tolist() if token not in chat.stops] == list(written.ids)
 
@@ -234,6 +270,35 @@ def test_samples_of_one_question_differ_and_come_back_with_their_seed(tiny):
     assert write(model, chat, [prompt] * 2, [seeds[4], seeds[1]], SAMPLED) == [found[4], found[1]]
 
 
+@pytest.mark.parametrize("tuning", ["lora", "prefix"])
+def test_samples_are_the_same_whatever_the_budget(tiny, tuning):
+    """Rows come in as others leave; under the smaller budgets they outgrow it, wait again, and lose nothing."""
+    folder = tiny("qwen2")
+    model, chat = model_of(folder, tuning), Chat.open(folder, "r1_distill_qwen", "keep")
+    prompts = [chat.prompt([{"role": "user", "content": text}]) for text in texts(5, seed=6) for _ in range(4)]
+    seeds = [draw_seed(17, f"t/{number // 4}", number % 4) for number in range(20)]
+    how = Sampling(temperature=0.9, top_p=0.95, max_new_tokens=70)
+    wanted = write(model, chat, prompts, seeds, how, tokens=10**6)
+    for budget in (100, 700):
+        assert write(model, chat, prompts, seeds, how, tokens=budget) == wanted
+    assert len({len(one.ids) for one in wanted}) > 1
+    assert len({one.ids for one in wanted}) == 20
+
+
+def test_rows_that_outgrow_the_budget_wait_again(tiny, monkeypatch):
+    folder = tiny("qwen2")
+    model, chat = model_of(folder), Chat.open(folder, "r1_distill_qwen", "keep")
+    prompts = [chat.prompt([{"role": "user", "content": text}]) for text in texts(6, seed=6, most=8)]
+    how, seen = Sampling(max_new_tokens=150), []
+    model.register_forward_pre_hook(lambda _, __, kwargs: seen.append(kwargs["input_ids"].shape), with_kwargs=True)
+    wanted = written_alone(model, chat, prompts, range(6), how)
+    seen.clear()
+    assert write(model, chat, prompts, range(6), how, tokens=400) == wanted
+    steps = [rows for rows, width in seen if width == 1]
+    assert max(steps) > 2 > min(steps[:-1])
+    assert sum(width > 1 for _, width in seen) > 2
+
+
 def test_seeds_differ_by_exam_item_and_sample():
     found = {draw_seed(e, i, s) for e in (1, 2) for i in ("a/1", "a/11") for s in (0, 1)}
     assert len(found) == 8
@@ -243,8 +308,8 @@ def test_seeds_differ_by_exam_item_and_sample():
 def test_draws_follow_the_softmax():
     """Frequencies of 4,000 draws within five standard errors of temperature-scaled probabilities."""
     logits = torch.tensor([[2.0, 1.0, 0.0, -1.0, -30.0]]).expand(4000, 5)
-    noise = [torch.Generator().manual_seed(seed) for seed in range(4000)]
-    drawn = draw(logits, noise, Sampling(temperature=1.5))
+    uniform = [noise(torch.Generator().manual_seed(seed), 5) for seed in range(4000)]
+    drawn = draw(logits, uniform, Sampling(temperature=1.5))
     wanted = (logits[0] / 1.5).softmax(-1)
     share = torch.bincount(drawn, minlength=5) / 4000
     assert ((share - wanted).abs() <= 5 * (wanted * (1 - wanted) / 4000).sqrt() + 1e-9).all()
@@ -264,8 +329,8 @@ def test_nucleus_and_top_k_keep_what_their_definitions_keep(size):
             allowed.append(set(order[share.cumsum(-1) - share < how.top_p].tolist()))
         seen = [set(), set(), set()]
         for seed in range(120):
-            noise = [torch.Generator().manual_seed(seed * 3 + row) for row in range(3)]
-            for row, token in enumerate(draw(logits, noise, how).tolist()):
+            uniform = [noise(torch.Generator().manual_seed(seed * 3 + row), size) for row in range(3)]
+            for row, token in enumerate(draw(logits, uniform, how).tolist()):
                 seen[row].add(token)
         assert all(found <= kept for found, kept in zip(seen, allowed, strict=True))
         assert all(len(found) > 1 or len(kept) == 1 for found, kept in zip(seen, allowed, strict=True))
@@ -280,8 +345,8 @@ def test_padding_rows_of_the_vocabulary_are_never_written(tiny, how):
     with torch.no_grad():
         model.lm_head.weight[known:] = model.lm_head.weight.mean(0) + 3 * torch.sign(model.lm_head.weight.mean(0))
     prompts = [chat.prompt([{"role": "user", "content": text}]) for text in texts(6, seed=1)]
-    tempted = prefill(model, prompts).logits.argmax(-1)
-    assert (tempted >= known).any()
+    tempted = [model(input_ids=torch.tensor([prompt])).logits[0, -1].argmax().item() for prompt in prompts]
+    assert max(tempted) >= known
     found = write(model, chat, prompts, list(range(6)), how)
     assert all(token < known for written in found for token in written.ids)
 
@@ -295,8 +360,9 @@ class Script(torch.nn.Module):
 
     def forward(self, input_ids, position_ids, **kwargs):
         out = self.inner(input_ids=input_ids, position_ids=position_ids, **kwargs)
-        if input_ids.shape[1] > 1:
-            self.begin = position_ids[:, -1:]
+        if input_ids.shape[1] > 1:  # all of the prompt but its last token
+            self.begin = position_ids[:, -1:] + 1
+            return out
         out.logits.fill_(-50.0)
         for row, step in enumerate((position_ids[:, -1] - self.begin[:, 0]).tolist()):
             out.logits[row, -1, self.lines[0][step]] = 50.0

@@ -18,6 +18,8 @@ TEMPLATE = (
     "{% if add_generation_prompt %}<|im_start|>assistant\n<think>\n\n</think>\n\n{% endif %}"
 )
 
+FIVE_SHOT = "num_fewshot: 5\nfewshot_split: test\nfewshot_config: {sampler: first_n}\n"
+
 
 def plain_lm_eval(folder: Path, exam: Path, task: str, out: Path, *more: str) -> dict[str, dict]:
     """The samples that the `lm_eval` command logs, by question id."""
@@ -44,8 +46,14 @@ def exam(tmp_path):
     return write_exam(tmp_path / "exam", count=18)
 
 
-def test_likelihoods_of_a_plain_family_equal_those_of_lm_eval(tmp_path, exam, tiny):
-    folder = tiny("qwen2")
+@pytest.mark.parametrize("shots", [0, 5])
+def test_likelihoods_of_a_plain_family_equal_those_of_lm_eval(tmp_path, exam, shots):
+    """Five examples, the same for all but the first five questions, are a header that only we run once."""
+    folder = build_checkpoint(tmp_path / "qwen2", "qwen2")
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    (folder / "config.json").write_text(json.dumps(config | {"max_position_embeddings": 1024}), "utf-8")
+    if shots:
+        (exam / "own.yaml").write_text(FIVE_SHOT + (exam / "own.yaml").read_text("utf-8"), "utf-8")
     theirs = plain_lm_eval(folder, exam, "own", tmp_path / "lm_eval")
     found = ours(tmp_path, exam, folder, "own", "plain")
     assert found.keys() == theirs.keys()

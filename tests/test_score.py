@@ -16,6 +16,7 @@ from small_exam import model, run_line, score_line, teach, write_adapter, write_
 
 from eval import items
 from eval.benchmark import Benchmark, read_task
+from eval.lm.budget import Budget
 from eval.score import __main__ as score
 from eval.score.answers import Desk
 from eval.score.questions import questions
@@ -379,8 +380,9 @@ class Scripted(torch.nn.Module):
 
     def forward(self, input_ids, position_ids, **kwargs):
         out = self.inner(input_ids=input_ids, position_ids=position_ids, **kwargs)
-        if input_ids.shape[1] > 1:
-            self.begin = int(position_ids[0, -1])
+        if input_ids.shape[1] > 1:  # all of the prompt but its last token
+            self.begin = int(position_ids[0, -1]) + 1
+            return out
         out.logits.fill_(-50.0)
         out.logits[:, -1, self.ids[int(position_ids[0, -1]) - self.begin]] = 50.0
         return out
@@ -409,7 +411,7 @@ def test_what_an_answer_is_worth(parts, text, outcome, extracted):
     asked = next(q for q in questions(read_task(parts["exam"], "own_gen")) if q.row.answer == "B")
     ids = chat.tokenizer.encode(text, add_special_tokens=False).ids
     inner = AutoModelForCausalLM.from_pretrained(parts["old"], dtype=torch.float32)
-    (row,) = desk.answer(Scripted(inner, ids), list(desk.entries(asked)))
+    ((row,),) = desk.answers(Scripted(inner, ids), list(desk.entries(asked)), Budget(8192))
     assert (row.outcome, row.extracted, row.score) == (outcome, extracted, float(outcome == "correct"))
     assert (row.finish == "length") == (outcome == "truncated" or text.startswith("答案是B 答案"))
     assert 0 < row.tokens_thinking <= row.tokens_out

@@ -229,7 +229,7 @@ def _advice(recipe: Recipe, loads: Sequence[Load], fits: dict[str, Fit], wish: W
         if single:
             yield Text(
                 f"{load.name}: exam.batch_tokens {recipe.exam.batch_tokens} leaves room for one answer at a time "
-                f"(decoding.max_new_tokens {load.contender.model.decoding.max_new_tokens}); this device's memory would "
+                f"(of {single[0].written:.0f} tokens, as far as is known); this device's memory would "
                 f"take {_roomiest(load, wish):,} tokens", style="yellow",
             )  # fmt: skip
 

@@ -126,10 +126,9 @@ def _sittings(
             yield Sitting(len(asked), tokens, 0, 1)
             continue
         samples = recipe.exam.samples
-        room = tokens / len(asked) + limit
-        rows = max(1, int(recipe.exam.batch_tokens // room))
-        each = written(recipe, name, contender, out)
-        yield Sitting(samples * len(asked), samples * tokens, min(each, limit), rows)
+        each = min(written(recipe, name, contender, out), limit)
+        rows = max(1, int(recipe.exam.batch_tokens // (tokens / len(asked) + each)))  # rows come in as others leave
+        yield Sitting(samples * len(asked), tokens, each, rows)  # the samples of a question share its prompt
 
 
 def written(recipe: Recipe, name: str, contender: Contender, out: Path) -> float:

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from eval.lm.prefill import Prompt, left_padded, positions
+from eval.lm.context import Prompt, left_padded, positions
 from finetune.methods import heads
 
 

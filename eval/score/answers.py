@@ -8,6 +8,7 @@ label stands for the answer, and is graded as one that was chosen or written.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
@@ -18,9 +19,12 @@ from eval.answerable import texts
 from eval.benchmark import LETTERS
 from eval.grading import HEAD, graded, named
 from eval.items import ItemScore, draw_seed
-from eval.lm import Choice, encode, likelihoods
-from eval.lm.generate import Sampling, Written, write
+from eval.lm import Choice, encode
+from eval.lm.budget import Budget
+from eval.lm.draw import Sampling
+from eval.lm.generate import Written, writing
 from eval.lm.labels import label_scores, token_tags
+from eval.lm.options import scored
 from eval.score.candidate import Candidate
 from eval.score.parts import Key
 from eval.score.questions import Question
@@ -108,20 +112,32 @@ class Desk:
             return 0
         return max(map(len, entry.options)) if entry.options else self.contender.model.decoding.max_new_tokens
 
-    def answer(self, model: Any, batch: Sequence[Entry]) -> list[ItemScore]:
-        """Answer a batch of one task's entries; `seconds` is left at 0."""
-        if self.head and self.head.kind == "token":
-            tagged = token_tags(model, [entry.prompt for entry in batch])
-            return [self._tagged(entry, tags) for entry, tags in zip(batch, tagged, strict=True)]
-        if self.head:
-            scored = label_scores(model, [entry.prompt for entry in batch])
-            return [self._labelled(entry, found) for entry, found in zip(batch, scored, strict=True)]
-        return self._choose(model, batch) if batch[0].options else self._write(model, batch)
+    def answers(self, model: Any, entries: Sequence[Entry], budget: Budget) -> Iterator[list[ItemScore]]:
+        """Answer entries of one task, rows as soon as they are made; each with its share of the seconds."""
+        if not entries:
+            return
+        if not (self.head or entries[0].options):
+            yield from self._write(model, entries, budget)
+            return
+        made = self._label(model, entries, budget) if self.head else self._choose(model, entries, budget)
+        began = time.perf_counter()
+        for rows in made:
+            yield timed(rows, time.perf_counter() - began)
+            began = time.perf_counter()
 
-    def _choose(self, model: Any, batch: Sequence[Entry]) -> list[ItemScore]:
-        choices = [Choice(entry.prompt, entry.options) for entry in batch]
-        scored = likelihoods(model, choices, self.exam.batch_tokens)
-        return [self._chosen(*each) for each in zip(batch, choices, scored, strict=True)]
+    def _label(self, model: Any, entries: Sequence[Entry], budget: Budget) -> Iterator[list[ItemScore]]:
+        prompts = [entry.prompt for entry in entries]
+        token = self.head is not None and self.head.kind == "token"
+        run: Any = token_tags if token else label_scores
+        row: Any = self._tagged if token else self._labelled
+        work = lambda batch: run(model, [prompts[i] for i in batch])  # noqa: E731
+        for batch, found in budget.batches([*map(len, prompts)], None, work):
+            yield [row(entries[i], said) for i, said in zip(batch, found, strict=True)]
+
+    def _choose(self, model: Any, entries: Sequence[Entry], budget: Budget) -> Iterator[list[ItemScore]]:
+        choices = [Choice(entry.prompt, entry.options) for entry in entries]
+        for batch, found in scored(model, choices, budget):
+            yield [self._chosen(entries[i], choices[i], said) for i, said in zip(batch, found, strict=True)]
 
     def _chosen(self, entry: Entry, choice: Choice, found: Sequence[tuple[float, bool]]) -> ItemScore:
         question, values = entry.question, tuple(total for total, _ in found)
@@ -170,19 +186,20 @@ class Desk:
             entry, text=text, finish="stop", tokens_in=len(entry.prompt), tokens_thinking=0, tokens_out=0, **facts,
         )  # fmt: skip
 
-    def _write(self, model: Any, batch: Sequence[Entry]) -> list[ItemScore]:
+    def _write(self, model: Any, entries: Sequence[Entry], budget: Budget) -> Iterator[list[ItemScore]]:
         how = Sampling(**self.contender.model.decoding.model_dump())
-        names = [f"{entry.question.task.name}/{entry.question.row.id}" for entry in batch]
-        seeds = [draw_seed(self.exam.seed, name, entry.sample) for name, entry in zip(names, batch, strict=True)]
-        found = write(model, self.chat, [entry.prompt for entry in batch], seeds, how, batch[0].question.until)
-        return [self._graded(entry, written) for entry, written in zip(batch, found, strict=True)]
+        names = [f"{entry.question.task.name}/{entry.question.row.id}" for entry in entries]
+        seeds = [draw_seed(self.exam.seed, name, entry.sample) for name, entry in zip(names, entries, strict=True)]
+        prompts, until = [entry.prompt for entry in entries], entries[0].question.until
+        for done in writing(model, self.chat, prompts, seeds, how, until, budget):
+            yield [self._graded(entries[place], written) for place, written in done]
 
     def _graded(self, entry: Entry, written: Written) -> ItemScore:
         question, reply = entry.question, self.chat.split(written.ids)
         facts = graded(question.task, question.row, reply.answer, closed=reply.closed, finish=written.finish)
         return self._row(
             entry, text=self.chat.decode(written.ids), finish=written.finish, tokens_in=len(entry.prompt),
-            tokens_thinking=reply.thinking_tokens, tokens_out=len(written.ids), **facts,
+            tokens_thinking=reply.thinking_tokens, tokens_out=len(written.ids), seconds=written.seconds, **facts,
         )  # fmt: skip
 
     def _row(self, entry: Entry, **facts: Any) -> ItemScore:

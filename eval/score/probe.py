@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from eval.lm.prefill import Prompt, left_padded, positions
+from eval.lm.context import Prompt, left_padded, positions
 from finetune.chat import Chat
 from finetune.methods import adapter_digest, adapter_norm
 from finetune.mistakes import BadInput

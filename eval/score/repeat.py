@@ -13,7 +13,7 @@ from typing import Any
 
 from eval.benchmark import Benchmark
 from eval.items import ItemScore
-from eval.lm.prefill import batches
+from eval.lm.budget import Budget, batches
 from eval.repeatability import Batching, Floor, Repeatability, apart, changes
 from eval.score.answers import Desk, Entry
 from eval.score.ledger import progress
@@ -62,34 +62,34 @@ class Passes:
 
     @property
     def batches(self) -> list[list[Entry]]:
-        """As the exam has them: of one task, of like length, within the token budget."""
-        return self._dealt(self.entries, self.desk.exam.batch_tokens)
+        """Answers that run beside each other in the exam: of one task, of like length, within the token budget."""
+        found = []
+        for mine in self._by_task(self.entries):
+            lengths = [len(entry.prompt) + (0 if entry.options else self.desk.room(entry)) for entry in mine]
+            found += [[mine[place] for place in batch] for batch in batches(lengths, self.desk.exam.batch_tokens)]
+        return found
 
     def once(self, advance: Advance) -> list[ItemScore]:
-        return self._answered(self.desk, self.batches, advance)
+        return self._answered(self.desk, self._by_task(self.entries), self.desk.exam.batch_tokens, advance)
 
     def again(self, advance: Advance) -> list[ItemScore]:
         """Other draws (the next exam seed), other neighbours (a shuffled order) and batches of half the size."""
         exam = self.desk.exam.model_copy(update={"seed": self.desk.exam.seed + 1})
         other = random.Random(exam.seed).sample(self.entries, len(self.entries))
-        return self._answered(replace(self.desk, exam=exam), self._dealt(other, exam.batch_tokens // 2), advance)
+        return self._answered(replace(self.desk, exam=exam), self._by_task(other), exam.batch_tokens // 2, advance)
 
     def alone(self, advance: Advance) -> list[ItemScore]:
         """The same draws, one answer at a time."""
-        return self._answered(self.desk, [[entry] for entry in self.entries], advance)
+        return self._answered(self.desk, [[entry] for entry in self.entries], self.desk.exam.batch_tokens, advance)
 
-    def _dealt(self, entries: Sequence[Entry], budget: int) -> list[list[Entry]]:
-        dealt = []
-        for task in {entry.question.task.name: None for entry in entries}:
-            mine = [entry for entry in entries if entry.question.task.name == task]
-            lengths = [len(entry.prompt) + (0 if entry.options else self.desk.room(entry)) for entry in mine]
-            dealt += [[mine[place] for place in batch] for batch in batches(lengths, budget)]
-        return dealt
+    def _by_task(self, entries: Sequence[Entry]) -> list[list[Entry]]:
+        names = {entry.question.task.name: None for entry in entries}
+        return [[entry for entry in entries if entry.question.task.name == name] for name in names]
 
-    def _answered(self, desk: Desk, dealt: Sequence[Sequence[Entry]], advance: Advance) -> list[ItemScore]:
+    def _answered(self, desk: Desk, dealt: Sequence[Sequence[Entry]], tokens: int, advance: Advance) -> list[ItemScore]:
         found = []
-        for batch in dealt:
-            rows = desk.answer(self.model, batch)
-            advance(rows)
-            found += rows
+        for entries in dealt:
+            for rows in desk.answers(self.model, entries, Budget(tokens)):
+                advance(rows)
+                found += rows
         return found

@@ -1,6 +1,6 @@
 """One contender and seed sits the exam: its model loaded, every question answered and graded once, rows kept as made.
 
-Batches are dealt out to the processes, each writing a file of its own (`eval.score.parts`). The manifest comes last.
+Questions are dealt out to the processes, each writing a file of its own (`eval.score.parts`). The manifest comes last.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,11 @@ from eval.benchmark import Benchmark
 from eval.extract import EXTRACTOR
 from eval.grading import anew, spoken
 from eval.items import ItemScore
-from eval.lm.generate import vocabulary
-from eval.lm.prefill import batches
+from eval.lm.budget import Budget
+from eval.lm.context import refuse_windows
+from eval.lm.draw import vocabulary
 from eval.repeatability import Kind
-from eval.score.answers import Desk, Entry, likelihood_chat, timed
+from eval.score.answers import Desk, Entry, likelihood_chat
 from eval.score.ledger import begin, first_start, progress, task_facts, tell
 from eval.score.parts import Parts
 from eval.score.probe import checked_adapter, probe
@@ -107,7 +109,7 @@ class Sitting:
     def opened(self, entries: Sequence[Entry]) -> tuple[Any, AdapterProbe | None]:
         """The model, ready to answer these, and the proof that its adapter is on. BadInput: a prompt is too long."""
         base = self._base()
-        self._refuse_too_long(entries, base.config.max_position_embeddings)
+        self._refuse_too_long(entries, base.config)
         return self._tuned(base, entries)
 
     def _base(self) -> Any:
@@ -122,8 +124,10 @@ class Sitting:
             )
         return model
 
-    def _refuse_too_long(self, entries: Sequence[Entry], limit: int) -> None:
-        """A prompt cut in silence would be another question."""
+    def _refuse_too_long(self, entries: Sequence[Entry], config: Any) -> None:
+        """A prompt cut in silence would be another question, and so would one that a layer sees a window of."""
+        limit = config.max_position_embeddings
+        refuse_windows(config, max(len(entry.prompt) + self.desk.room(entry) for entry in entries))
         for entry in entries:
             length, room = len(entry.prompt), self.desk.room(entry)
             if length + room > limit:
@@ -154,20 +158,20 @@ class Sitting:
         return model, proof
 
     def _answer(self, model: Any, pending: Sequence[Entry]) -> None:
-        """This process's share of the batches, each appended as soon as it is graded."""
-        shares: list[list[Entry]] = []
-        for task in self.benchmark.asked:
-            mine = [entry for entry in pending if entry.question.task is task]
-            lengths = [len(entry.prompt) + (0 if entry.options else self.desk.room(entry)) for entry in mine]
-            dealt = batches(lengths, self.recipe.exam.batch_tokens)[self.desk.rank :: self.world.size]
-            shares += [[mine[place] for place in batch] for batch in dealt]
-        with progress(sum(map(len, shares)), shown=self.world.main) as advance:
-            for batch in shares:
-                began = time.perf_counter()
-                rows = self.desk.answer(model, batch)
-                rows = timed(rows, time.perf_counter() - began)
-                items.append(self.parts.of(self.desk.rank), rows, private=self.parts.private)
-                advance(rows)
+        """This process's share, rows appended as soon as they are graded."""
+        mine = [self._share([e for e in pending if e.question.task is task]) for task in self.benchmark.asked]
+        budget = Budget(self.recipe.exam.batch_tokens)
+        with progress(sum(map(len, mine)), shown=self.world.main) as advance:
+            for entries in mine:
+                for rows in self.desk.answers(model, entries, budget):
+                    items.append(self.parts.of(self.desk.rank), rows, private=self.parts.private)
+                    advance(rows)
+
+    def _share(self, entries: Sequence[Entry]) -> list[Entry]:
+        """Questions are dealt out by length, each with all its samples: every process has as much to do."""
+        asked = [list(same) for _, same in groupby(entries, key=lambda entry: entry.question.row.id)]
+        asked.sort(key=lambda same: -len(same[0].prompt))
+        return [entry for same in asked[self.desk.rank :: self.world.size] for entry in same]
 
     def _merged(self, entries: Sequence[Entry]) -> list[ItemScore]:
         """All rows; what an earlier extractor read, before a kill and an update, is read by today's."""
