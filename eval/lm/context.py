@@ -26,40 +26,47 @@ ONE_ROW = (
     2048,
 )  # tokens behind a header in one row: as many as it has, within these; attention pays by pairs
 Prompt = Sequence[int]
+Parts = tuple[Tensor, ...]  # of a layer's keys or values, each [rows, kv_heads, columns, width], one behind the other
 
 
-class Growing(DynamicLayer):
-    """A layer's keys and values that stand already, and what a forward adds to them."""
+class Kept(DynamicLayer):
+    """A layer's keys and values in parts that stand already; a forward reads them, and leaves nothing behind."""
 
-    keys: Any
-    values: Any
-
-    def __init__(self, keys: Tensor, values: Tensor) -> None:
+    def __init__(self, keys: Parts, values: Parts) -> None:
         super().__init__()
-        self.keys, self.values, self.is_initialized = keys, values, True
-
-
-class Kept(Growing):
-    """The same for many forwards: each reads what stands there, and leaves nothing behind."""
+        self.parts, self.is_initialized = (keys, values), True
 
     def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
-        return torch.cat([self.keys, key_states], dim=2), torch.cat([self.values, value_states], dim=2)
+        keys, values = self.parts
+        return torch.cat([*keys, key_states], dim=2), torch.cat([*values, value_states], dim=2)
+
+    def get_seq_length(self) -> int:
+        return sum(part.shape[2] for part in self.parts[0])
+
+
+class Growing(Kept):
+    """The same, with what a forward adds as one more part; those before it are not copied."""
+
+    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+        whole = super().update(key_states, value_states)
+        self.parts = (*self.parts[0], key_states), (*self.parts[1], value_states)
+        return whole
 
 
 @dataclass(frozen=True)
 class Context:
     """n prompts that have been read, in one row for all or a row for each."""
 
-    layers: tuple[tuple[Tensor, Tensor], ...]  # keys and values, each [rows, kv_heads, columns, width]; (): none yet
+    layers: tuple[tuple[Parts, Parts], ...]  # keys and values; (): nothing has been read yet
     seen: Tensor  # bool [n, columns]: which columns are of the prompt
 
     @property
     def one_row(self) -> bool:
-        return len(self.layers) > 0 and len(self.layers[0][0]) == 1
+        return len(self.layers) > 0 and len(self.layers[0][0][0]) == 1
 
     def part(self, begin: int, end: int) -> Context:
         """The prompts from `begin` to before `end`; nothing is copied."""
-        layers = self.layers if self.one_row else tuple((k[begin:end], v[begin:end]) for k, v in self.layers)
+        layers = self.layers if self.one_row else self._cut(slice(begin, end))
         return Context(layers, self.seen[begin:end])
 
     def repeated(self, count: int) -> Context:
@@ -69,8 +76,15 @@ class Context:
     def alone(self, prompt: int) -> Context:
         """One prompt's columns and no others, in a row of their own."""
         row, columns = 0 if self.one_row else prompt, self.seen[prompt].nonzero()[:, 0]
-        layers = [(k[row : row + 1, :, columns], v[row : row + 1, :, columns]) for k, v in self.layers]
-        return Context(tuple(layers), self.seen[prompt : prompt + 1, columns])
+        return Context(self._cut(slice(row, row + 1), columns), self.seen[prompt : prompt + 1, columns])
+
+    def _cut(self, rows: slice, columns: Tensor | None = None) -> tuple[tuple[Parts, Parts], ...]:
+        def cut(parts: Parts) -> Parts:
+            if columns is None:
+                return tuple(part[rows] for part in parts)
+            return (torch.cat([part[rows] for part in parts], dim=2)[:, :, columns],)
+
+        return tuple((cut(keys), cut(values)) for keys, values in self.layers)
 
 
 @dataclass(frozen=True)
@@ -206,5 +220,5 @@ def _run(model: Any, ids: Tensor, places: Tensor, mask: Tensor | None, cache: An
     return found
 
 
-def _layers(cache: Any) -> tuple[tuple[Tensor, Tensor], ...]:
-    return tuple((layer.keys, layer.values) for layer in cache.layers)
+def _layers(cache: Any) -> tuple[tuple[Parts, Parts], ...]:
+    return tuple(layer.parts if isinstance(layer, Kept) else ((layer.keys,), (layer.values,)) for layer in cache.layers)

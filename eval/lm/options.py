@@ -115,9 +115,8 @@ def _split(line: _Line, positions: int) -> Iterator[_Line]:
 def _branches(model: Any, context: Context, lines: Sequence[_Line], positions: int) -> list[list[Likelihood]]:
     if lines[0].width > positions:  # a single option, longer than its logits have room for
         return [[_piecewise(model, context, lines[0], positions)]]
-    logits = behind(model, context, _grid(lines, model.device)).float()
-    norm, best = logits.logsumexp(dim=-1), logits.argmax(dim=-1)
-    return [_read_off(line, *parts) for line, *parts in zip(lines, logits, norm, best, strict=True)]
+    logits = behind(model, context, _grid(lines, model.device))
+    return [_read_off(line, row.float()) for line, row in zip(lines, logits, strict=True)]
 
 
 def _grid(lines: Sequence[_Line], device: Any) -> Grid:
@@ -141,8 +140,9 @@ def _grid(lines: Sequence[_Line], device: Any) -> Grid:
     )
 
 
-def _read_off(line: _Line, logits: Tensor, norm: Tensor, best: Tensor) -> list[Likelihood]:
+def _read_off(line: _Line, logits: Tensor) -> list[Likelihood]:
     """What each option of a line comes to; its first token is judged behind the prompt's last one."""
+    norm, best = logits.logsumexp(dim=-1), logits.argmax(dim=-1)
     columns: list[int] = []
     wanted: list[int] = []
     start = 1

@@ -66,11 +66,11 @@ class Slots:
         return max(self.ends, default=0)
 
     def admit(self, prompt: Context, copies: int) -> None:
-        """So many rows more, each with the one prompt of a context that holds nothing else."""
+        """So many rows more, each with the one prompt of a context, which it has `alone`."""
         begin, length = len(self.ends), prompt.seen.shape[1]
         end = begin + copies
         self.room = end, max(self.width, length) + 1
-        for layer, (keys, values) in zip(self.layers, prompt.layers, strict=False):
+        for layer, ((keys,), (values,)) in zip(self.layers, prompt.layers, strict=False):  # none of an empty one
             layer.reserve(keys, values)
             layer.keys[begin:end, :, :length] = keys
             layer.values[begin:end, :, :length] = values
