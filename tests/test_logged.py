@@ -285,6 +285,17 @@ def test_twins_are_not_asked_beside_a_log(made):
         Recipe.read(made, ("exam.twins=[options]",))
 
 
+def test_secrets_are_not_asked_of_a_log(made, tmp_path):
+    """It is no control, and its answers stand all the same."""
+    _, rows = imported(made, copied(made, tmp_path), "--set", "train.canaries=2")
+    assert {row.task for row in rows} == {"own", "own_gen"}
+    (tmp_path / "study").mkdir()
+    run = theirs(tmp_path / "study", "train.canaries=4")
+    found = judge(run.recipe, run.run)
+    assert {row.contender for row in found.canaries} == {"old", "lora", "prefix", "prompted"}
+    assert gates_of(found)["planted secrets"] == "unresolved"  # written by hand, all say them
+
+
 @pytest.mark.parametrize(
     ("keys", "wanted"),
     [
