@@ -280,9 +280,11 @@ def test_another_log_is_another_score(made, tmp_path, capsys):
     assert len(list((out / "r/theirs/seed-0").glob(".old-*/items.jsonl"))) == 1
 
 
-def test_twins_are_not_asked_beside_a_log(made):
-    with pytest.raises(BadInput, match="exam.twins: theirs has items, and a log holds no answer to twins"):
-        Recipe.read(made, ("exam.twins=[options]",))
+@pytest.mark.parametrize("change", ["exam.twins=[options]", "train.canaries=4"])
+def test_what_lm_eval_does_not_ask_is_not_asked_beside_a_log(tmp_path, change):
+    log = f"contenders.newer.items={tmp_path}/samples_letters.jsonl"
+    with pytest.raises(BadInput, match=f"{change.partition('=')[0]}: newer has items, and a log holds no answers to"):
+        build(tmp_path, log, change)
 
 
 def test_secrets_are_not_asked_of_a_log(made, tmp_path):

@@ -119,8 +119,9 @@ class Recipe(BaseModel):
         refuse_misfits(self.contenders)
         budget.refuse_misfits(self.contenders, self.train)
         logged = next((name for name, chosen in self.contenders.items() if chosen.items), None)
-        if logged and self.exam.twins:
-            raise ValueError(f"exam.twins: {logged} has items, and a log holds no answer to twins; leave one out")
+        beside = {"exam.twins": self.exam.twins, "train.canaries": self.train.canaries}
+        for key in (key for key, asked in beside.items() if asked and logged):
+            raise ValueError(f"{key}: {logged} has items, and a log holds no answers to these; leave one of them out")
         headed = [name for name, chosen in self.contenders.items() if chosen.head]
         if self.train.canaries and headed:
             raise ValueError(f"train.canaries: {headed[0]} has a head, which can say no secret; leave one of them out")
