@@ -15,7 +15,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 .venv/ready: pyproject.toml constraints.txt
 	test -x $(PY) || $(PYTHON) -m venv .venv
 	$(PY) -m pip install --quiet --disable-pip-version-check "$$(grep '^torch==' constraints.txt)"
-	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,track,quantise]'
+	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,track,quantise,deepspeed]'
 	touch $@
 
 .PHONY: .venv

@@ -2,6 +2,7 @@
 
 Every process holds the whole adapter and adds its share of a step's gradient to one sum, so two processes do what one
 does. Under FSDP only the frozen base is split; the adapter stays whole: saved, clipped and reloaded as on one device.
+Under DeepSpeed its engine sums, clips and steps (`finetune.train.zero`); here it is only found and joined.
 """
 
 from __future__ import annotations
@@ -23,36 +24,13 @@ from accelerate.tracking import get_available_trackers
 from accelerate.utils import DistributedType, InitProcessGroupKwargs, LoggerType, broadcast, is_bf16_available
 from safetensors import SafetensorError
 
+from finetune.launch import DEEPSPEED, Launch
 from finetune.methods.lora import causal
 from finetune.mistakes import BadInput
-from finetune.recipe import read_yaml
 
 T = TypeVar("T")
-BUILT_FOR = {"NO", "MULTI_CPU", "MULTI_GPU", "MULTI_NPU", "MULTI_XPU", "MULTI_MLU", "MULTI_MUSA", "MULTI_HPU", "FSDP"}
-
 BUCKET = 1 << 26  # numbers summed over the processes at once: 256 MB, where a whole model's gradient has no room twice
 PATIENCE = timedelta(days=7)  # of a process for its peers: shares of generated answers differ by hours, not minutes
-
-
-@dataclass(frozen=True)
-class Launch:
-    """What a launch file promises."""
-
-    path: str
-    processes: int
-    kind: str  # accelerate's distributed_type
-    cpu: bool
-
-    @classmethod
-    def read(cls, path: str) -> Launch:
-        """An accelerate config, or our two-key file for CPU processes. BadInput: a kind that is not built."""
-        file = read_yaml(Path(path))
-        if file.get("launcher") == "torchrun":
-            return cls(path, _count(path, file, "processes"), "MULTI_CPU", True)
-        kind = str(file.get("distributed_type", "NO"))
-        if kind not in BUILT_FOR:
-            raise BadInput(f"{path}: distributed_type {kind} is not supported; {_instead(kind, file)}")
-        return cls(path, _count(path, file, "num_processes"), kind, bool(file.get("use_cpu", False)))
 
 
 @dataclass(frozen=True)
@@ -61,18 +39,22 @@ class World:
 
     accelerator: Accelerator
     sharded: bool = False  # the frozen base is split over the processes: all must enter every forward together
+    zero: int = 0  # DeepSpeed's stage; with any of them all must enter every backward together
 
     @classmethod
     def open(cls, launch: str | None, tracker: str | None, logs: Path) -> World:
         """Join the other processes. BadInput where they are not those of the launch file, or the tracker is missing."""
         promised = Launch.read(launch) if launch else None
         _refuse_tracker(tracker)
-        patience = InitProcessGroupKwargs(timeout=PATIENCE)
-        accelerator = Accelerator(
-            cpu=bool(promised and promised.cpu), log_with=tracker, project_dir=str(logs), kwargs_handlers=[patience]
-        )
+        asked = {"log_with": tracker, "project_dir": str(logs)}
+        if promised and promised.zero:
+            accelerator = _deepspeed(promised, asked)
+        else:
+            patience = InitProcessGroupKwargs(timeout=PATIENCE)
+            accelerator = Accelerator(cpu=bool(promised and promised.cpu), kwargs_handlers=[patience], **asked)
         _refuse_others(accelerator, promised)
-        return cls(accelerator, accelerator.distributed_type == DistributedType.FSDP)
+        zero = promised.zero if promised else 0
+        return cls(accelerator, accelerator.distributed_type == DistributedType.FSDP or zero == 3, zero)
 
     @property
     def main(self) -> bool:
@@ -86,11 +68,16 @@ class World:
     def device(self) -> torch.device:
         return self.accelerator.device
 
+    @property
+    def engine(self) -> str:
+        """What takes the steps, as checkpoints name it: another one could not go on from them."""
+        return f"DeepSpeed ZeRO-{self.zero}" if self.zero else "torch"
+
     def share(self, work: Sequence[T]) -> list[tuple[int, T, float]]:
         """(index, item, weight) of this process. Where all must go together, a short share repeats one at weight 0."""
         rank = self.accelerator.process_index
         mine = [(index, item, 1.0) for index, item in enumerate(work) if index % self.size == rank]
-        if self.sharded and len(mine) < -(-len(work) // self.size):
+        if (self.sharded or self.zero) and len(mine) < -(-len(work) // self.size):
             mine.append((0, work[0], 0.0))
         return mine
 
@@ -122,7 +109,12 @@ class World:
         return found
 
     def place(self, model: Any, adapter: Sequence[torch.nn.Parameter]) -> None:
-        """Put a model with its adapter on the device; under FSDP the frozen weights of each layer are split."""
+        """Put a model with its adapter on the device; under FSDP the frozen weights of each layer are split.
+
+        Under ZeRO-3 nothing is done: the engine splits the weights first and moves its parts.
+        """
+        if self.zero == 3:
+            return
         if self.sharded:
             from torch.distributed.fsdp import fully_shard
 
@@ -174,30 +166,31 @@ class World:
         return str(module.get_device_name()) if hasattr(module, "get_device_name") else kind
 
 
-def _instead(kind: str, file: dict[str, Any]) -> str:
-    """Which of our launch files does the same. Gradients and optimizer state of an adapter are too small to split."""
-    stage = (file.get("deepspeed_config") or {}).get("zero_stage")
-    if kind != "DEEPSPEED":
-        return "use NO, MULTI_GPU or FSDP"
-    if stage is None:
-        return "use recipes/launch/ddp.yaml for ZeRO-1 and ZeRO-2, fsdp.yaml for ZeRO-3"
-    same = (
-        "fsdp.yaml, which splits the frozen weights" if stage == 3 else "ddp.yaml; an adapter leaves nothing to split"
-    )
-    return f"instead of ZeRO-{stage} use recipes/launch/{same}"
+def _deepspeed(promised: Launch, asked: dict[str, Any]) -> Accelerator:
+    """Joined through DeepSpeed, as accelerate does it; on processors by gloo. BadInput: it is not installed."""
+    if importlib.util.find_spec("deepspeed") is None:
+        raise BadInput(f"{promised.path} needs deepspeed, which is missing; `pip install tuneworth[deepspeed]`")
+    if not (promised.cpu or torch.accelerator.is_available()):
+        raise BadInput(
+            f"{promised.path} asks for an accelerator, but none is seen; on processors set DS_ACCELERATOR=cpu"
+        )
+    import deepspeed
+    from accelerate.utils import DeepSpeedPlugin
+    from transformers.integrations import unset_hf_deepspeed_config
+
+    if promised.cpu:  # it would compile, for a minute, sums that only its inference asks for
+        deepspeed.ops.__compatible_ops__.pop("deepspeed_shm_comm", None)
+    join = InitProcessGroupKwargs(timeout=PATIENCE, backend="gloo" if promised.cpu else None)
+    plugin = DeepSpeedPlugin(zero_stage=promised.zero, gradient_accumulation_steps=1, zero3_init_flag=False)
+    accelerator = Accelerator(deepspeed_plugin=plugin, kwargs_handlers=[join], **asked)
+    unset_hf_deepspeed_config()  # else transformers splits every checkpoint while it reads, also the one that proves
+    return accelerator
 
 
 def _bf16_processor() -> bool:
     """Whether this processor multiplies bfloat16 itself; others emulate it, slower than float32."""
     found: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
-
-
-def _count(path: str, file: dict[str, Any], key: str) -> int:
-    count = file.get(key)
-    if not isinstance(count, int) or count < 1:
-        raise BadInput(f"{path}: {key} is {count}; give the number of processes to start")
-    return count
 
 
 def open_base(folder: Path, dtype: torch.dtype, *, four_bit: bool = False) -> Any:
@@ -263,9 +256,12 @@ def keep_layout(model: Any) -> None:
 
 
 def parameter_count(parameters: Iterable[Any]) -> int:
-    """Weights, also of those that bitsandbytes holds two to a byte."""
+    """Weights, also of those that bitsandbytes holds two to a byte, and DeepSpeed on other processes."""
     states = ((parameter, getattr(parameter, "quant_state", None)) for parameter in parameters)
-    return sum(math.prod(state.shape) if state else parameter.numel() for parameter, state in states)
+    return sum(
+        math.prod(state.shape) if state else getattr(parameter, "ds_numel", parameter.numel())
+        for parameter, state in states
+    )
 
 
 def quiet() -> None:
@@ -295,6 +291,8 @@ def _refuse_others(accelerator: Accelerator, promised: Launch | None) -> None:
             f"{started} processes were started, each alone in its world; on CPUs start them with torchrun and name a "
             f"launch file that says so (recipes/launch/cpu2.torchrun.yaml) as the recipe's launch"
         )
+    if promised is None and kind == DEEPSPEED:
+        raise BadInput("DeepSpeed was started, but train.launch names no file of its kind (recipes/launch/zero2.yaml)")
     if promised is None:
         return
     if (found, kind) != (promised.processes, promised.kind):

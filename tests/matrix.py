@@ -120,7 +120,7 @@ class Watched:
 
         def gradient(loop: Loop, *asked: Any) -> Any:
             found = self.take(loop, *asked)
-            self.dead = [name for name, stepped in loop.masters.stepped.items() if not bool(stepped.grad.any())]
+            self.dead = [name for name, stepped in loop.stepper.masters.stepped.items() if not bool(stepped.grad.any())]
             self.quantised = bool(getattr(causal(loop.model), "is_quantized", False))
             return found
 

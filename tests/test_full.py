@@ -191,7 +191,7 @@ def test_vectors_are_not_decayed(tiny, tmp_path, monkeypatch):
 
     def none(self, *asked):
         found = gradient(self, *asked)
-        for parameter in self.parameters:
+        for parameter in self.stepper.parameters:
             parameter.grad.zero_()
         return found
 

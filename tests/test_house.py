@@ -12,7 +12,7 @@ FLOORS = {  # room (a module or a package) -> floor; the wall stands between 3.5
     "finetune.narrow": -1, "finetune.lock": 0, "finetune.methods": 0, "finetune.card": 0.5, "finetune.market": 0.5,
     "finetune.notices": 0.5, "finetune.shape": 0.5,
     "finetune.checkpoint": 0.8, "finetune.frame": 0.8, "finetune.recipe": 1, "finetune.chat": 2, "finetune.run": 2,
-    "finetune.plan": 2, "finetune.labelled": 2.5,
+    "finetune.launch": 2, "finetune.plan": 2, "finetune.labelled": 2.5,
     "finetune.data": 3, "finetune.tokenised": 3.2, "finetune.world": 3,
     "finetune.train": 3.5, "finetune.export": 3.5, "finetune.embedded": 3.5,
     "eval.extract": 3.9, "eval.twins": 3.95, "eval.task": 3.97, "eval.benchmark": 4, "eval.answerable": 4.1,
@@ -30,7 +30,7 @@ DOORS = {
     f"finetune.{one}"
     for one in ("recipe", "run", "chat", "card", "methods", "labelled", "files", "mistakes", "plan", "world", "licence")
 }
-HEAVY = {"torch", "transformers", "peft", "accelerate", "datasets", "lm_eval", "bitsandbytes"}
+HEAVY = {"torch", "transformers", "peft", "accelerate", "datasets", "lm_eval", "bitsandbytes", "deepspeed"}
 FEEDERS = {"finetune.data", "finetune.tokenised", "finetune.world", "eval.lm"}
 FORBIDDEN = {"utils", "helpers", "common", "misc", "base", "core", "manager", "types"} | set(sys.stdlib_module_names)
 FILES = sorted(p for package in ("finetune", "eval") for p in (ROOT / package).rglob("*.py"))

@@ -14,10 +14,10 @@ from small_lesson import facts, place, words, write_lesson
 from finetune import world as worlds
 from finetune.methods import LoRA, adapter_parameters, load
 from finetune.methods.merging import merge
-from finetune.recipe import Recipe
+from finetune.recipe import Recipe, Train
 from finetune.train.__main__ import main
 from finetune.train.loop import Loop
-from finetune.world import open_base, parameter_count
+from finetune.world import World, open_base, parameter_count
 
 pytest.importorskip("bitsandbytes", reason="bitsandbytes is not installed; pip install tuneworth[quantise]")
 torch.set_num_threads(1)
@@ -76,7 +76,7 @@ def gradients_of_a_run(recipe, monkeypatch):
 
     def gradient(self, *args):
         found = take(self, *args)
-        grads = [p.grad for name, p in self.masters.stepped.items() if "lora_B" in name]
+        grads = [p.grad for name, p in self.stepper.masters.stepped.items() if "lora_B" in name]
         seen.append((sum(not grad.any() for grad in grads), len(grads)))
         return found
 
@@ -222,7 +222,7 @@ def test_a_split_base_in_four_bits_is_refused(tmp_path, wide):
     chat = Chat.open(wide("llama"), "r1_distill_qwen", "drop")
     origin = Origin(recipe.contenders["lora"], wide("llama"), chat, recipe.data, torch.float32)
     with pytest.raises(ValueError, match=r"train.launch: FSDP splits the base, .*; use a DDP file"):
-        refuse_misfits(origin, None, sharded=True)
+        refuse_misfits(origin, None, Train(), World(None, sharded=True))
 
 
 def test_weights_in_four_bits_are_not_tuned_as_a_whole(tmp_path, wide, capsys):

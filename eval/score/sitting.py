@@ -48,7 +48,7 @@ from finetune.world import World, open_base, said_dtype
 def sit(recipe: Recipe, name: str, pending: Sequence[tuple[int, str]], benchmark: Benchmark, run: RunDir) -> None:
     """Score one contender for each pending (seed, score fingerprint)."""
     world = World.open(recipe.exam.launch, None, run.folder)
-    if world.sharded:
+    if world.sharded or world.zero:
         raise BadInput(f"exam.launch: {recipe.exam.launch} splits the model, which is not built; use a DDP file")
     for seed, fingerprint in pending:
         Sitting.open(recipe, name, seed, fingerprint, benchmark, run, world).take()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -50,16 +50,18 @@ class Origin:
 
 
 def keep(
-    model: Any, origin: Origin, place: Path, world: World, ids: Sequence[int], *, fresh: bool = True
-) -> Proof | None:
+    model: Any, origin: Origin, place: Path, world: World, ids: Sequence[int],
+    release: Callable[[], None], *, fresh: bool = True,
+) -> Proof | None:  # fmt: skip
     """Save, reload into a fresh base and compare on `ids`, then rename to `place`. Gives the proof on the main process.
 
-    `fresh`: a process of its own reads it back. BadInput: the training changed nothing. RuntimeError: what was reloaded
-    (or merged) is not what was trained. Either way nothing is kept. `model` is emptied on the way, for two copies may
-    not fit on a device.
+    `release` is called once the trained model has answered. `fresh`: a process of its own reads it back. BadInput: the
+    training changed nothing. RuntimeError: what was reloaded (or merged) is not what was trained. Either way nothing is
+    kept. `model` is emptied on the way, for two copies may not fit on a device.
     """
     probe = tuple(ids[:PROBE])
     trained, told = logits(model, probe), heads.answers(model, probe)
+    release()
     found: list[Proof] = []
 
     def build(scratch: Path) -> None:

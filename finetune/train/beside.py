@@ -70,6 +70,8 @@ def beside(model: Any) -> Iterator[None]:
 def _fusible(layer: Any) -> bool:
     """One plain LoRA on one plain linear layer whose whole weight is here."""
     base, active = layer.base_layer, list(layer.active_adapters)
+    if hasattr(base.weight, "ds_id"):  # of ZeRO-3, which gathers it for its own layer's forward alone
+        return False
     if type(base) is not torch.nn.Linear or type(base.weight.data) is not torch.Tensor or not base.weight.numel():
         return False
     if layer.merged or layer.disable_adapters or len(active) != 1 or layer.lora_bias[active[0]]:

@@ -18,18 +18,16 @@ import torch
 
 from finetune.data import Example
 from finetune.files import digest_of
-from finetune.methods import adapter_parameters, restore
 from finetune.mistakes import BadInput
 from finetune.recipe import Train
-from finetune.train import optimizer
 from finetune.train.beside import beside
 from finetune.train.journal import Journal
-from finetune.train.loss import sheet_loss
-from finetune.train.masters import Masters
 from finetune.train.packing import Sheet, sheets
 from finetune.train.pause import Stopped, by_signal, by_window, closed
 from finetune.train.savepoint import Clock, Progress, Savepoint, Savepoints, Tensors
+from finetune.train.stepper import Stepper
 from finetune.train.watch import Watch
+from finetune.train.zero import Zero
 from finetune.world import World
 
 ROOMY = 1024  # tokens of a sheet on a processor; accelerators take max_length, which fits there anyway
@@ -85,13 +83,12 @@ class Loop:
     """One run over a plan. `model` has its adapter attached and stands on the world's device."""
 
     def __init__(
-        self, model: Any, work: Work, world: World, savepoints: Savepoints, journal: Journal, clock: Clock, watch: Watch
-    ) -> None:
+        self, model: Any, work: Work, world: World, savepoints: Savepoints, journal: Journal, clock: Clock,
+        watch: Watch, stepper: Zero | None = None,
+    ) -> None:  # fmt: skip
         self.model, self.work, self.world = model, work, world
         self.savepoints, self.journal, self.clock, self.watch = savepoints, journal, clock, watch
-        self.masters = Masters(adapter_parameters(model), copies=work.masters)
-        self.parameters = list(self.masters.stepped.values())
-        self.optimizer = optimizer.build(self.masters.stepped, work.knobs, work.learning_rate)
+        self.stepper = stepper or Stepper(model, work.knobs, work.learning_rate, world, masters=work.masters)
         self.progress, self.best = Progress(), Tensors()
         self.signal = 0
 
@@ -113,7 +110,7 @@ class Loop:
             for number, handler in handlers.items():
                 signal.signal(number, handler)
         if self.best:
-            restore(self.model, self.best)
+            self.stepper.put(self.best)
         return progress
 
     def _advance(self, total: int) -> None:
@@ -138,15 +135,10 @@ class Loop:
         targets = sum(sheet.targets for sheet in batch)
         losses, asked = self._gradient(batch, targets)
         loss = float(losses.double().sum()) / targets
-        norm = float(torch.nn.utils.clip_grad_norm_(self.parameters, work.knobs.clip))
-        if not (math.isfinite(loss) and math.isfinite(norm)):
-            self._refuse(batch, losses)
         rate = work.rate(progress.step)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-        self.masters.give()
+        norm = self.stepper.step(rate)
+        if not (math.isfinite(loss) and math.isfinite(norm)):  # what was stepped with that is never saved
+            self._refuse(batch, losses)
         progress.step += 1
         progress.losses.append((progress.step, loss))
         if exploded([value for _, value in progress.losses], work.knobs.explode):
@@ -171,21 +163,18 @@ class Loop:
         """Gradients of the step's mean loss into `.grad`; the loss of each sheet, and who asks to stop [2]."""
         self.model.train()
         losses = torch.zeros(len(batch) + 2, device=self.world.device)
-        for index, sheet, weight in self.world.share(batch):
+        mine = self.world.share(batch)
+        for place, (index, sheet, weight) in enumerate(mine, 1):
             self.watch.note(f"step {self.progress.step + 1}")
             # Dropout follows the sheet, not the process or the start that meets it.
             torch.manual_seed(int(digest_of([self.work.seed, self.progress.step, index])[:15], 16))
             with beside(self.model):  # around the backward pass too, where checkpointing runs layers again
-                loss = weight * sheet_loss(self.model, sheet, self.world.device)
-                self.world.accelerator.backward(loss / targets)
+                loss = weight * self.stepper.loss(sheet)
+                self.stepper.backward(loss / targets, last=place == len(mine))
             losses[index] += loss.detach()
         losses[-2], losses[-1] = float(self.signal > 0), float(closed(self.work.knobs.window))
         self.watch.note(f"step {self.progress.step + 1}", waits=True)
-        flat = [torch.zeros_like(p) if p.grad is None else p.grad for p in self.parameters]
-        *flat, losses = self.world.totals([*flat, losses])
-        for parameter, grad in zip(self.parameters, flat, strict=True):
-            parameter.grad = grad
-        values = losses.cpu()
+        values = self.stepper.total(losses).cpu()
         return values[:-2], values[-2:]
 
     def _refuse(self, batch: Sequence[Sheet], losses: torch.Tensor) -> None:
@@ -220,7 +209,7 @@ class Loop:
         progress.dev_losses.append((progress.step, loss))
         if best:
             progress.best_step = progress.step
-            self.best = {name: own.detach().cpu().clone() for name, own in self.masters.weights.items()}
+            self.best = self.stepper.weights()
         self.journal.dev(progress.step, loss, best)
 
     def dev_loss(self) -> float:
@@ -231,7 +220,7 @@ class Loop:
         with torch.no_grad():
             for _, sheet, weight in self.world.share(batch):
                 self.watch.note(f"the dev loss after step {self.progress.step}")
-                losses += weight * sheet_loss(self.model, sheet, self.world.device)
+                losses += weight * self.stepper.loss(sheet)
         self.watch.note(f"the dev loss after step {self.progress.step}", waits=True)
         return float(self.world.total(losses)) / sum(sheet.targets for sheet in batch)
 
@@ -243,22 +232,28 @@ class Loop:
     def _save(self) -> None:
         if not self.progress.dev_losses:
             self.progress.best_step = self.progress.step
+        self.watch.note(f"saving step {self.progress.step}", waits=not self.world.main)
+        weights, means = self.stepper.state()
         if self.world.main:
-            self.watch.note(f"saving step {self.progress.step}")
-            state = optimizer.tensors(self.optimizer, self.masters.stepped)
-            self.savepoints.save(Savepoint(self.progress, self.masters.stepped, self.best, state))
+            self.savepoints.save(Savepoint(self.progress, weights, self.best, means))
             self.journal.say(f"step {self.progress.step} saved")
 
     def _go_on(self, point: Savepoint) -> None:
-        restore(self.model, point.adapter)
-        self.masters.take(point.adapter)
-        optimizer.restore(self.optimizer, self.masters.stepped, point.optimizer)
+        self.stepper.take(point.adapter, point.optimizer)
         self.progress, self.best = point.progress, point.best
         self.journal.say(f"goes on after step {self.progress.step}")
 
     def _heed(self, number: int, frame: FrameType | None) -> None:
         """Remember the signal; the step at hand is finished and saved first."""
         self.signal = number
+
+
+def engine(model: Any, work: Work, world: World) -> Zero | None:
+    """DeepSpeed's around the model, where the launch file asks for it."""
+    if not world.zero:
+        return None
+    idle = sheets([min(work.train, key=len)], 1, packing=work.knobs.packing, pad=work.pad)[0]
+    return Zero(model, work.knobs, work.learning_rate, world, idle)
 
 
 def exploded(losses: Sequence[float], factor: float) -> bool:

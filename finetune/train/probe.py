@@ -14,7 +14,7 @@ from finetune.recipe import Recipe
 from finetune.run import Probed, RunDir
 from finetune.train.journal import Journal
 from finetune.train.lesson import lesson
-from finetune.train.loop import Loop
+from finetune.train.loop import Loop, engine
 from finetune.train.peak import heaviest, predicted
 from finetune.train.savepoint import Clock, Savepoints
 from finetune.train.tuning import Tuning
@@ -51,10 +51,11 @@ def _measured(task: Tuning) -> Probed:
     whole = task.work(examples, origin.chat)
     work = replace(whole, steps=(heaviest(whole),) * 2)
     model, _ = task.attached(origin, work)
+    stepper = engine(model, work, world)
     standing = world.begin_peak()
     clock = Clock(task.place.checkpoints / "clock.json", time.monotonic())
     points = Savepoints(task.place.checkpoints, task.fingerprint, world.size)
-    loop = Loop(model, work, world, points, journal, clock, task.watch)
+    loop = Loop(model, work, world, points, journal, clock, task.watch, stepper)
     loop._step()
     first = loop.progress.seconds
     loop._step()

@@ -66,6 +66,7 @@ class Savepoints:
     folder: Path
     fingerprint: str
     processes: int
+    engine: str = "torch"  # that takes the steps
 
     def save(self, point: Savepoint) -> None:
         """Write one and drop the oldest. OSError: disk full; what was there before stays."""
@@ -75,6 +76,7 @@ class Savepoints:
             for part in ("adapter", "best", "optimizer"):
                 digests[part] = _put_tensors(scratch / f"{part}.safetensors", getattr(point, part))
             state = {"fingerprint": self.fingerprint, "processes": self.processes, "sha256": digests}
+            state |= {"engine": self.engine}
             _put(scratch / "state.json", json.dumps(state | {"progress": asdict(point.progress)}).encode())
 
         folder_whole(self.folder / f"step-{point.progress.step:06d}", build)
@@ -109,6 +111,11 @@ class Savepoints:
             raise BadInput(
                 f"an unfinished run had {state['processes']} processes, now there are {self.processes}, "
                 f"which would not go on bit for bit; {away}"
+            )
+        if state.get("engine", "torch") != self.engine:
+            raise BadInput(
+                f"an unfinished run took its steps by {state.get('engine', 'torch')}, this one would by {self.engine}; "
+                f"give its launch file again, or move {self.folder} away to start anew"
             )
 
 

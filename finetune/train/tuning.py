@@ -21,13 +21,14 @@ from finetune.run import Hardware, RunDir, RunManifest, SeedDir, TrainFacts, git
 from finetune.train.adapter import Origin, Proof, keep
 from finetune.train.journal import Journal
 from finetune.train.lesson import lesson
-from finetune.train.loop import Loop, Work
+from finetune.train.loop import Loop, Work, engine
 from finetune.train.misfits import refuse_full_disk, refuse_misfits
 from finetune.train.packing import plan
 from finetune.train.peak import predicted
 from finetune.train.proofs import Beginning, begin, plain_loss
 from finetune.train.savepoint import Clock, Progress, Savepoint, Savepoints
 from finetune.train.watch import Watch
+from finetune.train.zero import Zero
 from finetune.world import World, open_base, parameter_count, said_dtype
 
 CURVE = 200  # points of the loss curve in train.json, at most
@@ -68,7 +69,7 @@ class Tuning:
         origin, start = self.origin(), self._start()
         refuse_personal(self.recipe, self.name)
         examples = lesson(self.recipe, self.name, origin.chat, self.world, self.watch, journal)
-        refuse_misfits(origin, examples, sharded=self.world.sharded)
+        refuse_misfits(origin, examples, self.recipe.train, self.world)
         if self.trial is not None and not examples.dev:
             raise BadInput(
                 f"train.dev: {self.recipe.train.dev:g} holds out none of {len(examples.train)} rows, so nothing judges "
@@ -77,7 +78,7 @@ class Tuning:
         self.set_aside(journal)
         clock, work = Clock(self.place.checkpoints / "clock.json", began), self.work(examples, origin.chat)
         savepoints, point = self._savepoints(journal)
-        model, beginning = self._begun(origin, work, start)
+        model, stepper, beginning = self._begun(origin, work, start)
         if self.recipe.allow_personal_data:
             journal.say(f"personal data in the rows is allowed: {self.recipe.allow_personal_data}")
         journal.say(_summary(work, examples, model, origin, self.world))
@@ -85,10 +86,11 @@ class Tuning:
             journal.say(f"no training row has the labels {', '.join(examples.untaught)}: the head will not give them")
         journal.track(self.recipe.name, self._settings(), str(self.place.folder / "logs"))
         standing = self.world.begin_peak()
-        progress = Loop(model, work, self.world, savepoints, journal, clock, self.watch).run(point)
+        loop = Loop(model, work, self.world, savepoints, journal, clock, self.watch, stepper)
+        progress = loop.run(point)
         peaks = self.world.peak_memory(), predicted(self.contender, origin.folder, work, self.world, standing)
         sizes = parameter_count(adapter_parameters(model).values()), parameter_count(model.parameters())
-        proof = self._kept(model, origin, examples)
+        proof = self._kept(loop, origin, examples)
         if proof is not None:
             facts = _facts(progress, examples, (beginning, proof), sizes, peaks, origin.chat.digest)
             self._manifest(clock, facts).write(self.place.train_manifest)
@@ -97,23 +99,24 @@ class Tuning:
 
     def _savepoints(self, journal: Journal) -> tuple[Savepoints, Savepoint | None]:
         """Where checkpoints go, and the one to go on from."""
-        savepoints = Savepoints(self.place.checkpoints, self.fingerprint, self.world.size)
+        savepoints = Savepoints(self.place.checkpoints, self.fingerprint, self.world.size, self.world.engine)
         point = savepoints.latest(journal.say)
         _refuse_split_views(self.world.everywhere(point.progress.step if point else 0), self.place.checkpoints)
         return savepoints, point
 
-    def _begun(self, origin: Origin, work: Work, start: Path | None) -> tuple[Any, Beginning]:
+    def _begun(self, origin: Origin, work: Work, start: Path | None) -> tuple[Any, Zero | None, Beginning]:
         """The model as it is about to be trained, once it is shown to stand where its base does."""
         self.watch.note("loading the checkpoint")
         model, plain = self.attached(origin, work, start)
         refuse_full_disk(self.contender.method, model, self.place.folder)
-        return model, begin(model, plain, work, self.world, origin.dtype)
+        stepper = engine(model, work, self.world)
+        return model, stepper, begin(model, plain, work, self.world, origin.dtype)
 
-    def _kept(self, model: Any, origin: Origin, examples: Examples) -> Proof | None:
+    def _kept(self, loop: Loop, origin: Origin, examples: Examples) -> Proof | None:
         """The adapter, saved and read back; the proof on the main process."""
         self.watch.note("saving the adapter and reading it back")
-        fresh = self.recipe.train.prove == "fresh"
-        return keep(model, origin, self.place.adapter, self.world, examples.train[0].ids.tolist(), fresh=fresh)
+        fresh, ids = self.recipe.train.prove == "fresh", examples.train[0].ids.tolist()
+        return keep(loop.model, origin, self.place.adapter, self.world, ids, loop.stepper.release, fresh=fresh)
 
     def origin(self) -> Origin:
         spec = self.contender.model

@@ -1,0 +1,177 @@
+"""DeepSpeed's engine on two processes, by gloo, does what one process does: ZeRO-2 and ZeRO-3."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from small_lesson import LAUNCH, ROOT, facts, finish, manifest, place, start, words, write_lesson
+
+from eval.launch import Job, line
+from finetune.mistakes import BadInput
+from finetune.recipe import Train
+from finetune.train.__main__ import main
+from finetune.train.misfits import _refuse_machine
+from finetune.train.savepoint import Progress, Savepoint, Savepoints
+from finetune.world import World
+
+torch.set_num_threads(1)
+needs_it = pytest.mark.skipif(importlib.util.find_spec("deepspeed") is None, reason="deepspeed is not installed")
+LESSON = {"tokens_per_step": 900, "max_steps": 4, "dev": 0.2}  # more sheets a step than one
+# How much of the base a process holds between two passes; more of a run's text than that is not needed.
+HELD = (
+    "from finetune.train.zero import Zero; built = Zero.__init__\n"
+    "def init(self, model, *asked):\n"
+    "    built(self, model, *asked)\n"
+    "    print('held', sum(p.numel() for p in model.parameters()), flush=True)\n"
+    "Zero.__init__ = init\n"
+)
+KILLED = (
+    "import os; from finetune.train.loop import Loop; take = Loop._step\n"
+    "def step(self):\n"
+    "    if self.progress.step == 3 and os.environ['RANK'] == '1': os.kill(os.getpid(), 9)\n"
+    "    return take(self)\n"
+    "Loop._step = step"
+)
+
+
+@pytest.fixture(autouse=True)
+def on_processors(monkeypatch):
+    monkeypatch.setenv("DS_ACCELERATOR", "cpu")
+
+
+def launch_file(folder, stage):
+    """The one of recipes/launch, for two processes."""
+    path = folder / f"zero{stage}.yaml"
+    path.write_text((LAUNCH / path.name).read_text().replace("num_processes: 8", "num_processes: 2"))
+    return path
+
+
+def by_torchrun(recipe, contender, launch, code="", *more):
+    return finish(start(words(recipe, contender, "--set", f"train.launch={launch}", *more), processes=2, code=code))
+
+
+def alike(one, two, near=1e-6):
+    """float32 sums in another order; measured 8e-8."""
+    assert len(one.losses) == 4
+    for told, found in ((one.losses, two.losses), (one.dev_losses, two.dev_losses)):
+        assert [step for step, _ in found] == [step for step, _ in told]
+        assert [loss for _, loss in found] == pytest.approx([loss for _, loss in told], rel=near)
+    assert (two.useful_tokens, two.parameters) == (one.useful_tokens, one.parameters)
+    assert two.reload_difference == 0  # read back into a whole base on the processor
+    assert two.adapter_norm == pytest.approx(one.adapter_norm, rel=1e-5)
+    assert two.logit_shift > 0.1
+
+
+def same_adapter(one, two):
+    told, found = (load_file(next(folder.glob("*.safetensors"))) for folder in (one, two))
+    assert {name: tensor.shape for name, tensor in found.items()} == {name: t.shape for name, t in told.items()}
+    for name, tensor in told.items():
+        assert bool(tensor.any())
+        torch.testing.assert_close(found[name], tensor, rtol=1e-3, atol=1e-5)
+
+
+CASES = [
+    (2, "lora", {}),
+    (3, "lora", {}),
+    pytest.param(3, "prompt", {"checkpointing": True}, marks=pytest.mark.slow),
+]
+
+
+@needs_it
+@pytest.mark.parametrize(("stage", "contender", "train"), CASES)
+def test_two_processes_are_one(tmp_path, tiny, stage, contender, train):
+    one, two = (write_lesson(tmp_path / name, tiny("qwen2"), **LESSON, **train) for name in ("one", "two"))
+    assert main(words(one, contender)) == 0
+    status, out, err = by_torchrun(two, contender, launch_file(tmp_path, stage), HELD)
+    assert status == 0, err
+    assert manifest(two, contender).hardware.processes == 2
+    alike(facts(one, contender), facts(two, contender))
+    same_adapter(place(one, contender).adapter, place(two, contender).adapter)
+    held, whole = int(out.partition("held ")[2].split()[0]), facts(one, contender).parameters
+    assert held == whole if stage == 2 else held < whole / 2
+
+
+@needs_it
+@pytest.mark.slow
+def test_a_killed_run_started_by_accelerate_goes_on_bit_for_bit(tmp_path, tiny, capsys):
+    straight, broken = (write_lesson(tmp_path / name, tiny("qwen2"), **LESSON) for name in ("straight", "broken"))
+    launch = launch_file(tmp_path, 3)
+    job = Job("train", straight, "lora", None, straight.parent / "runs", (f"train.launch={launch}",))
+    command, paths = line(job, str(launch)), os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, *command[1:]], env=paths, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert by_torchrun(broken, "lora", launch, KILLED)[0] != 0
+    assert main(words(broken, "lora")) == 2
+    assert "an unfinished run had 2 processes" in capsys.readouterr().err
+    status, out, err = by_torchrun(broken, "lora", launch)
+    assert status == 0, err
+    assert "goes on after step 2" in out
+    assert facts(broken).losses == facts(straight).losses
+    assert facts(broken).adapter_digest == facts(straight).adapter_digest
+
+
+@needs_it
+@pytest.mark.slow
+def test_a_head_on_a_bfloat16_base(tmp_path, tiny):
+    """The first loss is that of one process, before rounding of the base parts the two."""
+    chosen = ["--set", "contenders.prefix.head=sequence", "--set", "contenders.prefix.model.dtype=bfloat16"]
+    chosen += ["--set", "contenders.prefix.method.learning_rate=0.02"]
+    one, two = (write_lesson(tmp_path / name, tiny("qwen2"), **LESSON) for name in ("one", "two"))
+    assert main(words(one, "prefix", *chosen)) == 0
+    status, _, err = by_torchrun(two, "prefix", launch_file(tmp_path, 3), "", *chosen)
+    assert status == 0, err
+    (_, told), (_, found) = facts(one, "prefix").losses[0], facts(two, "prefix").losses[0]
+    assert found == pytest.approx(told, rel=1e-5)
+    assert facts(two, "prefix").losses[-1][1] == pytest.approx(facts(one, "prefix").losses[-1][1], rel=0.05)
+    assert (facts(two, "prefix").reload_difference, facts(two, "prefix").head_difference) == (0, 0)
+
+
+def refused(method, world, four_bit=False, **knobs):
+    contender = SimpleNamespace(four_bit=four_bit, method=method)
+    with pytest.raises(BadInput) as fault:
+        _refuse_machine(SimpleNamespace(contender=contender), Train(**knobs), world)
+    return str(fault.value)
+
+
+def test_what_the_engine_is_not_built_for_is_refused():
+    from finetune.methods import Full, LoRA
+
+    two, three = (World(None, sharded=stage == 3, zero=stage) for stage in (2, 3))
+    assert "method full" in refused(Full(), two)
+    assert "method full" in refused(Full(), three)
+    assert "4 bits" in refused(LoRA(kind="qlora"), two, four_bit=True)
+    assert "method.dora finds no weight" in refused(LoRA(dora=True), three)
+    assert "train.optimizer: adamw_8bit is not built" in refused(LoRA(), two, optimizer="adamw_8bit")
+
+
+def test_checkpoints_of_another_engine_are_refused(tmp_path):
+    own = Savepoints(tmp_path, "f", 2, "DeepSpeed ZeRO-2")
+    part = {"0": torch.ones(2, 3)}
+    own.save(Savepoint(Progress(step=1), part, {}, part))
+    assert own.latest(print).progress.step == 1
+    state = json.loads((tmp_path / "step-000001" / "state.json").read_text())
+    assert state["engine"] == "DeepSpeed ZeRO-2"
+    with pytest.raises(BadInput, match=r"took its steps by DeepSpeed ZeRO-2, this one would by torch"):
+        Savepoints(tmp_path, "f", 2).latest(print)
+
+
+def test_without_deepspeed_a_line_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(BadInput, match=r"zero2.yaml needs deepspeed, which is missing; `pip install tuneworth"):
+        World.open(str(launch_file(tmp_path, 2)), None, tmp_path)
+
+
+def test_without_an_accelerator_its_word_for_processors_is_asked_for(tmp_path, monkeypatch):
+    monkeypatch.delenv("DS_ACCELERATOR")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: True)
+    monkeypatch.setattr("torch.accelerator.is_available", lambda: False)
+    with pytest.raises(BadInput, match="none is seen; on processors set DS_ACCELERATOR=cpu"):
+        World.open(str(launch_file(tmp_path, 3)), None, tmp_path)
