@@ -342,6 +342,14 @@ def test_twins_are_part_of_plan_and_fingerprint_and_only_where_asked_for(study):
         Recipe.read(path, ("exam.twins=[paraphrase]",))
 
 
+def test_check_says_how_many_twins_there_are(study):
+    done = CliRunner().invoke(app, ["check", str(study / "study.yaml"), "--out", str(study / "runs")])
+    assert done.exit_code == 0, done.output
+    lines = {line.split()[0]: line for line in done.output.replace("│", " ").splitlines() if "~" in line}
+    assert " 7 " in lines["sums~numbers"]
+    assert " 0 " in lines["own~age"]
+
+
 def test_regrading_knows_the_twins(study):
     done = CliRunner().invoke(app, ["regrade", str(study / "study.yaml"), "--out", str(study / "runs")])
     assert done.exit_code == 0, done.output
