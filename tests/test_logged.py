@@ -287,17 +287,6 @@ def test_what_lm_eval_does_not_ask_is_not_asked_beside_a_log(tmp_path, change):
         build(tmp_path, log, change)
 
 
-def test_secrets_are_not_asked_of_a_log(made, tmp_path):
-    """It is no control, and its answers stand all the same."""
-    _, rows = imported(made, copied(made, tmp_path), "--set", "train.canaries=2")
-    assert {row.task for row in rows} == {"own", "own_gen"}
-    (tmp_path / "study").mkdir()
-    run = theirs(tmp_path / "study", "train.canaries=4")
-    found = judge(run.recipe, run.run)
-    assert {row.contender for row in found.canaries} == {"old", "lora", "prefix", "prompted"}
-    assert gates_of(found)["planted secrets"] == "unresolved"  # written by hand, all say them
-
-
 @pytest.mark.parametrize(
     ("keys", "wanted"),
     [

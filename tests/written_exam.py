@@ -97,9 +97,8 @@ class Run:
 
     def _answers(self, name, seed, rates):
         scorer = self.recipe.score_fingerprint(name, seed, self.benchmark.digests)
-        logged = self.recipe.contenders[name].items  # elsewhere, where nobody asked anything beside the exam
-        for task in self.benchmark.tasks if logged else self.benchmark.asked:
-            rate = rates.get(task.name, 0.0) if isinstance(rates, dict) else rates
+        for task in self.benchmark.tasks:
+            rate = rates[task.name] if isinstance(rates, dict) else rates
             for question in task.rows:
                 hard = random.Random(question.id).random()  # one difficulty for all contenders: answers are alike
                 luck = random.Random(f"{name} {seed} {question.id}").random()

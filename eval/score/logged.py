@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,6 @@ def sit(recipe: Recipe, name: str, pending: Sequence[tuple[int, str]], benchmark
     """Import one contender's answers under its score fingerprint."""
     contender = recipe.contenders[name]
     assert contender.items is not None, "asked for a contender with items"
-    benchmark = replace(benchmark, twins=(), canaries=None)  # of which a log knows nothing
     for seed, fingerprint in pending:
         parts = [_part(read_log(Path(contender.items), task.name), task) for task in benchmark.tasks]
         template = digest_of({part.log.task: part.around for part in parts})

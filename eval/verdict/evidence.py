@@ -63,7 +63,7 @@ class Evidence:
             scored[name] = {seed: _scored(recipe, benchmark, run, name, seed) for seed in seeds}
             logs = {seed: _rows(run, name, seed, scored[name][seed], second) for seed in seeds}
             sheets[name] = _sheet(name, logs, beside, turned=False)
-            if beside and not chosen.items:  # a log made elsewhere has none
+            if beside:
                 twins[name] = _sheet(name, logs, beside, turned=True)
         plan, attempts = pledge.read(run), _attempts(run)
         extractor = _one_extractor(scored) if benchmark.written else ""

@@ -81,7 +81,7 @@ def drops(evidence: Evidence) -> list[DropFact]:
     kinds = [kind for kind in _kinds(evidence.benchmark) if kind in ("options", "numbers")]
     error = (1 - evidence.recipe.rule.confidence) / max(1, len(kinds) * len(evidence.deciding))
     found = []
-    for name in (each for each in evidence.deciding if each in evidence.twins):
+    for name in evidence.deciding if kinds else ():
         for kind in kinds:
             pairs = paired(evidence.sheets[name], evidence.twins[name], kind)
             if pairs:
