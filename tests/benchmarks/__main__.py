@@ -14,6 +14,7 @@ from tests.benchmarks import auditing, judging, scoring, training
 
 RACES: dict[str, Callable[[int], list[dict]]] = {
     "score.choice": scoring.choices,
+    "score.generate": scoring.answers,
     "train.float32": lambda rounds: training.same_dtype("float32", rounds),
     "train.bfloat16": lambda rounds: training.same_dtype("bfloat16", rounds),
     "train.defaults": training.defaults,
