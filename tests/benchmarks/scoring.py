@@ -24,6 +24,7 @@ TOKENS = {0: 1024, HEADER: 256}  # exam.batch_tokens of ours by header: large mu
 SAMPLES, LONGEST, ENDS = 8, 256, 80  # answers a question, tokens at most, and ids that end one: a hundredth of all
 SIZES = (1, 4, 16)  # lm-eval's batches of options
 WRITING = (8, 32, 64)  # and of answers
+ROOM = 32768  # exam.batch_tokens of ours while it writes
 DRAWN = {"temperature": 0.6, "top_p": 0.95, "top_k": 0}  # the distills' documented decoding
 
 
@@ -135,7 +136,8 @@ def _writer(net: Any, prompts: list[list[int]]) -> Callable[[], int]:
     words = _words()
     chat = Chat(words, words, "plain", "drop", {}, list(range(10, 10 + ENDS)), 1, "")
     how = Sampling(**DRAWN, max_new_tokens=LONGEST)
-    return lambda: sum(len(one.ids) + 1 for one in write(net, chat, prompts, range(len(prompts)), how))
+    seeds = range(len(prompts))
+    return lambda: sum(len(one.ids) + 1 for one in write(net, chat, prompts, seeds, how, (), ROOM))
 
 
 def _generate(net: Any, size: int) -> Callable[[list[list[int]]], int]:
