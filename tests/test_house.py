@@ -28,7 +28,20 @@ FLOORS = {  # room (a module or a package) -> floor; the wall stands between 3.5
 ENGINE_ROOMS = {"finetune.train", "finetune.export", "finetune.embedded", "eval.score"}
 DOORS = {
     f"finetune.{one}"
-    for one in ("recipe", "run", "chat", "card", "methods", "labelled", "files", "mistakes", "plan", "world", "licence")
+    for one in (
+        "recipe",
+        "run",
+        "chat",
+        "card",
+        "methods",
+        "labelled",
+        "files",
+        "mistakes",
+        "plan",
+        "world",
+        "narrow",
+        "licence",
+    )
 }
 HEAVY = {"torch", "transformers", "peft", "accelerate", "datasets", "lm_eval", "bitsandbytes", "deepspeed"}
 FEEDERS = {"finetune.data", "finetune.tokenised", "finetune.world", "eval.lm"}

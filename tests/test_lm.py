@@ -358,6 +358,9 @@ class Script(torch.nn.Module):
         super().__init__()
         self.inner, self.lines, self.config, self.device = model, lines, model.config, torch.device("cpu")
 
+    def get_decoder(self):
+        return self.inner.get_decoder()
+
     def forward(self, input_ids, position_ids, **kwargs):
         out = self.inner(input_ids=input_ids, position_ids=position_ids, **kwargs)
         if input_ids.shape[1] > 1:  # all of the prompt but its last token

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from eval.lm.context import read
 from finetune import segments
 from finetune.methods.lora import causal
 from finetune.narrow import narrow
@@ -58,3 +59,17 @@ def test_states_are_whole_where_nothing_is_asked_and_the_asked_cost_less(tuned):
     again, same = states()
     assert torch.equal(again, whole)
     assert same == cost
+
+
+@pytest.mark.parametrize("arch", ["qwen2", "llama", "qwen3"])
+def test_a_prompt_that_is_only_read_leaves_the_same_keys_and_values_for_less(tuned, arch):
+    model, prompt = tuned(arch, "lora").eval(), list(range(40, 100))
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        whole = model(input_ids=torch.tensor([prompt]), use_cache=True, logits_to_keep=1).past_key_values
+    cost = counter.get_total_flops()
+    with FlopCounterMode(display=False) as counter:
+        found = read(model, [prompt], 1000)
+    assert counter.get_total_flops() < 0.8 * cost
+    for layer, (keys, values) in zip(whole.layers, found.layers, strict=True):
+        assert torch.equal(torch.cat(keys, dim=2), layer.keys)
+        assert torch.equal(torch.cat(values, dim=2), layer.values)

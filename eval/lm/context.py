@@ -18,7 +18,9 @@ from torch import Tensor
 from transformers import DynamicCache
 from transformers.cache_utils import Cache, DynamicLayer
 
+from finetune.methods.lora import causal
 from finetune.mistakes import BadInput
+from finetune.narrow import narrow
 
 SHORTEST_HEADER = 16  # tokens: below it, a forward of its own costs more than it saves
 ONE_ROW = (
@@ -212,9 +214,12 @@ def _in_rows(model: Any, context: Context, grid: Grid) -> tuple[Tensor, Tensor, 
 
 
 def _run(model: Any, ids: Tensor, places: Tensor, mask: Tensor | None, cache: Any, wanted: Any) -> Tensor:
+    """`wanted` as `logits_to_keep` takes it; where it is `none_of`, the last layer makes keys and values alone."""
+    narrow(causal(model))
+    asked = {"asked": wanted} if isinstance(wanted, Tensor) and not len(wanted) else {}
     out = model(
         input_ids=ids, position_ids=places, attention_mask=mask, past_key_values=cache, use_cache=cache is not None,
-        logits_to_keep=wanted,
+        logits_to_keep=wanted, **asked,
     )  # fmt: skip
     found: Tensor = out.logits
     return found
