@@ -1,9 +1,7 @@
-"""The front door: `tuneworth check | train | score | opinions | judge | report | regrade | run | export | data`.
+"""The front door: `tuneworth check | train | score | judge | report | regrade | run | export | leaderboard | data`.
 
-It spells command lines for the engine rooms and imports the other rooms only when a command needs them.
-Exit status: 0 done, 1 a fault of ours (with a trace), 2 bad input (one clear message, nothing written), 75 paused
-outside of train.window (all saved; start again later).
-"""
+It spells lines for the engine rooms and imports other rooms only when a command needs them. Exit status: 0 done, 1 a
+fault of ours (with a trace), 2 bad input (one clear message, nothing written), 75 paused outside of train.window."""
 
 import os
 import sys
@@ -14,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from eval import review
 from finetune.mistakes import BadInput, told
 
 app = typer.Typer(
@@ -251,6 +250,9 @@ def export(
 
     course = Course(_read(recipe, changes, data_root), recipe, out, tuple(changes), dry_run)
     course.export(contender, seed, to, merge=merge)
+
+
+app.command()(careful(review.leaderboard))
 
 
 @data_app.command("check")

@@ -6,7 +6,6 @@ from typing import Any
 import typer
 
 from finetune.files import write_whole
-from finetune.mistakes import BadInput
 from finetune.recipe import Recipe
 from finetune.run import RunDir
 
@@ -27,9 +26,10 @@ def judge(recipe: Recipe, out: Path, console: Any) -> None:
 def report(recipe: Recipe, out: Path) -> None:
     """The page, from verdict.json."""
     from eval.report import render
+    from eval.verdict import Verdict
 
     folder = RunDir(out / recipe.name)
-    write_whole(folder.report, render(_verdict(folder.verdict)))
+    write_whole(folder.report, render(Verdict.read(folder.verdict)))
     typer.echo(f"report: {folder.report}")
 
 
@@ -51,19 +51,9 @@ def leave(recipe: Recipe, out: Path, gate: bool) -> None:
     """With --gate the exit status tells the outcome."""
     if not gate:
         return
-    verdict = _verdict(RunDir(out / recipe.name).verdict)
+    from eval.verdict import Verdict
+
+    verdict = Verdict.read(RunDir(out / recipe.name).verdict)
     if verdict.plumbing is not None:
         raise typer.Exit(0 if verdict.plumbing.passed else 7)
     raise typer.Exit(GATE[verdict.outcome])
-
-
-def _verdict(path: Path) -> Any:
-    """The verdict that was written. BadInput: none, or another version's."""
-    from eval.verdict import Verdict
-
-    if not path.is_file():
-        raise BadInput(f"{path}: no such file; run `tuneworth judge` first")
-    try:
-        return Verdict.model_validate_json(path.read_text("utf-8"))
-    except ValueError:
-        raise BadInput(f"{path}: no verdict that this version writes; run `tuneworth judge` again") from None

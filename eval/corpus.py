@@ -66,13 +66,13 @@ def macro_f1_gain(
     np.add.at(sums, [ids[name] for name in clusters], np.stack([challenger, incumbent], axis=1))
     first, second = macro_f1(sums.sum(axis=0)).tolist()
     drawn = _redrawn(sums, seed, draws)
-    tail = _expanded((1 - confidence) / 2, len(ids))
+    tail = expanded((1 - confidence) / 2, len(ids))
     below, above = np.quantile(drawn, [tail, 1 - tail])
     gain = first - second
     return CorpusGain(first, second, gain, max(-1.0, 2 * gain - float(above)), min(1.0, 2 * gain - float(below)))
 
 
-def _expanded(tail: float, clusters: int) -> float:
+def expanded(tail: float, clusters: int) -> float:
     """The tail at which a bootstrap of few clusters is as wide as its t interval (Hesterberg 2015, section 3.3)."""
     from scipy.special import ndtr, stdtrit
 

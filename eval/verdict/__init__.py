@@ -4,7 +4,8 @@
 """
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -103,6 +104,16 @@ class Verdict(BaseModel):
     opinions: tuple[Tally, ...] = Field((), description="Of a judge of free answers, a task each; decides nothing")
     provenance: Provenance
     plumbing: Plumbing | None = Field(None, description="Of a smoke recipe: pass or fail, never a verdict")
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """The verdict that was written. BadInput: none, or another version's."""
+        if not path.is_file():
+            raise BadInput(f"{path}: no such file; run `tuneworth judge` first")
+        try:
+            return cls.model_validate_json(path.read_text("utf-8"))
+        except ValueError:
+            raise BadInput(f"{path}: no verdict that this version writes; run `tuneworth judge` again") from None
 
 
 def judge(recipe: Recipe, run: RunDir) -> Verdict:

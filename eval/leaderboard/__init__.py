@@ -1,0 +1,14 @@
+"""The leaderboard: contenders of many runs on one board, in tiers; refuses to put together what cannot be compared.
+
+`read` takes finished runs, `groups` says who can stand together, `Board.of` ranks them. Nothing in a run is changed.
+"""
+
+from eval.leaderboard.board import Board, Card, Slice, Standing, Versus
+from eval.leaderboard.kinship import Difference, difference, groups
+from eval.leaderboard.sitting import Sitting, sittings
+from eval.leaderboard.unread import Unread, at_hand
+
+__all__ = [
+    "Board", "Card", "Difference", "Sitting", "Slice", "Standing", "Unread", "Versus", "at_hand", "difference",
+    "groups", "sittings",
+]  # fmt: skip

@@ -1,0 +1,154 @@
+"""A sitting: one contender's exam in one run, as `tuneworth run` left it, with what the run's verdict says of it.
+
+Only finished stages count, and only rows that the finished scorer wrote; nothing in a run is changed by looking at it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from eval import columns
+from eval.sheet import BadPairing, Sheet
+from eval.verdict import Verdict
+from eval.verdict.roll import ContenderOrigin, ContenderRow
+from finetune.mistakes import BadInput
+from finetune.plan import CONTEXT, Base, Shape, cache_bytes, weight_bytes
+from finetune.plan.memory import MARGIN
+from finetune.recipe import Contender, Costs
+from finetune.run import RunDir
+
+BASES: dict[str, Base] = {"float32": "float32", "bfloat16": "bfloat16", "nf4": "nf4"}
+CLOSE = 1e-9  # two computations of one score
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One finished run: its folder, its name on the board, its verdict and its recipe as it was resolved."""
+
+    folder: Path
+    label: str
+    verdict: Verdict
+    recipe: dict[str, Any]
+
+    @property
+    def costs(self) -> Costs:
+        return Costs.model_validate(self.recipe["costs"])
+
+    @property
+    def weights(self) -> dict[str, float]:
+        return {task.name: task.weight for task in self.verdict.tasks}
+
+
+@dataclass(frozen=True, eq=False)
+class Sitting:
+    """One contender of one run; `key` is its name on the board, unique there."""
+
+    key: str
+    run: Run
+    row: ContenderRow
+    origin: ContenderOrigin
+    sheet: Sheet
+    parameters: int | None  # None, here and below: not known
+    memory: float | None  # bytes to serve one query: weights, cache of the longest one, overhead
+
+    @property
+    def cost(self) -> float | None:
+        """Of 1,000 queries, at its run's prices; None where nothing had a price."""
+        cost = self.row.cost_per_query
+        return None if cost is None or (not cost and not self.run.costs.gpu_hour) else 1000 * cost
+
+    @property
+    def thinking(self) -> float | None:
+        """Share of the written tokens that are thought; None where a log does not tell, or nothing was written."""
+        thought, written = self.row.tokens_thinking, self.row.tokens_out
+        return None if thought is None or not written else thought / written
+
+    @property
+    def budget(self) -> int | None:
+        """Tokens that an answer may have."""
+        found = self.origin.decoding.get("max_new_tokens")
+        return None if found is None else int(found)
+
+
+def sittings(folders: Sequence[Path]) -> list[Sitting]:
+    """All contenders of these runs. BadInput names the run that is not finished, or has changed since its verdict."""
+    runs = _runs(folders)
+    names = Counter(row.name for run in runs for row in run.verdict.contenders)
+    found = []
+    for run in runs:
+        origins = {origin.name: origin for origin in run.verdict.provenance.contenders}
+        for row in run.verdict.contenders:
+            key = row.name if names[row.name] == 1 else f"{run.label}/{row.name}"
+            shape = _shape(run, row.name)
+            sheet = _sheet(run, row, key)
+            memory = _memory(shape, row, origins[row.name])
+            size = shape.parameters if shape else None
+            found.append(Sitting(key, run, row, origins[row.name], sheet, size, memory))
+    return found
+
+
+def _runs(folders: Sequence[Path]) -> list[Run]:
+    twice = [path for path, count in Counter(path.resolve() for path in folders).items() if count > 1]
+    if twice:
+        raise BadInput(f"{twice[0]}: stands twice; name each run once")
+    names = Counter(folder.resolve().name for folder in folders)
+    labels = [name if names[name := folder.resolve().name] == 1 else str(folder) for folder in folders]
+    return [_run(folder, label) for folder, label in zip(folders, labels, strict=True)]
+
+
+def _run(folder: Path, label: str) -> Run:
+    place = RunDir(folder)
+    if not place.verdict.is_file():
+        raise BadInput(f"{folder}: no verdict.json in it; name a run's own folder, such as runs/demo, once judged")
+    verdict = Verdict.read(place.verdict)
+    if verdict.plumbing is not None:
+        raise BadInput(f"{folder}: a smoke run, which measures plumbing and no contender; leave it out")
+    try:
+        recipe = json.loads(place.plan.read_text("utf-8"))["recipe"]
+        Costs.model_validate(recipe["costs"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise BadInput(f"{place.plan}: no recipe that this version writes; start the run again") from None
+    return Run(folder, label, verdict, recipe)
+
+
+def _sheet(run: Run, row: ContenderRow, key: str) -> Sheet:
+    """The answers to the exam, whose mean must be what the verdict says."""
+    logs, tasks = {}, set(run.weights)
+    for seed in row.seeds:
+        place = RunDir(run.folder).seed(row.name, seed)
+        done = place.scored()
+        if done is None:
+            raise BadInput(f"{place.folder}: its scoring is not done, or its log is gone; run tuneworth score again")
+        logs[seed] = columns.glance(place.items).where("scorer", done.fingerprint).within("task", tasks, True)
+    try:
+        sheet = Sheet.of(key, logs)
+    except BadPairing as fault:
+        raise BadInput(f"{run.folder}: {fault}; move its item log away and score again") from None
+    score = float(sheet.scores.mean(axis=0) @ sheet.item_weight(run.weights))
+    if abs(score - row.score) > CLOSE:
+        raise BadInput(
+            f"{run.folder}: {row.name} scores {score:.4f} by its item log and {row.score:.4f} by verdict.json; "
+            f"run tuneworth judge again"
+        )
+    return sheet
+
+
+def _shape(run: Run, name: str) -> Shape | None:
+    """Sizes of its model, where its files are at hand or its YAML says them; a served one's are not told."""
+    with suppress(ValueError, KeyError, OSError):
+        return Contender.model_validate(run.recipe["contenders"][name]).model.sizes()
+    return None
+
+
+def _memory(shape: Shape | None, row: ContenderRow, origin: ContenderOrigin) -> float | None:
+    base = BASES.get(origin.dtype)
+    if shape is None or base is None or row.tokens_in is None:
+        return None
+    tokens = row.tokens_in + (origin.decoding.get("max_new_tokens") or row.tokens_out or 0)
+    return (weight_bytes(shape, base) + tokens * cache_bytes(shape, base)) * MARGIN + CONTEXT

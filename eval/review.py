@@ -1,0 +1,76 @@
+"""Commands over finished runs: `tuneworth leaderboard`. Rooms are imported when they are needed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from finetune.mistakes import BadInput
+
+if TYPE_CHECKING:
+    from eval.leaderboard import Board, Sitting
+
+Folders = Annotated[list[Path], typer.Argument(help="Folders of finished runs, such as runs/demo", show_default=False)]
+Out = Annotated[Path, typer.Option("--out", help="Folder for leaderboard.{html,md,csv,json}")]
+Explain = Annotated[bool, typer.Option("--explain", help="List who can stand together, and why others cannot")]
+Group = Annotated[int | None, typer.Option("--group", min=1, help="Only this one of the groups that --explain lists")]
+DataRoot = Annotated[
+    Path | None, typer.Option("--data-root", envvar="TUNEWORTH_DATA", help="Where cards look for their files")
+]
+
+
+def leaderboard(
+    runs: Folders, out: Out = Path("leaderboard"), explain: Explain = False, group: Group = None,
+    data_root: DataRoot = None,
+) -> None:  # fmt: skip
+    """Contenders of many runs on one board, in tiers; refuses to put together what cannot be compared.
+
+    Example: tuneworth leaderboard runs/demo runs/another --out board
+    """
+    from eval.leaderboard import Board, at_hand, groups, sittings
+
+    if data_root is not None:
+        os.environ["TUNEWORTH_DATA"] = str(data_root)
+    found = sittings(runs)
+    if explain or group:
+        kin = groups(found)
+        if explain:
+            return _tell(kin)
+        found = _chosen(kin, group or 1)
+    board = Board.of(found, at_hand(found))
+    _keep(board, out)
+    return None
+
+
+def _keep(board: Board, out: Path) -> None:
+    """Every form of the board, and the tiers on the terminal."""
+    from eval.leaderboard import tables
+    from finetune.files import write_whole
+
+    write_whole(out / "leaderboard.json", board.model_dump_json(indent=1) + "\n")
+    write_whole(out / "leaderboard.csv", tables.comma(board))
+    write_whole(out / "leaderboard.md", tables.markdown(board))
+    for line in tables.lines(board.slices[0]):
+        typer.echo(line)
+    typer.echo(f"leaderboard: {out}")
+
+
+def _chosen(kin: list[list[Sitting]], number: int) -> list[Sitting]:
+    if number > len(kin):
+        raise BadInput(f"--group {number}: there are {len(kin)}; --explain lists them")
+    return kin[number - 1]
+
+
+def _tell(kin: list[list[Sitting]]) -> None:
+    """Each group, and what keeps its first member from each group before."""
+    from eval.leaderboard import difference
+
+    for number, members in enumerate(kin, 1):
+        typer.echo(f"group {number}: {', '.join(each.key for each in members)}")
+        for other, before in enumerate(kin[: number - 1], 1):
+            pairs = ((one, each) for one in before for each in members)
+            why = next(found for one, each in pairs if (found := difference(one, each)))
+            typer.echo(f"  not in group {other}: {why.kind}: {why.text}")
