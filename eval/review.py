@@ -48,11 +48,13 @@ def leaderboard(
 def _keep(board: Board, out: Path) -> None:
     """Every form of the board, and the tiers on the terminal."""
     from eval.leaderboard import tables
+    from eval.leaderboard.page import render
     from finetune.files import write_whole
 
     write_whole(out / "leaderboard.json", board.model_dump_json(indent=1) + "\n")
     write_whole(out / "leaderboard.csv", tables.comma(board))
     write_whole(out / "leaderboard.md", tables.markdown(board))
+    write_whole(out / "leaderboard.html", render(board))
     for line in tables.lines(board.slices[0]):
         typer.echo(line)
     typer.echo(f"leaderboard: {out}")

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import base64
 import csv
+import hashlib
 import io
+import itertools
 import json
+import re
 import shutil
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_report import Reader
 from test_verdict import finished
 from typer.testing import CliRunner
 
 from eval.cli import app
 from eval.leaderboard import Board, tables
+from eval.leaderboard.page import render
+from eval.leaderboard.pareto import field
 from eval.leaderboard.standing import duels, spans, tiers
 from eval.paired import Layout
+from eval.report.figures import points
 from eval.verdict import judge
 
 HOSTILE = "<img src=x onerror=alert(1)>|**b**"
@@ -146,10 +154,10 @@ def origins(key, value):
 
 
 FAULTS = {
-    "extractor": (lambda said: said["provenance"].update(extractor="2020.1"), "extractor is"),
+    "extractor": (lambda said: said["provenance"].update(extractor="2020.1"), "2020.1 for"),
     "task version": (lambda said: said["tasks"][0].update(version="2"), "letters is 1 exact for"),
     "protocol": (lambda said: said["tasks"][0].update(protocol="likelihood"), "letters is generated for"),
-    "template": (origins("chat_digest", "another"), "template is"),
+    "template": (origins("chat_digest", "another"), "another for"),
 }
 
 
@@ -175,7 +183,7 @@ def test_other_budgets_of_answers_are_refused(studies, tmp_path):
     other = altered(tmp_path / "b", studies[1], origins("decoding", {"max_new_tokens": 8192}))
     done = command(one, other, "--out", tmp_path / "out")
     assert done.exit_code == 2
-    assert "budget: budget is 256 tokens an answer for" in done.stderr
+    assert "budget: 256 tokens an answer for" in done.stderr
 
 
 def test_other_questions_are_refused(tmp_path, studies):
@@ -215,6 +223,64 @@ def test_hostile_names_are_text_in_markdown_and_csv():
     assert "<" not in said.replace("\\<", "")
     assert "|" not in said.replace("\\|", "")
     assert tables._cell("=cmd()") == "'=cmd()"
+
+
+# The page.
+
+
+def test_the_page_tells_the_figures_of_the_json_and_loads_nothing(made):
+    found, text = board(made[0]), (made[0] / "leaderboard.html").read_text("utf-8")
+    pairs = [pair for _, attrs, *_ in Reader(text).elements for pair in attrs.items()]
+    named = [value for key, value in pairs if "href" in key or key == "src"]
+    assert named
+    assert all(value.startswith("#") for value in named)
+    script = re.search(r"<script>(.*)</script>", text, re.S)[1]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in text
+    read = Reader(text)
+    assert read.faults == []
+    for part in found.slices:
+        for row in part.standings:
+            assert f'<td class="num" data-value="{row.score}">{points(row.score, signed=False)}' in text
+    assert text.count("data-ahead=") == sum(len(part.duels) for part in found.slices)
+    shown = [lang for tag, attrs, *_ in read.elements if (lang := attrs.get("lang")) and tag == "span"]
+    assert shown.count("en") == shown.count("zh-CN") > 50
+    assert "second/lora leads, told apart from all others" in text
+    assert 'aria-labelledby="pareto-caption"' in text
+
+
+def test_hostile_names_are_text_on_the_page(made):
+    found = board(made[0])
+    text = found.model_dump_json().replace("second/lora", HOSTILE.replace('"', ""))
+    page = render(Board.model_validate_json(text))
+    assert Reader(page).faults == []
+    assert "<img" not in page
+    assert "&lt;img src=x onerror=alert(1)&gt;" in page
+
+
+def test_the_frontier_holds_whom_nobody_beats_for_less(made):
+    found = field(board(made[0]))
+    best = [spot for spot in found.spots if spot.best]
+    assert best
+    for spot in found.spots:
+        mine = spot.price, -spot.row.score
+        theirs = [(other.price, -other.row.score) for other in found.spots]
+        beaten = any(price <= mine[0] and score <= mine[1] and (price, score) != mine for price, score in theirs)
+        assert spot.best is not beaten
+    assert all(b.row.score >= a.row.score for a, b in itertools.pairwise(best))
+
+
+def test_a_price_nobody_knows_is_said_and_not_drawn(made):
+    said = json.loads((made[0] / "leaderboard.json").read_text("utf-8"))
+    for card in said["contenders"][:2]:
+        card |= {"cost": None, "thinking": None}
+    found = Board.model_validate(said)
+    assert len(field(found).unknown) == 2
+    assert "Not drawn, since it is not known of them" in render(found)
+    for card in said["contenders"]:
+        card |= {"cost": None, "tokens_out": None, "seconds": None}
+    assert field(Board.model_validate(said)) is None
+    assert 'id="cost"' not in render(Board.model_validate(said))
 
 
 # Properties of the standing, on plain numbers.

@@ -92,7 +92,7 @@ def _written(each: Sitting) -> bool:
 def _unlike(a: Sitting, b: Sitting, kind: str, ours: str, theirs: str) -> Difference | None:
     if not ours or not theirs or ours == theirs:
         return None
-    return Difference(kind, f"{kind} is {ours} for {a.key} and {theirs} for {b.key}")
+    return Difference(kind, f"{ours} for {a.key} and {theirs} for {b.key}")
 
 
 def _of_template(a: Sitting, b: Sitting) -> Difference | None:
