@@ -11,12 +11,16 @@ import typer
 from finetune.mistakes import BadInput
 
 if TYPE_CHECKING:
-    from eval.leaderboard import Board, Sitting
+    from eval.leaderboard import Board, Limits, Sitting
 
 Folders = Annotated[list[Path], typer.Argument(help="Folders of finished runs, such as runs/demo", show_default=False)]
 Out = Annotated[Path, typer.Option("--out", help="Folder for leaderboard.{html,md,csv,json}")]
 Explain = Annotated[bool, typer.Option("--explain", help="List who can stand together, and why others cannot")]
 Group = Annotated[int | None, typer.Option("--group", min=1, help="Only this one of the groups that --explain lists")]
+Choose = Annotated[bool, typer.Option("--choose", help="Print whom the evidence supports; exit status 4: cannot tell")]
+MaxCost = Annotated[float | None, typer.Option("--max-cost", min=0, help="With --choose: of 1,000 queries")]
+MaxMemory = Annotated[str | None, typer.Option("--max-memory", help="With --choose: to serve one query, such as 24GB")]
+Scenario = Annotated[str | None, typer.Option("--scenario", help="With --choose: on the tasks of it alone")]
 DataRoot = Annotated[
     Path | None, typer.Option("--data-root", envvar="TUNEWORTH_DATA", help="Where cards look for their files")
 ]
@@ -24,13 +28,20 @@ DataRoot = Annotated[
 
 def leaderboard(
     runs: Folders, out: Out = Path("leaderboard"), explain: Explain = False, group: Group = None,
+    choose: Choose = False, max_cost: MaxCost = None, max_memory: MaxMemory = None, scenario: Scenario = None,
     data_root: DataRoot = None,
 ) -> None:  # fmt: skip
     """Contenders of many runs on one board, in tiers; refuses to put together what cannot be compared.
 
     Example: tuneworth leaderboard runs/demo runs/another --out board
+
+    Or, without a page: tuneworth leaderboard runs/demo --choose --max-cost 0.4 --max-memory 24GB --scenario compliance
     """
-    from eval.leaderboard import Board, at_hand, groups, sittings
+    from eval.leaderboard import Board, Limits, at_hand, groups, parse_memory, sittings
+
+    limits = Limits(max_cost, parse_memory(max_memory) if max_memory else None, scenario)
+    if limits != Limits() and not choose:
+        raise BadInput("--max-cost, --max-memory and --scenario are limits of --choose; add it")
 
     if data_root is not None:
         os.environ["TUNEWORTH_DATA"] = str(data_root)
@@ -41,8 +52,7 @@ def leaderboard(
             return _tell(kin)
         found = _chosen(kin, group or 1)
     board = Board.of(found, at_hand(found))
-    _keep(board, out)
-    return None
+    return _decide(board, limits) if choose else _keep(board, out)
 
 
 def _keep(board: Board, out: Path) -> None:
@@ -58,6 +68,19 @@ def _keep(board: Board, out: Path) -> None:
     for line in tables.lines(board.slices[0]):
         typer.echo(line)
     typer.echo(f"leaderboard: {out}")
+
+
+def _decide(board: Board, limits: Limits) -> None:
+    """The choice in both languages, and who was left out; exit status 4 where the evidence does not tell."""
+    from eval.leaderboard import choose
+
+    found = choose(board, limits)
+    typer.echo(f"{found.contender or 'cannot tell'}: {found.reason}")
+    typer.echo(f"{found.contender or '无法判断'}：{found.reason_zh}")
+    for name, why in found.left_out.items():
+        typer.echo(f"  left out 未计入: {name}: {why}")
+    if found.contender is None:
+        raise typer.Exit(4)
 
 
 def _chosen(kin: list[list[Sitting]], number: int) -> list[Sitting]:

@@ -18,15 +18,17 @@ from hypothesis import strategies as st
 from test_report import Reader
 from test_verdict import finished
 from typer.testing import CliRunner
+from written_exam import TASKS
 
 from eval.cli import app
-from eval.leaderboard import Board, tables
+from eval.leaderboard import Board, Limits, choose, parse_memory, tables
 from eval.leaderboard.page import render
 from eval.leaderboard.pareto import field
 from eval.leaderboard.standing import duels, spans, tiers
 from eval.paired import Layout
 from eval.report.figures import points
 from eval.verdict import judge
+from finetune.mistakes import BadInput
 
 HOSTILE = "<img src=x onerror=alert(1)>|**b**"
 
@@ -281,6 +283,111 @@ def test_a_price_nobody_knows_is_said_and_not_drawn(made):
         card |= {"cost": None, "tokens_out": None, "seconds": None}
     assert field(Board.model_validate(said)) is None
     assert 'id="cost"' not in render(Board.model_validate(said))
+
+
+# The choice.
+
+
+@pytest.fixture
+def elsewhere(studies):
+    """The runs on a machine without the exam, whose every gold is A: there, guessing alone is known."""
+    exam = [studies[0].parents[1] / task for task in TASKS]
+    for folder in exam:
+        folder.rename(folder.with_suffix(".away"))
+    yield studies
+    for folder in exam:
+        folder.with_suffix(".away").rename(folder)
+
+
+def test_who_is_told_apart_from_all_is_chosen(elsewhere):
+    studies = elsewhere
+    done = command(*studies, "--choose")
+    assert done.exit_code == 0
+    first, second = done.stdout.splitlines()
+    assert first.startswith("second/lora: 100.0 [")
+    assert "told apart from all 9 others within the limits; the closest is first/lora: +" in first
+    assert second.startswith("second/lora：")
+
+
+def test_limits_that_nobody_keeps_leave_nobody(studies):
+    done = command(*studies, "--choose", "--max-cost", "0.0001")
+    assert done.exit_code == 4
+    assert done.stdout.startswith("cannot tell: nobody is known to keep within the limits\n")
+    assert done.stdout.count("left out") == 10
+
+
+@pytest.fixture(scope="module")
+def tied(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tied")
+    run = written(folder, "name=tied", rates={"lora": 0.61, "newer": 0.6, "prompted": 0.6})
+    for task in TASKS:
+        shutil.rmtree(folder / task)
+    return run.run.folder
+
+
+def test_whoever_is_not_told_apart_is_not_chosen(tied):
+    done = command(tied, "--choose")
+    assert done.exit_code == 4
+    said = done.stdout.splitlines()[0]
+    assert re.match(r"cannot tell: \w+ scores most, but is not told apart from \w+ \+\d", said)
+    assert "times as many clusters" in said
+    assert "无法判断：" in done.stdout
+
+
+def limited(made, **changes):
+    """The board with other facts of the contender that leads it."""
+    said = json.loads((made[0] / "leaderboard.json").read_text("utf-8"))
+    for card in said["contenders"]:
+        card |= {"memory": 8e9}
+        if card["contender"] == "second/lora":
+            card |= changes
+    said["slices"][0]["blind"]["score"] = 0.25
+    return Board.model_validate(said)
+
+
+def test_limits_leave_out_who_breaks_them_and_of_whom_it_is_not_known(made):
+    for changes, limits, why in (
+        ({"memory": 30e9}, Limits(memory=24e9), "takes 30 GB"),
+        ({"memory": None}, Limits(memory=24e9), "memory unknown"),
+        ({"cost": 9.0}, Limits(cost=1), "costs 9 CNY"),
+        ({"cost": None}, Limits(cost=1), "cost unknown"),
+        ({"doubt": "run x is invalid"}, Limits(), "run x is invalid"),
+    ):
+        found = choose(limited(made, **changes), limits)
+        assert found.left_out == {"second/lora": why}
+        assert found.contender == "first/lora"
+    with pytest.raises(BadInput, match="costs are in CNY and USD"):
+        choose(limited(made, currency="USD"), Limits(cost=1))
+
+
+def test_who_does_not_beat_answering_blind_is_not_chosen(made):
+    said = json.loads((made[0] / "leaderboard.json").read_text("utf-8"))
+    said["slices"][0]["blind"]["score"] = 0.99
+    found = choose(Board.model_validate(said), Limits())
+    assert found.contender is None
+    assert "not shown to beat answering blind (99.0)" in found.reason
+
+
+def test_a_scenario_is_judged_on_its_own_tasks(made):
+    said = json.loads((made[0] / "leaderboard.json").read_text("utf-8"))
+    letters = next(part for part in said["slices"] if part["key"] == "letters")
+    letters["blind"]["score"] = 0.25
+    said["slices"].append(letters | {"kind": "scenario", "key": "compliance"})
+    found = Board.model_validate(said)
+    assert choose(found, Limits(scenario="compliance")).contender == "second/lora"
+    with pytest.raises(BadInput, match="did you mean compliance"):
+        choose(found, Limits(scenario="complianse"))
+
+
+def test_limits_are_refused_where_they_mean_nothing(studies):
+    for words, said in (
+        (("--max-cost", "1"), "are limits of --choose"),
+        (("--choose", "--max-memory", "24"), "--max-memory 24: no size"),
+        (("--choose", "--scenario", "credit"), "--scenario credit: no task on this board is of it"),
+    ):
+        done = command(studies[0], *words)
+        assert (done.exit_code, said in done.stderr) == (2, True)
+    assert parse_memory("24GiB") == 24 * 2**30
 
 
 # Properties of the standing, on plain numbers.
