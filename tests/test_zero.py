@@ -101,6 +101,19 @@ def test_two_processes_are_one(tmp_path, tiny, stage, contender, train):
 
 @needs_it
 @pytest.mark.slow
+def test_in_half_precision_the_engine_is_torchs_own_pair(tmp_path, tiny):
+    """Both are off one process by as much: there rounding falls otherwise from the second step on."""
+    half, found = ("--set", "contenders.lora.model.dtype=bfloat16"), []
+    for launch in (LAUNCH / "cpu2.torchrun.yaml", launch_file(tmp_path, 2)):
+        recipe = write_lesson(tmp_path / launch.stem, tiny("qwen2"), **LESSON)
+        status, _, err = by_torchrun(recipe, "lora", launch, "", *half)
+        assert status == 0, err
+        found.append(facts(recipe))
+    alike(*found)
+
+
+@needs_it
+@pytest.mark.slow
 def test_a_killed_run_started_by_accelerate_goes_on_bit_for_bit(tmp_path, tiny, capsys):
     straight, broken = (write_lesson(tmp_path / name, tiny("qwen2"), **LESSON) for name in ("straight", "broken"))
     launch = launch_file(tmp_path, 3)
