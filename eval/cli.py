@@ -1,4 +1,4 @@
-"""The front door: `tuneworth check | train | score | judge | report | regrade | run | export | leaderboard | data`.
+"""The front door: `tuneworth check | train | score | judge | report | run | export | leaderboard | verify | data ...`.
 
 It spells lines for the engine rooms and imports other rooms only when a command needs them. Exit status: 0 done, 1 a
 fault of ours (with a trace), 2 bad input (one clear message, nothing written), 75 paused outside of train.window."""
@@ -40,10 +40,7 @@ Launcher = Annotated[
     str | None, typer.Option("--launcher", help="With --dry-run: `slurm` prints a job script for sbatch")
 ]
 Probe = Annotated[bool, typer.Option("--probe", help="Measure noise floor, batch invariance and engine parity")]
-Count = Annotated[
-    int,
-    typer.Option("--items", help="Questions of the probe: four times as many halve its intervals"),
-]
+Count = Annotated[int, typer.Option("--items", help="Questions of the probe: four times as many halve its intervals")]
 WithText = Annotated[bool, typer.Option("--with-text", help="Show texts of private cards too; never where CI is set")]
 Gate = Annotated[bool, typer.Option("--gate", help="Exit status tells the outcome: 0, 3, 4, 5, 8; smoke: 0 or 7")]
 RUNS = Path("runs")
@@ -253,6 +250,7 @@ def export(
 
 
 app.command()(careful(review.leaderboard))
+app.command()(careful(review.verify))
 
 
 @data_app.command("check")

@@ -9,14 +9,15 @@ import time
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-from eval.benchmark import Benchmark
+from eval.benchmark import Benchmark, find_card
 from eval.extract import EXTRACTOR
+from finetune.card import DataCard
 from finetune.files import digest_of, write_whole
 from finetune.methods import adapter_digest
 from finetune.mistakes import BadInput
-from finetune.recipe import Contender, Recipe, data_root
+from finetune.recipe import Contender, DataUse, Recipe, data_root
 from finetune.run import RunDir, SeedDir
 
 # Keys of costs younger than plans that were kept: at these values they change nothing.
@@ -63,7 +64,10 @@ def keep(recipe: Recipe, run: RunDir, benchmark: Benchmark | None = None) -> Pla
     plan = Plan(digest=found, at=at, extractor=promise.get("extractor", ""))
     resolved = recipe.model_dump(mode="json")
     said = plan.model_dump(exclude={"extractor"})  # which stands in the promise
-    text = json.dumps({"plan": said, "promise": promise, "recipe": resolved}, ensure_ascii=False, indent=1)
+    cards = {use.card.name: str(use.card.path) for use in (*recipe.data_used, *recipe.train.exclude)}
+    given = recipe.model_dump(mode="json", exclude_unset=True)  # what fingerprints can be found from again
+    whole = {"plan": said, "promise": promise, "recipe": resolved, "given": given, "cards": cards}
+    text = json.dumps(whole, ensure_ascii=False, indent=1)
     write_whole(run.plan, text + "\n")
     run.attempt("plan", digest=plan.digest)
     return plan
@@ -80,6 +84,33 @@ def read(run: RunDir) -> Plan | None:
         raise BadInput(
             f"{run.plan}: holds no plan; move it away, and the scores it was kept for count as exploratory"
         ) from None
+
+
+def restored(run: RunDir) -> Recipe:
+    """The recipe of record, as it was resolved; its cards where they lay, or by name as a task's are looked for.
+
+    BadInput: none is kept, it is another version's, or a card is not at hand.
+    """
+    if not run.plan.is_file():
+        raise BadInput(f"{run.plan}: no such file; a run keeps its recipe there once it is scored")
+    try:
+        found = json.loads(run.plan.read_text("utf-8"))
+        raw, cards = found["given"], found["cards"]
+        own = [(chosen, "data") for chosen in raw["contenders"].values()]
+        for holder, key in [(raw, "data"), (raw.get("train", {}), "exclude"), *own]:
+            if holder.get(key):
+                holder[key] = [_use(each, cards) for each in holder[key]]
+        return Recipe.model_validate(raw)
+    except (KeyError, TypeError, AttributeError, json.JSONDecodeError, ValidationError):
+        raise BadInput(
+            f"{run.plan}: no recipe that can be read back, as earlier versions kept none; judge by the recipe's file"
+        ) from None
+
+
+def _use(said: dict[str, Any], cards: dict[str, str]) -> DataUse:
+    card = DataCard.model_validate(said["card"])
+    place = Path(cards.get(card.name, ""))
+    return DataUse(card=card.lying(place if place.is_file() else find_card(card.name).path), split=said["split"])
 
 
 def kept(run: RunDir) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Commands over finished runs: `tuneworth leaderboard`. Rooms are imported when they are needed."""
+"""Commands over finished runs: `tuneworth leaderboard | verify`. Rooms are imported when they are needed."""
 
 from __future__ import annotations
 
@@ -24,6 +24,9 @@ Scenario = Annotated[str | None, typer.Option("--scenario", help="With --choose:
 DataRoot = Annotated[
     Path | None, typer.Option("--data-root", envvar="TUNEWORTH_DATA", help="Where cards look for their files")
 ]
+
+
+SHOWN = 20  # differences
 
 
 def leaderboard(
@@ -53,6 +56,30 @@ def leaderboard(
         found = _chosen(kin, group or 1)
     board = Board.of(found, at_hand(found))
     return _decide(board, limits) if choose else _keep(board, out)
+
+
+def verify(
+    run: Annotated[Path, typer.Argument(help="Folder of a judged run, such as runs/demo", show_default=False)],
+    data_root: DataRoot = None,
+) -> None:
+    """Reach the verdict again from item logs, manifests and recipe: equal, or where it differs (exit status 6).
+
+    Example: tuneworth verify runs/demo
+    """
+    from eval.verify import verify as again
+    from finetune.run import RunDir
+
+    if data_root is not None:
+        os.environ["TUNEWORTH_DATA"] = str(data_root)
+    found = again(RunDir(run))
+    for each in found.differs[:SHOWN]:
+        typer.echo(f"{each.place}: {str(each.kept)[:60]} in verdict.json, {str(each.found)[:60]} reached again")
+    if len(found.differs) > SHOWN:
+        typer.echo(f"and {len(found.differs) - SHOWN} more")
+    word = "differs" if found.differs else "equal"
+    typer.echo(f"verify: {word}: {len(found.differs)} of {found.same + len(found.differs)} values differ")
+    if found.differs:
+        raise typer.Exit(6)
 
 
 def _keep(board: Board, out: Path) -> None:

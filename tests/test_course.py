@@ -112,6 +112,20 @@ def test_what_was_judged_is_exported_with_its_results(study, front, tmp_path):
     assert (target / "model.safetensors").is_file()
 
 
+def test_the_verdict_and_a_board_are_reached_from_what_the_run_keeps(study, front, tmp_path):
+    run = study[1] / "study"
+    status, said, complaints = front("verify", run)
+    assert (status, complaints) == (0, "")
+    assert said.startswith("verify: equal: 0 of ")
+    assert front("leaderboard", run, "--out", tmp_path)[0] == 0
+    board = json.loads((tmp_path / "leaderboard.json").read_text("utf-8"))
+    rows = {row["name"]: row["score"] for row in verdict(study[1])["contenders"]}
+    assert {row["contender"]: row["score"] for row in board["slices"][0]["standings"]} == pytest.approx(rows)
+    for card in board["contenders"]:
+        assert 1e5 < card["size"] < 1e7
+        assert card["memory"] > 4 * card["size"]
+
+
 def test_a_second_run_does_nothing_and_says_the_same(study, again, front):
     recipe, out = again
     before = contents(out)

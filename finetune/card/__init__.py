@@ -20,7 +20,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
@@ -134,6 +134,12 @@ class DataCard(BaseModel):
         except ValidationError as fault:
             raise BadCard(explain(fault, cls, str(path))) from None
         card._path, card._body = path.resolve(), body
+        return card
+
+    def lying(self, path: Path) -> Self:
+        """The same card at a place: what was read back from a resolved recipe does not know where it lay."""
+        card = self.model_copy()
+        card._path = path
         return card
 
     @model_validator(mode="after")
