@@ -15,13 +15,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_logged import theirs
 from test_report import Reader
 from test_verdict import finished
 from typer.testing import CliRunner
 from written_exam import TASKS
 
 from eval.cli import app
-from eval.leaderboard import Board, Limits, choose, parse_memory, tables
+from eval.leaderboard import Board, Limits, choose, difference, parse_memory, sittings, tables
+from eval.leaderboard.board import _suites
 from eval.leaderboard.page import render
 from eval.leaderboard.pareto import field
 from eval.leaderboard.standing import duels, spans, tiers
@@ -29,6 +31,7 @@ from eval.paired import Layout
 from eval.report.figures import points
 from eval.verdict import judge
 from finetune.mistakes import BadInput
+from finetune.recipe.suites import SHELF, Suite
 
 HOSTILE = "<img src=x onerror=alert(1)>|**b**"
 
@@ -186,6 +189,35 @@ def test_other_budgets_of_answers_are_refused(studies, tmp_path):
     done = command(one, other, "--out", tmp_path / "out")
     assert done.exit_code == 2
     assert "budget: 256 tokens an answer for" in done.stderr
+
+
+def test_every_pair_is_looked_at_not_the_first_alone(studies, tmp_path):
+    """A template is of one model: a contender of another one in front hides nothing."""
+    other = altered(tmp_path, studies[1], origins("chat_digest", "another"))
+    found = {each.key: each for each in sittings([studies[0], other])}
+    chosen = [found["first/newer"], found["first/lora"], found["other/lora"]]
+    assert difference(chosen[0], chosen[2]) is None
+    with pytest.raises(BadInput, match="^template: .* for first/lora and another for other/lora"):
+        Board.of(chosen)
+
+
+def test_other_numbers_of_training_seeds_are_refused(tmp_path):
+    runs = [
+        written(tmp_path / name, f"name={name}", f"train.seeds={seeds}").run.folder
+        for name, seeds in (("two", [17, 18]), ("three", [17, 18, 19]))
+    ]
+    done = command(*runs, "--out", tmp_path / "out")
+    assert done.exit_code == 2
+    assert re.match(r"tuneworth: seeds: two/\w+ has 2 seeds and three/\w+ 3: seeds are paired one to one", done.stderr)
+    assert command(runs[1], "--out", tmp_path / "out").exit_code == 0
+    assert board(tmp_path / "out").card("lora").seeds == 3
+
+
+def test_suites_that_were_sat_whole_are_slices():
+    suite = Suite.read(SHELF / "open_zh.yaml")
+    whole = {*suite.tasks(gen=True)}
+    assert dict(_suites(whole | {"letters"}))["open_zh"] == [*suite.tasks(gen=True)]
+    assert "open_zh" not in dict(_suites(whole - {suite.tasks(gen=True)[0]}))
 
 
 def test_other_questions_are_refused(tmp_path, studies):
@@ -377,6 +409,38 @@ def test_a_scenario_is_judged_on_its_own_tasks(made):
     assert choose(found, Limits(scenario="compliance")).contender == "second/lora"
     with pytest.raises(BadInput, match="did you mean compliance"):
         choose(found, Limits(scenario="complianse"))
+
+
+def test_scenarios_of_tasks_are_slices_and_can_be_chosen_on(tmp_path):
+    rates = {"lora": {"letters": 0.3, "numbers": 0.95}, "newer": 0.6, "prompted": 0.3}
+    made = finished(tmp_path, "name=tagged", rates=rates)
+    for task, scenario in (("letters", "knowledge"), ("numbers", "extraction")):
+        path = tmp_path / task / f"{task}.yaml"
+        path.write_text(path.read_text().replace("headline: exact", f"headline: exact, scenario: {scenario}"))
+    made.run.verdict.write_text(judge(made.recipe, made.run).model_dump_json(), "utf-8")
+    for task in TASKS:
+        shutil.rmtree(tmp_path / task)
+    assert command(made.run.folder, "--out", tmp_path / "out").exit_code == 0
+    found = board(tmp_path / "out")
+    assert found.slice("scenario", "extraction").tasks == ("numbers",)
+    assert found.slices[0].blind.guessed == ("letters", "numbers")
+    assert "信息抽取" in (tmp_path / "out" / "leaderboard.html").read_text("utf-8")
+    for scenario, name in (("extraction", "lora"), ("knowledge", "newer")):
+        done = command(made.run.folder, "--choose", "--scenario", scenario)
+        assert (done.exit_code, done.stdout.partition(":")[0]) == (0, name)
+
+
+def test_answers_that_lm_eval_logged_stand_on_the_board_and_what_nobody_measured_is_unknown(tmp_path):
+    made = theirs(tmp_path, "costs.gpu_hour=10")
+    made.run.verdict.write_text(judge(made.recipe, made.run).model_dump_json(), "utf-8")
+    assert command(made.run.folder, "--out", tmp_path / "out").exit_code == 0
+    found = board(tmp_path / "out")
+    card = found.card("newer")
+    assert (card.cost, card.thinking, card.seconds, card.tokens_out) == (None,) * 4
+    assert field(found).unknown == ("newer",)
+    assert "| unknown | unknown | unknown | unknown |" in (tmp_path / "out" / "leaderboard.md").read_text("utf-8")
+    assert "未知" in (tmp_path / "out" / "leaderboard.html").read_text("utf-8")
+    assert "newer: cost unknown" in command(made.run.folder, "--choose", "--max-cost", 5).stdout
 
 
 def test_limits_are_refused_where_they_mean_nothing(studies):

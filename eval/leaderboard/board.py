@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Literal, Self
 
 import numpy as np
@@ -117,8 +118,8 @@ class Board(BaseModel):
         """
         if len(sittings) < 2:
             raise BadInput("a board needs two contenders or more; name more runs")
-        for each in sittings[1:]:
-            if found := difference(sittings[0], each):
+        for one, other in combinations(sittings, 2):
+            if found := difference(one, other):
                 raise BadInput(f"{found.kind}: {found.text}; --explain lists who can stand together")
         run = sittings[0].run
         confidence = max(each.run.verdict.confidence for each in sittings)
