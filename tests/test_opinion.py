@@ -239,8 +239,15 @@ def test_a_judge_is_part_of_the_plan_and_none_leaves_it_as_it_was(scored, ask):
 @pytest.mark.parametrize(
     ("keys", "said"),
     [
-        ({"family": "qwen3"}, "qwen3 is newer's too"),
+        ({"family": "qwen3"}, "qwen3 is brought's too"),
         ({"family": "NEWER"}, "NEWER is newer's too"),
+        ({"family": "qwen"}, "qwen is brought's too"),
+        ({"family": "Qwen 2.5"}, "Qwen 2.5 is brought's too"),
+        ({"family": "Alibaba's Qwen"}, "qwen is brought's too"),
+        ({"family": "mistral", "model": "qwen3-72b"}, "qwen is brought's too"),
+        ({"family": "stranger", "model": "Qwen/QwQ-32B"}, "qwen is brought's too"),
+        ({"model": "deepseek-chat"}, "deepseek is brought's too"),  # the teacher of the distills
+        ({"tasks": ["own_gen", "own_gen"]}, "exam.judge.tasks: own_gen stands twice"),
         ({"tasks": ["other"]}, "other is not among exam.tasks"),
         ({"api": "completions"}, "a judge is asked by messages"),
         ({"url": "https://api.example.com/v1"}, "api.example.com is not this machine"),
@@ -250,6 +257,56 @@ def test_a_judge_that_will_not_do_is_refused(ask, keys, said):
     with pytest.raises(BadInput) as fault:
         ask(**keys)
     assert said in str(fault.value)
+
+
+def test_a_stranger_is_asked_whoever_serves_it(ask):
+    for keys in ({"family": "mistral", "model": "ollama/mistral"}, {"family": "o1"}, {"model": "/qwen/weights/gemma"}):
+        assert ask(**keys).exam.judge is not None
+    judge_ = ask(family="meta", model="llama-3.3-70b").exam.judge
+    assert judge_.kin("plain", "/x/Llama-3.1-8B") == judge_.kin("r1_distill_llama", "/x/old") == "llama"
+    assert judge_.kin("served", "my/base", "meta-llama/Llama-3.1-8B") == "llama"
+    assert judge_.kin("qwen3", "/llama/newer") is None
+
+
+def test_a_sheet_in_which_people_wrote_is_never_written_over(scored, server, ask):
+    """Not on a second start, not where the pairs are others by now, not where it is the recipe's own `labels`."""
+    server.say = says(larger)
+    sheet = scored / "runs/r/brought/to_label.jsonl"
+    given(scored, ask())
+    fresh = sheet.read_text("utf-8")
+    rows = [json.loads(line) for line in fresh.split("\n")[:-1]]
+    rows[3]["label"], rows[0]["pair"] = "A", "of an earlier scoring"
+    labelled = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    for held in (
+        labelled,
+        fresh + "half a li",
+        fresh.replace('"label": ""', '"label": "", "why": "x"', 1),
+        "[" * 100_000,
+    ):
+        sheet.write_text(held, "utf-8")
+        said = []
+        give(ask(str(sheet)), RunDir(scored / "runs/r"), said.append)
+        assert sheet.read_text("utf-8") == held
+        assert [line for line in said if "has been written in and is kept" in line and str(sheet) in line]
+    sheet.write_text(fresh.replace("q1", "q2", 1), "utf-8")
+    said = []
+    give(ask(), RunDir(scored / "runs/r"), said.append)
+    assert sheet.read_text("utf-8") == fresh
+    assert not [line for line in said if "is kept" in line]
+
+
+def test_labels_of_no_pair_are_told(scored, server, ask, tmp_path):
+    server.say = says(larger)
+    rows = given(scored, ask())
+    labels = tmp_path / "l.jsonl"
+    named = [rows[0].pair, rows[1].pair, "x", "y", "z"]
+    labels.write_text("".join(json.dumps({"id": "i", "pair": each, "label": "A"}) + "\n" for each in named), "utf-8")
+    found, gate = judged(scored, ask(str(labels)))
+    assert (found.opinions[0].labels, found.opinions[0].strays) == (2, 3)
+    assert "3 labels are of no pair judged here" in gate.reason
+    assert "3 条标注不属于" in gate.reason_zh
+    assert "3 条标注不属于" in render(found)
+    assert "of no pair" not in judged(scored, ask())[1].reason
 
 
 def test_answers_go_to_no_host_that_the_card_does_not_name(scored, ask):
@@ -281,6 +338,7 @@ def test_the_front_door_asks_and_refuses(scored, server, ask, tmp_path):
         ('{"id": "t/1", "pair": "p", "label": "C"}', "needs id, pair and label"),
         ('{"id": "t/1", "pair": "p", "label": "A"}\n{"id": "t/1", "pair": "p", "label": "B"}', "two unlike labels"),
         ("nonsense", "needs id, pair and label"),
+        ("\n" + "[" * 100_000, r"l\.jsonl:2: needs id, pair and label"),
     ],
 )
 def test_bad_labels_are_refused_with_their_line(tmp_path, line, said):
@@ -294,6 +352,12 @@ def test_bad_labels_are_refused_with_their_line(tmp_path, line, said):
 def test_empty_labels_are_none(tmp_path):
     (tmp_path / "l.jsonl").write_text('{"id": "t/1", "pair": "p", "label": ""}\n\n', "utf-8")
     assert read_labels(tmp_path / "l.jsonl") == {}
+
+
+def test_an_answer_may_hold_line_breaks_of_other_scripts(tmp_path):
+    row = {"id": "t/1", "pair": "p", "answer A": "one\u2028two\u0085three", "label": "A"}
+    (tmp_path / "l.jsonl").write_bytes(json.dumps(row, ensure_ascii=False).encode() + b"\r\n")
+    assert read_labels(tmp_path / "l.jsonl") == {"p": "A"}
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,7 @@ def mistake(path: Path, raw: dict, *changes: str) -> str:
         ("rule.alternatives=[new]", "rule.alternatives and incumbent: new stands twice"),
         ("rule.base=new", "before it was tuned"),
         ("exam.tasks=[demo_label, demo_label]", "exam.tasks: demo_label stands twice"),
+        ("exam.twins=[options, options]", "exam.twins: options stands twice"),
         ("exam.weights={demo_label: 0}", "exam.weights.demo_label"),
         ("exam.weights={demo_label: .nan}", "exam.weights.demo_label"),
         ("name=../elsewhere", "cannot name a folder"),

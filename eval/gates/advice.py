@@ -48,6 +48,9 @@ def judge(tallies: Sequence[Tally]) -> Gate:
     status: Status = "not_checked" if left or least < ENOUGH else "passed"
     words = (f"blind, both orders, one revision; labels of people: {least}, needed: {ENOUGH}; pairs left: {left}",
              f"盲评、两种顺序、同一版本；人工标注 {least} 条，需要 {ENOUGH} 条；尚余 {left} 对")  # fmt: skip
+    if strays := max(each.strays for each in tallies):
+        words = (f"{words[0]}; {strays} labels are of no pair judged here (exam.judge.labels)",
+                 f"{words[1]}；{strays} 条标注不属于此处已评的任何一对（exam.judge.labels）")  # fmt: skip
     if len(names) > 1:
         status = "failed"
         words = (f"the server named itself in several ways: {', '.join(names)}", f"服务端先后自称：{'、'.join(names)}")

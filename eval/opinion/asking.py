@@ -111,7 +111,8 @@ def give(recipe: Recipe, run: RunDir, say: Callable[[str], None], only: str | No
     for name in [only] if only else names:
         with run.hold(name, recipe.seeds(name)[:1]):
             found = pairs(recipe, benchmark, run, judge, name)
-            write_sheet(run, name, found, recipe.exam.seed, private=benchmark.private)
+            if not write_sheet(run, name, found, recipe.exam.seed, private=benchmark.private):
+                say(f"opinions {name}: {run.to_label(name)} has been written in and is kept; move it for a new one")
             _judged(recipe, benchmark, run, judge, name, found, say)
 
 

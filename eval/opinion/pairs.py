@@ -6,6 +6,7 @@ import json
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from eval import items
@@ -20,6 +21,8 @@ from finetune.files import digest_of, make_whole
 from finetune.mistakes import BadInput
 from finetune.recipe import Judge, Recipe
 from finetune.run import RunDir
+
+COLUMNS = {"id", "pair", "question", "reference", "answer A", "answer B", "label"}  # of a sheet as it is written
 
 
 @dataclass(frozen=True)
@@ -88,8 +91,13 @@ def _answer(row: ItemScore, task: Task, apart: Any) -> str:
     return cut(answer, task.until).strip() if closed and row.finish in ("stop", None) else ""
 
 
-def write_sheet(run: RunDir, challenger: str, found: Sequence[Pair], seed: int, *, private: bool) -> None:
-    """The pairs for people: blind, in an order drawn by `seed`, so that whoever labels the first n has drawn n."""
+def write_sheet(run: RunDir, challenger: str, found: Sequence[Pair], seed: int, *, private: bool) -> bool:
+    """The pairs for people: blind, in an order drawn by `seed`, so that whoever labels the first n has drawn n.
+
+    A sheet in which somebody has written is kept as it is; whether a new one was written.
+    """
+    if _touched(run.to_label(challenger)):
+        return False
     ordered = random.Random(seed).sample(list(found), len(found))
     lines = []
     for pair in ordered:
@@ -102,3 +110,14 @@ def write_sheet(run: RunDir, challenger: str, found: Sequence[Pair], seed: int, 
         scratch.write_text("".join(lines), "utf-8")
 
     make_whole(run.to_label(challenger), build)
+    return True
+
+
+def _touched(sheet: Path) -> bool:
+    """Whether it may hold people's work: a label, or anything that was not written here and so cannot be told."""
+    try:
+        lines = sheet.read_text("utf-8").split("\n") if sheet.exists() else []  # an answer may hold other line breaks
+        rows = [json.loads(line) for line in lines if line.strip()]
+        return any(set(row) != COLUMNS or row["label"] != "" for row in rows)
+    except (OSError, ValueError, TypeError, RecursionError):
+        return True

@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from eval.benchmark import Benchmark
 from eval.opinion import WORTH, Choice, Opinion, read, shown_as
@@ -71,6 +71,7 @@ class Tally(BaseModel):
     agreement: float | None  # share of those that both see alike
     corrected: Net | None  # None with fewer than 100 labels
     models: tuple[str, ...]  # as the server named itself; more than one is no fixed revision
+    strays: int = 0  # labels of no pair that the judge has seen, of all tasks and challengers
 
 
 def tallies_of(recipe: Recipe, benchmark: Benchmark, run: RunDir) -> tuple[Tally, ...]:
@@ -79,15 +80,17 @@ def tallies_of(recipe: Recipe, benchmark: Benchmark, run: RunDir) -> tuple[Tally
     if judge is None:
         return ()
     labels, mark, found = read_labels(Path(judge.labels)) if judge.labels else {}, identity(judge), []
+    strays = set(labels)
     for name in recipe.rule.challengers:
         of = scorers(recipe, benchmark, name)
         rows = [row for row in read(run.opinions(name)) if (row.judge, row.scorers) == (mark, of)]
+        strays -= {row.pair for row in rows}
         for task in benchmark.tasks:
             mine = {row.id: row for row in rows if row.task == task.name}
             asked = sum(task.part(row) == "test" for row in task.rows)
             if mine:
                 found.append(tally(list(mine.values()), asked, labels, recipe.rule.confidence))
-    return tuple(found)
+    return tuple(each.model_copy(update={"strays": len(strays)}) for each in found)
 
 
 def tally(opinions: Sequence[Opinion], of: int, labels: Mapping[str, Choice], confidence: float) -> Tally:
@@ -154,7 +157,7 @@ def read_labels(path: Path) -> dict[str, Choice]:
     """Pair -> label, of lines that have one. BadInput names a line that is none, or that contradicts another."""
     found: dict[str, Choice] = {}
     try:
-        lines = path.read_text("utf-8-sig").splitlines()
+        lines = path.read_text("utf-8-sig").split("\n")  # an answer may hold other line breaks
     except (OSError, UnicodeDecodeError) as fault:
         raise BadInput(f"exam.judge.labels: {path} cannot be read ({fault}); give a labelled to_label.jsonl") from None
     for number, line in enumerate(lines, 1):
@@ -162,7 +165,7 @@ def read_labels(path: Path) -> dict[str, Choice]:
             continue
         try:
             row = Label.model_validate(json.loads(line))
-        except (ValueError, ValidationError):
+        except (ValueError, RecursionError):
             raise BadInput(f"{path}:{number}: needs id, pair and label, which is A, B, tie or empty") from None
         if row.label and found.setdefault(row.pair, row.label) != row.label:
             raise BadInput(f"{path}:{number}: {row.id} has two unlike labels; leave one")

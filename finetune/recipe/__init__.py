@@ -115,6 +115,7 @@ class Recipe(BaseModel):
         _refuse_twice("rule.challengers", rule.challengers)
         _refuse_twice("rule.alternatives and incumbent", (*rule.alternatives, rule.incumbent))
         _refuse_twice("exam.tasks", tuple(Path(task).name for task in self.exam.tasks))
+        _refuse_twice("exam.twins", self.exam.twins)
         _refuse_twice("train.seeds", self.train.seeds)
         refuse_misfits(self.contenders)
         budget.refuse_misfits(self.contenders, self.train)
@@ -136,13 +137,16 @@ class Recipe(BaseModel):
     def _refuse_misjudged(self) -> None:
         """A judge of tasks that are not there, or of its own kin."""
         judge, rule = self.exam.judge, self.rule
-        for task in judge.tasks if judge else ():
+        if judge is None:
+            return
+        _refuse_twice("exam.judge.tasks", judge.tasks)
+        for task in judge.tasks:
             if task not in {Path(t).name for t in self.exam.tasks}:
                 raise ValueError(f"exam.judge.tasks: {task} is not among exam.tasks ({', '.join(self.exam.tasks)})")
-        for name in (*rule.challengers, rule.incumbent) if judge else ():
-            model = self.contenders[name].model
-            if judge and judge.kin(model.id, model.family):
-                raise ValueError(f"exam.judge.family: {judge.family} is {name}'s too ({model.id}); ask another judge")
+        for name in (*rule.challengers, rule.incumbent):
+            model, served = self.contenders[name].model, self.contenders[name].served
+            if kin := judge.kin(model.family, model.id, served.model if served else ""):
+                raise ValueError(f"exam.judge.family: {kin} is {name}'s too ({model.id}); ask another judge")
 
     def seeds(self, contender: str) -> tuple[int, ...]:
         """Training seeds of a contender; one not tuned here has the single folder seed-0."""

@@ -3,6 +3,7 @@
 What it says decides nothing: without people's labels it is advisory, with them it is corrected and stands beside.
 """
 
+import re
 from pathlib import PurePath
 from typing import Annotated, Any
 
@@ -12,6 +13,11 @@ from finetune.recipe.engine import OpenAI
 from finetune.recipe.source import PATH, beside
 
 FROZEN = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+HOUSES = {  # whose a model is, as its names show; an R1 distill is DeepSeek's by its teacher, whatever it grew from
+    "qwen": r"qwen|qwq|tongyi|通义|千问", "llama": r"(?<!o)llama", "deepseek": r"deep[-_ ]?seek|r1[-_]distill",
+    "mistral": r"mi[sx]tral|ministral|magistral", "glm": r"glm", "gemma": r"gemma", "internlm": r"intern[-_]?lm",
+    "baichuan": r"baichuan|百川",
+}  # fmt: skip
 Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
@@ -48,7 +54,16 @@ class Judge(BaseModel):
         asked = self.model_dump(mode="json", include={"revision", "family", "max_new_tokens"})
         return asked | {"tasks": list(self.tasks), "engine": self.engine.identity()}
 
-    def kin(self, model: str, family: str) -> bool:
-        """Whether a contender's model is of the judge's family, by the names of both."""
-        ours = self.family.casefold()
-        return ours == family.casefold() or ours in PurePath(model).name.casefold()
+    def kin(self, family: str, *models: str) -> str | None:
+        """The family that a contender's rendering or its models' names share with the judge; None: a stranger."""
+        theirs = [family, *(PurePath(model).name for model in models)]
+        ours = "".join(filter(str.isalpha, self.family)).casefold()  # qwen of qwen3; too short a rest is no name
+        if any(ours in "".join(filter(str.isalpha, each)).casefold() for each in theirs if len(ours) > 2):
+            return self.family
+        served = self.engine.model
+        seen = _houses(self.family, PurePath(served).name if PurePath(served).is_absolute() else served)
+        return next((house for house in HOUSES if house in seen & _houses(*theirs)), None)
+
+
+def _houses(*names: str) -> set[str]:
+    return {house for house, mark in HOUSES.items() for name in names if re.search(mark, name, re.I)}
