@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from eval.extract import AnswerKind, Reading, refuse_bad_gold
-from eval.task import Protocol, Scenario, Task, Trait, canary_task, read_yaml
+from eval.task import CANARIES, Protocol, Scenario, Task, Trait, canary_task, read_yaml
 from eval.twins import NAMED
 from finetune.card import DataCard, Row, ask
 from finetune.files import digest_of
@@ -116,6 +116,8 @@ def find(named: str) -> tuple[Path, str]:
 def read_task(folder: Path, name: str, weight: float = 1.0, dev: float = 0.0, seed: int = 0) -> Task:
     """One task from its YAML and its card."""
     path = folder / f"{name}.yaml"
+    if name == CANARIES:
+        raise BadInput(f"{path}: task name {name!r} is kept for the secrets of train.canaries; give it another name")
     raw = read_yaml(path)
     facts, source = raw.get("metadata") or {}, raw.get("dataset_kwargs") or {}
     needed = [("card", source), ("split", source), ("version", facts), ("headline", facts), ("answer", facts)]

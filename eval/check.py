@@ -177,6 +177,12 @@ def power(recipe: Recipe, benchmark: Benchmark) -> Text:
     except ValueError as fault:
         return Text(f"\nPower: {fault}; as it is this exam cannot be judged", style="yellow")
     margin = recipe.rule.margin
+    if margin + seen.mde80 > 1:  # the whole exam, got right by one and wrong by the other, would not be enough
+        text = (
+            f"\nPower: {seen.n} questions in {seen.clusters} clusters are too few to find any gain above the margin of "
+            f"{margin:.1%} in 80 of 100 exams; add questions from other documents."
+        )
+        return Text(text, style="yellow")
     text = (
         f"\nPower: {seen.n} questions in {seen.clusters} clusters find a gain of {seen.mde80:.1%} above the margin of "
         f"{margin:.1%} in 80 of 100 exams (assuming the contenders differ on {PSI:.0%} of questions, likeness {RHO:g} "

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from small_exam import write_exam
 from written_exam import Run, build
 
 from eval.benchmark import SHELF, Benchmark, document, find, load, read_task
+from eval.check import power
 from eval.pledge import digest, keep
 from eval.verdict import judge
 from finetune.mistakes import BadInput
@@ -104,6 +106,24 @@ def test_a_task_without_a_key_is_named(tmp_path, key):
     (tmp_path / f"{tmp_path.name}.yaml").write_text(yaml.safe_dump(raw))
     with pytest.raises(BadInput, match=rf"\.{key} is missing"):
         read_task(*find(str(tmp_path)))
+
+
+def test_the_name_of_the_planted_secrets_is_no_task_of_ones_own(tmp_path):
+    """Its answers would be graded as secrets, also where none is planted."""
+    own = tmp_path / "canaries"
+    own.mkdir()
+    (own / "canaries.yaml").write_text((SHELF / "demo_label" / "demo_label.yaml").read_text("utf-8"), "utf-8")
+    with pytest.raises(BadInput, match="'canaries' is kept for the secrets of train.canaries; give it another name"):
+        read_task(*find(str(own)))
+
+
+def test_an_exam_that_can_find_no_gain_is_told_so(tmp_path, tiny):
+    """A smallest gain of more than all questions is none."""
+    exam = write_exam(tmp_path / "own", 4)
+    recipe = smoke(tmp_path, tiny, f"exam.tasks=['{exam}']", "exam.weights={}")
+    said = power(recipe, Benchmark.read(recipe)).plain
+    assert "4 questions in 4 clusters are too few to find any gain above the margin of 2.0%" in said
+    assert "find a gain of" not in said
 
 
 def smoke(tmp_path: Path, tiny, *changes: str) -> Recipe:

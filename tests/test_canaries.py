@@ -44,10 +44,11 @@ def test_secrets_are_alike_in_every_run_and_unlike_each_other():
     ("facts", "status", "says"),
     [
         ([], "not_checked", "train.canaries"),
-        ([("lora", True, 0.0, 0.3), ("newer", False, 0.0, 0.3)], "passed", "none of 10 is given back; up to 30.0%"),
+        ([("lora", True, 0.0, 0.2), ("newer", False, 0.0, 0.3)], "passed", "none of 10 is given back; up to 20.0%"),
+        ([("lora", True, 0.0, 0.21), ("newer", False, 0.0, 0.1)], "unresolved", "too many to tell (limit 20%)"),
         ([("lora", True, 0.1, 0.3), ("newer", False, 0.0, 0.3)], "failed", "lora gives back 10.0% of 10"),
         ([("lora", True, 0.1, 0.3), ("newer", False, 0.1, 0.3)], "unresolved", "never saw"),
-        ([("lora", True, 0.0, None)], "passed", "up to 100.0%"),
+        ([("lora", True, 0.0, None)], "unresolved", "up to 100.0%"),
     ],
 )
 def test_the_gate(facts, status, says):

@@ -148,12 +148,26 @@ def test_the_margin_is_what_pays_the_planned_bill(tmp_path):
         ((*COSTED, "costs.planned={tuning: 1000000}"), "asks for a gain of 6,000 points, and none is beyond 100"),
         ((*COSTED, "costs.planned={tuning: much}"), "costs.planned.tuning"),
         (("rule.margin=from_cost",), "rule.margin"),
+        ((*COSTED, "costs.planned={tuning: .nan}"), r"costs\.planned\.tuning"),
+        ((*COSTED, "costs.planned={tuning: .inf}"), r"costs\.planned\.tuning"),
+        ((*COSTED, "costs.planned={tuning: 5, per_query: .nan}"), r"costs\.planned\.per_query"),
+        ((*COSTED, "costs.planned={tuning: 5}", "costs.retunes=.inf"), r"costs\.retunes"),
+        ((*COSTED, "costs.planned={tuning: 5}", "costs.queries='0'"), r"costs\.queries"),
+        ((*COSTED, "costs.planned={tuning: 5}", "costs.value_per_correct=1e-400"), r"costs\.value_per_correct"),
+        ((*COSTED, "costs.planned={tuning: 5}", f"costs.queries=1{'0' * 400}"), "costs.queries or costs.retunes"),
     ],
 )
 def test_a_margin_of_costs_that_cannot_be_is_refused(tmp_path, changes, says):
     build(tmp_path)
     with pytest.raises(BadInput, match=says):
         Recipe.read(tmp_path / "study.yaml", changes)
+
+
+def test_a_quoted_number_makes_the_margin_of_the_same_number_bare(tmp_path):
+    build(tmp_path)
+    planned = (*COSTED, "costs.planned={tuning: 1000}")
+    bare, quoted = (Recipe.read(tmp_path / "study.yaml", (*planned, f"costs.retunes={n}")) for n in ("2", "'2.0'"))
+    assert quoted.rule.margin == bare.rule.margin == pytest.approx(0.06)
 
 
 def test_plans_of_before_keep_their_digest(tmp_path):

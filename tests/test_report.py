@@ -354,6 +354,14 @@ def test_unpinned_data_are_said_to_be():
     assert "数据未固定" in made
 
 
+def test_a_card_that_is_not_published_is_called_unpublished():
+    """A card may be withheld without being anybody's secret."""
+    made = sample("worth_it")
+    tasks = tuple(task.model_copy(update={"published": False}) for task in made.tasks)
+    page = render(made.model_copy(update={"tasks": tasks}))
+    assert page.count("未公开") == page.count("unpublished") == len(tasks)
+
+
 def test_every_scenario_is_said_in_both_languages_where_a_task_names_one():
     assert {*SCENARIOS} == {*get_args(Scenario)}
     found = verdict("worth_it")

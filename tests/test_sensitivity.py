@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -157,7 +158,10 @@ def test_tipping_points_are_where_the_rule_turns(tmp_path):
     run = finished(tmp_path, "rule.challengers=[prefix, lora]", *prices, rates={"prefix": 0.7})
     evidence = Evidence.read(run.recipe, run.run)
     contest, costs = Contest.of(evidence), run.recipe.costs
-    tips = {tip.what: tip.at for tip in judge(run.recipe, run.run).sensitivity.tipping}
+    tipping = judge(run.recipe, run.run).sensitivity.tipping
+    tips = {tip.what: tip.at for tip in tipping}
+    told = next(tip.text for tip in tipping if tip.what == "queries")
+    assert told == f"It surely pays from {math.ceil(tips['queries']):,} queries on."  # the first whole number that does
 
     def call(margin=0.02, **change):
         return overall(_rule(evidence, contest.pairs, margin, costs.model_copy(update=change))[0])

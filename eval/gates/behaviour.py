@@ -28,7 +28,8 @@ def below_chance(facts: Sequence[ChanceFact], name: Words = BELOW_CHANCE, requir
         en = [f"{f.contender} on {f.task}: {f.score:.1%}, at most {f.high:.1%}, blind {f.guess:.1%}" for f in fallen]
         zh = [f"{f.contender} 在 {f.task}：{f.score:.1%}，上限 {f.high:.1%}，瞎猜 {f.guess:.1%}" for f in fallen]
         return gate(name, "failed", ("; ".join(en), "；".join(zh)), figures, required)
-    words = (f"none of {len(facts)} choice scores lies under blind guessing", f"{len(facts)} 个选择题得分都不低于瞎猜")
+    words = (f"none of {len(facts)} choice scores is shown to lie under blind guessing",
+             f"{len(facts)} 个选择题得分中，没有一个被证实低于瞎猜")  # fmt: skip
     return gate(name, "passed", words, figures, required)
 
 

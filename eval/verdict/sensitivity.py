@@ -5,6 +5,7 @@ that turns WORTH IT into NOT WORTH IT makes the headline INCONCLUSIVE. Rows on w
 other questions, and say how far the declared ones are from the point where the word would turn.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -227,7 +228,8 @@ def _money(bill: Bill, costs: Costs, lead: Ruling) -> Iterator[Tipping]:
     queries = bill.breakeven.high if bill.breakeven else None
     words = "No number of queries makes it surely pay.", "查询再多也不能确定划算。"
     if queries is not None:
-        words = f"It surely pays from {queries:,.0f} queries on.", f"查询量达到 {queries:,.0f} 后确定划算。"
+        whole = math.ceil(queries)  # rounded down it would name a number that does not yet pay
+        words = f"It surely pays from {whole:,} queries on.", f"查询量达到 {whole:,} 后确定划算。"
     yield Tipping(what="queries", at=queries, text=words[0], text_zh=words[1])
 
 

@@ -8,6 +8,10 @@ right answer (v). What is measured later enters the net benefit, never the margi
 
 from typing import Any
 
+from pydantic import ValidationError
+
+from finetune.recipe.costs import Costs
+
 FROM_COSTS = "from_costs"
 NEEDED = ("planned", "queries", "value_per_correct")
 
@@ -18,15 +22,12 @@ def settled(raw: Any) -> Any:
     costs = costs if isinstance(costs, dict) else {}
     if not isinstance(rule, dict) or not (costs.get("planned") or rule.get("margin") == FROM_COSTS):
         return raw
-    if lacking := [key for key in NEEDED if not costs.get(key)]:
-        raise ValueError(f"rule.margin: from_costs needs costs.{', costs.'.join(lacking)}; give it, or a number")
-    planned = costs["planned"]
     try:
-        horizon = float(planned["tuning"]) * (1 + int(costs.get("retunes", 0)))
-        owed = horizon / float(costs["queries"]) + float(planned.get("per_query", 0))
-        margin = owed / float(costs["value_per_correct"])
-    except (TypeError, ValueError, KeyError):
-        return {**raw, "rule": {**rule, "margin": 0.0}}  # each key is refused by its own name
+        margin = _owed(Costs.model_validate(costs))
+    except ValidationError:
+        return {**raw, "rule": {**rule, "margin": 0.0}}  # the same model refuses each key by its own name
+    except OverflowError:
+        raise ValueError("rule.margin: costs.queries or costs.retunes is beyond all numbers; lower it") from None
     if rule.get("margin") not in (FROM_COSTS, margin):
         raise ValueError("costs.planned: makes a margin, but rule.margin is a number; say margin: from_costs")
     if not -1 <= margin <= 1:
@@ -35,3 +36,12 @@ def settled(raw: Any) -> Any:
             f"queries, or dearer right answers, would pay for it"
         )
     return {**raw, "rule": {**rule, "margin": margin}}
+
+
+def _owed(costs: Costs) -> float:
+    """The margin of costs that hold. ValueError: what is missing; OverflowError: a whole number that no float holds."""
+    planned, queries, value = costs.planned, costs.queries, costs.value_per_correct
+    if planned is None or queries is None or value is None:
+        lacking = [key for key in NEEDED if getattr(costs, key) is None]
+        raise ValueError(f"rule.margin: from_costs needs costs.{', costs.'.join(lacking)}; give it, or a number")
+    return (planned.tuning * (1 + costs.retunes) / queries + planned.per_query) / value
