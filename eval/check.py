@@ -20,6 +20,7 @@ from eval.forecast.load import conversations, rows
 from finetune import labelled
 from finetune.card import label_of
 from finetune.chat import Chat, Rendered
+from finetune.launch import absent, refuse_start
 from finetune.methods import declared, shared_rates, trials
 from finetune.mistakes import BadInput
 from finetune.recipe import Contender, Recipe
@@ -44,7 +45,9 @@ def show(
     """
     console.print(f"[bold]{recipe.question}[/]  ({recipe.purpose} {recipe.name})\n")
     console.print(contenders(recipe))
-    for line in (*shared_rates(recipe.methods), *recipe.unsearched()):
+    refuse_start(recipe, recipe.methods)
+    missing = dict.fromkeys(map(absent, (recipe.train.launch, recipe.exam.launch)))
+    for line in (*shared_rates(recipe.methods), *recipe.unsearched(), *filter(None, missing)):
         console.print(Text(line, style="yellow"))
     for name, contender in recipe.contenders.items():
         if contender.method:

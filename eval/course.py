@@ -14,10 +14,11 @@ from eval.answerable import refuse_unanswerable
 from eval.benchmark import Benchmark, refuse_unjudgeable
 from eval.endpoint import key_of, refuse_likelihood, refuse_misjudged, refuse_unready
 from eval.grading import outdated
-from eval.launch import Job, Stage, line, spell, start
+from eval.launch import Job, Machine, Stage, line, spell, start
 from eval.slurm import script
 from finetune.chat import Chat
 from finetune.files import cache_folder, sweep
+from finetune.launch import absent, refuse_start
 from finetune.mistakes import BadInput
 from finetune.recipe import Recipe, data_root
 from finetune.recipe.privacy import refuse_personal
@@ -83,20 +84,31 @@ class Course:
 
     def script(self, only: str | None) -> str:
         """All that is to be tuned as a job script for SLURM."""
+        self._refuse_start(only)
         seeds = ((name, seed) for name in self._tuned(only) for seed in self.recipe.seeds(name))
         jobs = [Job("train", self.path, name, seed, self.out, self.changes) for name, seed in seeds]
         return script(self.recipe.name, jobs, self.recipe.train.launch, self._searches(only))
 
     def train(self, only: str | None) -> None:
+        self._refuse_start(only)
         for note in self._searches(only) if self.dry_run else ():
             typer.echo(note)
         for name in self._tuned(only):
             for seed in self.recipe.seeds(name):
-                done = None if self.dry_run else self.folder.seed(name, seed).trained()
-                if done and done.fingerprint == self.recipe.train_fingerprint(name, seed):
+                if self._trained(name, seed):
                     typer.echo(f"train {name} seed {seed}: done, unchanged")
                 else:
                     self._stage("train", name, seed, self.recipe.train.launch)
+
+    def _trained(self, name: str, seed: int) -> bool:
+        done = None if self.dry_run else self.folder.seed(name, seed).trained()
+        return bool(done and done.fingerprint == self.recipe.train_fingerprint(name, seed))
+
+    def _refuse_start(self, only: str | None) -> None:
+        """Of all that is still to be tuned, before the first of them takes its hours."""
+        Machine.read(self.recipe.train.launch)
+        pending = (n for n in self._tuned(only) if not all(self._trained(n, seed) for seed in self.recipe.seeds(n)))
+        refuse_start(self.recipe, pending)
 
     def score(self, only: str | None) -> None:
         benchmark = None if self.dry_run else Benchmark.read(self.recipe)
@@ -153,6 +165,8 @@ class Course:
         ]
 
     def _stage(self, stage: Stage, contender: str, seed: int, launch: str | None) -> None:
+        if not self.dry_run and (missing := absent(launch)):
+            raise BadInput(missing)
         note = self.folder.paused(contender)
         if not self.dry_run:
             note.unlink(missing_ok=True)

@@ -24,7 +24,7 @@ from accelerate.tracking import get_available_trackers
 from accelerate.utils import DistributedType, InitProcessGroupKwargs, LoggerType, broadcast, is_bf16_available
 from safetensors import SafetensorError
 
-from finetune.launch import DEEPSPEED, Launch
+from finetune.launch import Launch, absent
 from finetune.methods.lora import causal
 from finetune.mistakes import BadInput
 
@@ -46,6 +46,7 @@ class World:
         """Join the other processes. BadInput where they are not those of the launch file, or the tracker is missing."""
         promised = Launch.read(launch) if launch else None
         _refuse_tracker(tracker)
+        _refuse_unnamed(promised)
         asked = {"log_with": tracker, "project_dir": str(logs)}
         if promised and promised.zero:
             accelerator = _deepspeed(promised, asked)
@@ -167,12 +168,17 @@ class World:
 
 
 def _deepspeed(promised: Launch, asked: dict[str, Any]) -> Accelerator:
-    """Joined through DeepSpeed, as accelerate does it; on processors by gloo. BadInput: it is not installed."""
-    if importlib.util.find_spec("deepspeed") is None:
-        raise BadInput(f"{promised.path} needs deepspeed, which is missing; `pip install tuneworth[deepspeed]`")
+    """Joined through DeepSpeed, as accelerate does it; on processors by gloo. BadInput: missing, or started alone."""
+    if missing := absent(promised.path):
+        raise BadInput(missing)
     if not (promised.cpu or torch.accelerator.is_available()):
         raise BadInput(
             f"{promised.path} asks for an accelerator, but none is seen; on processors set DS_ACCELERATOR=cpu"
+        )
+    if not {"RANK", "WORLD_SIZE"} <= os.environ.keys():
+        raise BadInput(
+            f"{promised.path} asks for DeepSpeed, which no launcher started; start it as `accelerate launch "
+            f"--config_file {promised.path} -m finetune.train ...` (`tuneworth train --dry-run` prints the whole line)"
         )
     import deepspeed
     from accelerate.utils import DeepSpeedPlugin
@@ -282,6 +288,16 @@ def logits(model: Any, ids: Sequence[int]) -> torch.Tensor:
     return found[0].float().cpu()
 
 
+def _refuse_unnamed(promised: Launch | None) -> None:
+    """Before accelerate takes its own way with a DeepSpeed that it was started with: on processors one process each."""
+    if os.environ.get("ACCELERATE_USE_DEEPSPEED") == "true" and not (promised and promised.zero):
+        named = f"{promised.path} is not" if promised else "train.launch names no file"
+        raise BadInput(
+            f"DeepSpeed was started, but {named} of its kind; give the file it was started with as the recipe's launch "
+            f"(recipes/launch/zero2.yaml)"
+        )
+
+
 def _refuse_others(accelerator: Accelerator, promised: Launch | None) -> None:
     """accelerate starts one CPU process, or several that know nothing of each other, and says nothing."""
     found, kind = accelerator.num_processes, accelerator.distributed_type.value
@@ -291,8 +307,6 @@ def _refuse_others(accelerator: Accelerator, promised: Launch | None) -> None:
             f"{started} processes were started, each alone in its world; on CPUs start them with torchrun and name a "
             f"launch file that says so (recipes/launch/cpu2.torchrun.yaml) as the recipe's launch"
         )
-    if promised is None and kind == DEEPSPEED:
-        raise BadInput("DeepSpeed was started, but train.launch names no file of its kind (recipes/launch/zero2.yaml)")
     if promised is None:
         return
     if (found, kind) != (promised.processes, promised.kind):

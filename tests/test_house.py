@@ -40,6 +40,7 @@ DOORS = {
         "mistakes",
         "plan",
         "world",
+        "launch",
         "narrow",
         "licence",
     )

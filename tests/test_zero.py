@@ -7,19 +7,23 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 from types import SimpleNamespace
 
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file
 from small_lesson import LAUNCH, ROOT, facts, finish, manifest, place, start, words, write_lesson
 
+from eval.cli import main as tuneworth
 from eval.launch import Job, line
+from finetune.launch import Launch, refuse_unbuilt
 from finetune.mistakes import BadInput
 from finetune.recipe import Train
 from finetune.train.__main__ import main
-from finetune.train.misfits import _refuse_machine
 from finetune.train.savepoint import Progress, Savepoint, Savepoints
+from finetune.train.zero import RENAMED
 from finetune.world import World
 
 torch.set_num_threads(1)
@@ -147,22 +151,21 @@ def test_a_head_on_a_bfloat16_base(tmp_path, tiny):
     assert (facts(two, "prefix").reload_difference, facts(two, "prefix").head_difference) == (0, 0)
 
 
-def refused(method, world, four_bit=False, **knobs):
+def refused(method, stage, four_bit=False, **knobs):
     contender = SimpleNamespace(four_bit=four_bit, method=method)
     with pytest.raises(BadInput) as fault:
-        _refuse_machine(SimpleNamespace(contender=contender), Train(**knobs), world)
+        refuse_unbuilt(contender, Train(**knobs), sharded=stage == 3, zero=stage)
     return str(fault.value)
 
 
 def test_what_the_engine_is_not_built_for_is_refused():
     from finetune.methods import Full, LoRA
 
-    two, three = (World(None, sharded=stage == 3, zero=stage) for stage in (2, 3))
-    assert "method full" in refused(Full(), two)
-    assert "method full" in refused(Full(), three)
-    assert "4 bits" in refused(LoRA(kind="qlora"), two, four_bit=True)
-    assert "method.dora finds no weight" in refused(LoRA(dora=True), three)
-    assert "train.optimizer: adamw_8bit is not built" in refused(LoRA(), two, optimizer="adamw_8bit")
+    assert "method full" in refused(Full(), 2)
+    assert "method full" in refused(Full(), 3)
+    assert "4 bits" in refused(LoRA(kind="qlora"), 2, four_bit=True)
+    assert "method.dora finds no weight" in refused(LoRA(dora=True), 3)
+    assert "train.optimizer: adamw_8bit is not built" in refused(LoRA(), 2, optimizer="adamw_8bit")
 
 
 def test_checkpoints_of_another_engine_are_refused(tmp_path):
@@ -178,7 +181,7 @@ def test_checkpoints_of_another_engine_are_refused(tmp_path):
 
 def test_without_deepspeed_a_line_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(BadInput, match=r"zero2.yaml needs deepspeed, which is missing; `pip install tuneworth"):
+    with pytest.raises(BadInput, match=r"zero2.yaml needs deepspeed, which is missing; `pip install 'tuneworth"):
         World.open(str(launch_file(tmp_path, 2)), None, tmp_path)
 
 
@@ -188,3 +191,86 @@ def test_without_an_accelerator_its_word_for_processors_is_asked_for(tmp_path, m
     monkeypatch.setattr("torch.accelerator.is_available", lambda: False)
     with pytest.raises(BadInput, match="none is seen; on processors set DS_ACCELERATOR=cpu"):
         World.open(str(launch_file(tmp_path, 3)), None, tmp_path)
+
+
+@pytest.mark.parametrize("method", ["lora", "full"])
+@needs_it
+def test_a_plain_start_is_told_how_to_start_it(tmp_path, tiny, capsys, monkeypatch, method):
+    monkeypatch.delenv("RANK", raising=False)
+    recipe, launch = write_lesson(tmp_path, tiny("qwen2")), launch_file(tmp_path, 2)
+    assert main(words(recipe, method, "--set", f"train.launch={launch}")) == 2
+    assert (
+        f"which no launcher started; start it as `accelerate launch --config_file {launch}" in capsys.readouterr().err
+    )
+
+
+def test_deepspeed_that_the_recipe_does_not_name_is_said_first(tmp_path, monkeypatch):
+    """Else accelerate gives each process on a processor a world of its own."""
+    monkeypatch.setenv("ACCELERATE_USE_DEEPSPEED", "true")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for launch, said in ((None, "train.launch names no file"), (str(LAUNCH / "ddp.yaml"), "ddp.yaml is not")):
+        with pytest.raises(BadInput, match=f"DeepSpeed was started, but .*{said} of its kind"):
+            World.open(launch, None, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ("abc", "deepspeed_config is 'abc'; write keys below it"),
+        ("[2]", r"deepspeed_config is \[2\]; write keys below it"),
+        ("{zero_stage: 2, 3: x, a: b}", "deepspeed_config.3 is not obeyed here"),
+        ('{zero_stage: "2"}', "zero_stage is '2'; write a whole number, without quotes"),
+    ],
+)
+def test_a_malformed_file_is_refused_in_a_line(tmp_path, told, said):
+    path = tmp_path / "odd.yaml"
+    path.write_text(f"distributed_type: DEEPSPEED\nnum_processes: 2\ndeepspeed_config: {told}\n")
+    with pytest.raises(BadInput, match=said):
+        Launch.read(str(path))
+
+
+def by_the_door(capsys, monkeypatch, stage, recipe, launch, *more):
+    """`tuneworth STAGE` in this process, where nothing may be launched: (status, its error line, what it printed)."""
+    monkeypatch.setattr("eval.course.start", lambda words: pytest.fail(f"launched {words}"))
+    asked = [stage, str(recipe), "--set", f"train.launch={launch}", *more]
+    monkeypatch.setattr(sys, "argv", ["tuneworth", *asked])
+    with pytest.raises(SystemExit) as end:
+        tuneworth()
+    printed = capsys.readouterr()
+    return end.value.code, printed.err, printed.out
+
+
+def test_before_anything_is_launched_one_line_says_what_is_not_built(tmp_path, tiny, capsys, monkeypatch):
+    recipe, launch = write_lesson(tmp_path, tiny("qwen2")), launch_file(tmp_path, 3)
+    runs = ("--contender", "full", "--out", str(tmp_path / "runs"))
+    dora = ("--set", "contenders.lora.method.dora=true", "--contender", "lora")
+    cases = ((runs, "method full"), (dora, "method.dora"))
+    for more, said in cases:
+        status, err, _ = by_the_door(capsys, monkeypatch, "train", recipe, launch, *more)
+        assert (status, len(err.splitlines())) == (2, 1), err
+        assert said in err
+    status, err, _ = by_the_door(capsys, monkeypatch, "check", recipe, launch)
+    assert (status, "method full" in err) == (2, True)
+
+
+def test_a_missing_deepspeed_is_said_before_the_launch_and_by_check(tmp_path, tiny, capsys, monkeypatch):
+    monkeypatch.setattr("finetune.launch.importlib.util.find_spec", lambda name: None)
+    recipe, launch = write_lesson(tmp_path, tiny("qwen2")), launch_file(tmp_path, 2)
+    status, err, _ = by_the_door(capsys, monkeypatch, "train", recipe, launch, "--contender", "lora")
+    assert (status, "pip install 'tuneworth[deepspeed]'" in err, len(err.splitlines())) == (2, True, 1), err
+    without = yaml.safe_load(recipe.read_text())
+    without["contenders"].pop("full")
+    recipe.write_text(yaml.safe_dump(without))
+    assert (
+        "zero2.yaml needs deepspeed, which is missing" in by_the_door(capsys, monkeypatch, "check", recipe, launch)[2]
+    )
+
+
+@needs_it
+def test_what_torch_has_renamed_is_not_said_at_each_step():
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        warnings.filterwarnings("ignore", RENAMED, FutureWarning)
+        for name in ("all_gather_into_tensor", "reduce_scatter_tensor", "barrier"):
+            warnings.warn(f"`torch.distributed.{name}` is deprecated. Please use another.", FutureWarning, stacklevel=1)
+    assert ["barrier" in str(each.message) for each in said] == [True]

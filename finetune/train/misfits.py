@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from finetune.data import Examples
-from finetune.methods import AnyMethod, Full, LoRA, adapter_parameters
+from finetune.launch import refuse_unbuilt
+from finetune.methods import AnyMethod, Full, adapter_parameters
 from finetune.mistakes import BadInput
 from finetune.recipe import Train
 from finetune.train.adapter import Origin
@@ -22,7 +23,7 @@ def refuse_misfits(origin: Origin, examples: Examples, knobs: Train, world: Worl
     folder = origin.folder
     if origin.contender.four_bit:
         need_bitsandbytes("a base in 4 bits (nf4)")
-    _refuse_machine(origin, knobs, world)
+    refuse_unbuilt(origin.contender, knobs, sharded=world.sharded, zero=world.zero)
     config = configuration(folder)
     if origin.contender.method:
         origin.contender.method.check(config)
@@ -36,43 +37,6 @@ def refuse_misfits(origin: Origin, examples: Examples, knobs: Train, world: Worl
         raise BadInput(
             f"train.max_length: a row has {examples.longest} tokens, but the model has "
             f"{config.max_position_embeddings} positions; lower train.max_length to that"
-        )
-
-
-def _refuse_machine(origin: Origin, knobs: Train, world: World) -> None:
-    """What a split base, or DeepSpeed's engine, is not built for."""
-    if world.zero:
-        _refuse_deepspeed(origin, knobs, world.zero)
-    if world.sharded and origin.contender.four_bit:
-        raise BadInput(
-            "train.launch: FSDP splits the base, which is not built for one in 4 bits (nf4); use a DDP file, or kind: "
-            "lora on a base that is not quantised"
-        )
-    if world.sharded and isinstance(origin.contender.method, Full):
-        raise BadInput(
-            "train.launch: FSDP splits the frozen base alone, and method full trains it; use a DDP file "
-            "(recipes/launch/ddp.yaml), or method.kind lora"
-        )
-
-
-def _refuse_deepspeed(origin: Origin, knobs: Train, stage: int) -> None:
-    method, ddp = origin.contender.method, "use a DDP file (recipes/launch/ddp.yaml)"
-    if origin.contender.four_bit:
-        raise BadInput(f"train.launch: DeepSpeed is not built here for a base in 4 bits (nf4); {ddp}")
-    if isinstance(method, Full):
-        raise BadInput(
-            f"train.launch: DeepSpeed is not built here for method full, of which each process would gather all weights"
-            f" for every checkpoint; {ddp}, or method.kind lora"
-        )
-    if stage == 3 and isinstance(method, LoRA) and method.dora:
-        raise BadInput(
-            "train.launch: under DeepSpeed ZeRO-3 method.dora finds no weight to norm, for the engine lets go of it "
-            "before PEFT reads it; use recipes/launch/fsdp.yaml, or zero2.yaml where the base fits"
-        )
-    if knobs.optimizer != "adamw":
-        raise BadInput(
-            f"train.optimizer: {knobs.optimizer} is not built for DeepSpeed's flat parts; use adamw, whose state it "
-            f"splits, or {ddp.removeprefix('use ')}"
         )
 
 

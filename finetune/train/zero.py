@@ -12,6 +12,7 @@ without a pickle, and good for the same stage and number of processes alone, whi
 from __future__ import annotations
 
 import logging
+import warnings
 from typing import Any
 
 import torch
@@ -26,6 +27,9 @@ from finetune.world import World
 
 BUCKET = 1 << 24  # numbers summed at once: 64 MB a bucket, far above an adapter's largest tensor
 SMALL = 10  # times the width: weights of the base that stay whole too (norms, biases), as transformers' Trainer has it
+
+# Said at every step by torch 2.13 of what DeepSpeed calls: not the user's to mend, and it hides the lines that matter.
+RENAMED = r"`torch\.distributed\.(all_gather_into_tensor|reduce_scatter_tensor)` is deprecated"
 
 
 class Lesson(torch.nn.Module):
@@ -47,6 +51,7 @@ class Zero:
         import deepspeed
 
         logging.getLogger("DeepSpeed").setLevel(logging.ERROR)
+        warnings.filterwarnings("ignore", RENAMED, FutureWarning)
         self.world, self.idle = world, idle
         own = adapter_parameters(model)
         config = _config(world.zero, knobs.clip, SMALL * model.config.hidden_size)
