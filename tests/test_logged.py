@@ -152,6 +152,15 @@ def options(samples):
     arguments["gen_args_0"], arguments["gen_args_1"] = arguments["gen_args_1"], arguments["gen_args_0"]
 
 
+def nested(samples):
+    samples[2]["arguments"]["gen_args_0"]["arg_0"] = ["[" * 5000]
+
+
+def alternating(samples):
+    for sample in samples[1::2]:
+        sample["filter"] = "b"
+
+
 FAULTS = {  # task, what is done to its samples, what is said
     "torn": ("own", torn, r"samples_own_2.*:18: the last line is torn"),
     "half a line": ("own", half, r"samples_own_2.*:2: no sample as lm-eval .* log it"),
@@ -168,6 +177,16 @@ FAULTS = {  # task, what is done to its samples, what is said
     "fewer options": ("own", lambda s: s[3]["resps"].pop(), r":4: own/q3 has 2 answers to 3 requests"),
     "infinite": ("own", lambda s: s[0]["resps"][1][0].__setitem__(0, "nan"), r":1: own/q0: no finite log-likelihood"),
     "other score": ("own", lambda s: s[0].update(acc_norm=1 - s[0]["acc_norm"]), r":1: own/q0: acc_norm is .* make it"),
+    "no text": ("own_gen", lambda s: s[2].update(resps=[[None]]), r":3: own_gen/q2: the answer None is no text"),
+    "a record": ("own_gen", lambda s: s[2].update(resps=[[{"a": 1}]]), r":3: own_gen/q2: the answer \{'a': 1\} is no"),
+    "metric nan": ("own", lambda s: s[0].update(acc_norm=float("nan")), r":1: own/q0: acc_norm is nan, no finite"),
+    "metric text": ("own", lambda s: s[0].update(acc_norm="1"), r":1: own/q0: acc_norm is '1', no finite number"),
+    "metric huge": ("own", lambda s: s[0].update(acc_norm=10**400), r":1: own/q0: acc_norm is 10+, no finite number"),
+    "written nan": ("own_gen", lambda s: s[1].update(exact=float("nan")), r":2: own_gen/q1: exact is nan, no finite"),
+    "huge": ("own", lambda s: s[0]["resps"][1][0].__setitem__(0, 10**400), r":1: own/q0: no finite log-likelihood"),
+    "above 0": ("own", lambda s: s[0]["resps"][1][0].__setitem__(0, 5.0), r":1: own/q0: a log-likelihood of 5, above"),
+    "nested": ("own_gen", nested, r":3: no sample as .* \(arguments: .* messages that are nested without end\)"),
+    "filters": ("own_gen", alternating, r"of 2 filters \('none', 'b'\), and 'none' lacks 9 of 18 .* leave the lines"),
     "uneven": ("own_gen", lambda s: s[2]["resps"][0].append("A"), r":1: own_gen/q0 was answered 1 times, others 2"),
     "empty": ("own", lambda s: s.clear(), r"samples_own_2.*: holds no sample"),
 }  # fmt: skip
@@ -210,6 +229,59 @@ def test_other_versions_runs_and_places_are_refused(made, tmp_path, capsys):
     refused(made, tmp_path / "nowhere", capsys, r"nowhere: no such file or folder")
     (tmp_path / "empty").mkdir()
     refused(made, tmp_path / "empty", capsys, r"empty: no samples_<task>_<date>.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("change", "wanted"),
+    [
+        ({"versions": {"mmlu": 1}}, r"results_.*: the results of another run: of mmlu, not of own,"),
+        ({"date": -1}, r"results_.*: date -1 is no time that has been"),
+        ({"date": float("nan")}, r"results_.*: date nan is no time that has been"),
+        ({"date": 1e300}, r"results_.*: date 1e\+300 is no time that has been"),
+    ],
+)
+def test_results_of_another_run_or_of_no_time_are_refused(made, tmp_path, capsys, change, wanted):
+    log = copied(made, tmp_path)
+    (results,) = log.rglob("results_*.json")
+    results.write_text(json.dumps(json.loads(results.read_text("utf-8")) | change), "utf-8")
+    refused(made, log, capsys, wanted)
+
+
+def apart(log: Path, change) -> None:
+    """The written answers as of a run of their own, whose results `change` alters."""
+    (results,) = log.rglob("results_*.json")
+    (samples,) = log.rglob("samples_own_gen_*.jsonl")
+    date = "2026-01-01T00-00-00.000001"
+    known = json.loads(results.read_text("utf-8"))
+    change(known)
+    results.with_name(f"results_{date}.json").write_text(json.dumps(known), "utf-8")
+    samples.rename(samples.with_name(f"samples_own_gen_{date}.jsonl"))
+
+
+def test_one_contender_is_one_model(made, tmp_path, capsys):
+    log = copied(made, tmp_path / "name")
+    apart(log, lambda known: known.update(model_name="their/other"))
+    refused(
+        made,
+        log,
+        capsys,
+        r"results_2026-01-01T.*\.json: model_name is 'their/other', and in .*results_.*\.json '.*qwen3'; a contender",
+    )
+    log = copied(made, tmp_path / "adapter")
+    apart(log, lambda known: known["config"]["model_args"].update(peft="their/adapter"))
+    refused(
+        made, log, capsys, r"results_2026-01-01T.*\.json: peft is 'their/adapter', and in .*\.json None; a contender"
+    )
+    log = copied(made, tmp_path / "same")
+    told = "pretrained={pretrained},dtype=bfloat16"
+    apart(log, lambda known: known["config"].update(model_args=told.format_map(known["config"]["model_args"])))
+    imported(made, log)  # older runs write the same as a text, and dtype is not which model
+
+
+def test_a_link_to_nothing_is_named(made, tmp_path, capsys):
+    log = copied(made, tmp_path)
+    (log / "samples_zzz.jsonl").symlink_to("/nowhere")
+    refused(made, log, capsys, r"samples_zzz.jsonl: no file, but a folder or a link to nothing")
 
 
 def imported(made: Path, log: Path, *more: str) -> tuple[Path, list[items.ItemScore]]:

@@ -23,7 +23,7 @@ from eval.score.candidate import Candidate
 from eval.score.ledger import task_facts
 from eval.score.parts import Parts
 from eval.score.questions import Question, questions
-from eval.score.samples import Log, Sample, read_log
+from eval.score.samples import Log, Sample, read_log, refuse_two_models
 from finetune.files import digest_of
 from finetune.mistakes import BadInput
 from finetune.recipe import Recipe
@@ -31,6 +31,7 @@ from finetune.run import Hardware, LoggedFacts, RunDir, RunManifest, ScoreFacts,
 
 CONTENT = ("question", "context", "options", "answer")  # of a document: what makes it the exam's
 OPEN = "<think>"
+ROUNDING = 1e-3  # a logit less the logarithm of all may end a hair above 0
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Found:
     question: Question
     place: str  # file:line
     sample: Sample
+    logged: float | None  # the task's metric as it stands there
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ def sit(recipe: Recipe, name: str, pending: Sequence[tuple[int, str]], benchmark
     assert contender.items is not None, "asked for a contender with items"
     for seed, fingerprint in pending:
         parts = [_part(read_log(Path(contender.items), task.name), task) for task in benchmark.tasks]
+        refuse_two_models([part.log for part in parts])
         template = digest_of({part.log.task: part.around for part in parts})
         candidate = Candidate(name, seed, fingerprint, engine="lm_eval", template=template)
         rows = [row for part in parts for found in part.found for row in _rows(candidate, part, found)]
@@ -76,6 +79,12 @@ def _part(log: Log, task: Task) -> Part:
             raise BadInput(f"{place}: {task.name}/{each.question.row.id} stands twice; keep the lines of one run")
         found[each.question.row.id] = each
     missing = [question.row.id for question in asked if question.row.id not in found]
+    if missing and len(log.filters) > 1:
+        raise BadInput(
+            f"{log.path}: its lines are of {len(log.filters)} filters ({', '.join(map(repr, log.filters))}), and "
+            f"{log.filters[0]!r} lacks {len(missing)} of {len(asked)} questions of {task.name}; leave the lines "
+            f"of one filter, a line for every question"
+        )
     if missing:
         raise BadInput(
             f"{log.path}: no sample of {len(missing)} of {len(asked)} questions of {task.name}, the first is "
@@ -113,7 +122,10 @@ def _match(place: str, task: Task, sample: Sample, known: Mapping[str, tuple[int
     if sample.doc_id != at or sample.altered:
         what = f"doc_id {sample.doc_id}, but it is number {at}" if sample.doc_id != at else "doc_hash is of another doc"
         raise BadInput(f"{place}: {task.name}/{named}: {what}; the line is not as lm-eval wrote it")
-    return Found(question, place, sample)
+    try:
+        return Found(question, place, sample, sample.metric(task.metric))
+    except ValueError as fault:
+        raise BadInput(f"{place}: {task.name}/{named}: {fault}") from None
 
 
 def _refuse_uneven(task: Task, found: Collection[Found]) -> None:
@@ -169,7 +181,11 @@ def _rows(candidate: Candidate, part: Part, found: Found) -> Iterator[ItemScore]
         return
     inside = bool(part.around and part.around[1].rstrip().endswith(OPEN))  # the prompt opened the thought
     for sample, said in enumerate(found.sample.resps[0]):
-        text = f"{OPEN}\n{said}" if inside else str(said)
+        if not isinstance(said, str):
+            raise BadInput(
+                f"{found.place}: {part.log.task}/{found.question.row.id}: the answer {said!r:.40} is no text"
+            )
+        text = f"{OPEN}\n{said}" if inside else said
         answer, closed = spoken(None)(text)
         told = graded(found.question.task, found.question.row, answer, closed=closed, finish=None)
         yield candidate.row(found.question, sample, text=text, **facts | told)
@@ -188,15 +204,16 @@ def _chosen(found: Found) -> dict[str, Any]:
         raise BadInput(f"{who}: its options are not the exam's; the task was asked in another form")
     try:
         pairs = [(float(answers[0][0]), str(answers[0][1]) == "True") for answers in sample.resps]
-    except (ValueError, TypeError, IndexError, KeyError):
+    except (ValueError, TypeError, IndexError, KeyError, OverflowError):
         pairs = []
     values = tuple(value for value, _ in pairs)
     if not values or not all(map(math.isfinite, values)):
         raise BadInput(f"{who}: no finite log-likelihood of every option")
+    if max(values) > ROUNDING:
+        raise BadInput(f"{who}: a log-likelihood of {max(values):g}, above 0: of no probability")
     chosen, score, metric = question.choose(values), question.score(pairs), question.task.metric
-    logged = sample.metric(metric)
-    if logged is not None and abs(logged - score) > 1e-6:
-        raise BadInput(f"{who}: {metric} is {logged:g} there, but its log-likelihoods make it {score:g}")
+    if found.logged is not None and abs(found.logged - score) > 1e-6:
+        raise BadInput(f"{who}: {metric} is {found.logged:g} there, but its log-likelihoods make it {score:g}")
     return {
         "text": question.options[chosen], "loglikelihoods": values, "finish": "likelihood",
         "extracted": LETTERS[chosen], "rule": metric, "outcome": "correct" if score == 1 else "wrong", "score": score,
@@ -261,11 +278,11 @@ def _decoding(parts: Sequence[Part]) -> dict[str, Any]:
 
 
 def _tell(who: str, part: Part, rows: Sequence[ItemScore]) -> None:
-    task, metric = part.log.task, part.found[0].question.task.metric
+    task = part.log.task
     print(f"{who} {task} {sum(row.score for row in rows) / len(rows):.3f} over {len(rows)} answers, of {part.log.path}")
     if part.unlike:
         print(f"{who} {task}: not asked as the exam asks it: {part.unlike}")
-    there = {found.question.row.id: found.sample.metric(metric) for found in part.found}
+    there = {found.question.row.id: found.logged for found in part.found}
     other = [row for row in rows if row.sample == 0 and there[row.id] not in (None, row.score)]
     if other and len(rows) == len(there):
         print(f"{who} {task}: {len(other)} answers are graded otherwise here than there, the first is {other[0].id}")

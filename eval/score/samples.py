@@ -7,18 +7,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+import sys
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from finetune.files import file_digest
 from finetune.mistakes import BadInput
 from finetune.recipe.logged import results_file, sample_files
 
 OLDEST = "lm-eval 0.4.5"  # whose lines name filter and hashes
+RUNNING = {  # model args that say where and how fast a model runs, not which; dtype is told of the whole
+    "dtype", "device", "batch_size", "max_batch_size", "parallelize", "tensor_parallel_size", "data_parallel_size",
+    "gpu_memory_utilization", "base_url", "num_concurrent", "max_retries", "timeout",
+}  # fmt: skip
 
 
 class Sample(BaseModel):
@@ -33,14 +39,29 @@ class Sample(BaseModel):
     filter: str
     doc_hash: str
 
+    @field_validator("arguments")
+    @classmethod
+    def _readable(cls, found: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        try:
+            [_prompt(each.get("arg_0")) for each in found.values()]
+        except RecursionError:
+            raise ValueError("a prompt of messages that are nested without end") from None
+        return found
+
     @property
     def requests(self) -> list[tuple[str, Any]]:
         """(prompt, continuation or how to write) of every request."""
         return [(_prompt(each.get("arg_0")), each.get("arg_1")) for each in self.arguments.values()]
 
     def metric(self, name: str) -> float | None:
-        found = (self.model_extra or {}).get(name)
-        return float(found) if isinstance(found, int | float) else None
+        """None: not logged. ValueError: logged, and no finite number."""
+        known = self.model_extra or {}
+        if name not in known:
+            return None
+        found = known[name]
+        if not isinstance(found, int | float) or not abs(found) <= sys.float_info.max:
+            raise ValueError(f"{name} is {found!r:.40}, no finite number")
+        return float(found)
 
     @property
     def altered(self) -> bool:
@@ -69,6 +90,16 @@ class Results(BaseModel):
     def dtype(self) -> str:
         return str(self.config.get("model_dtype") or "unknown").removeprefix("torch.")
 
+    @property
+    def model(self) -> dict[str, str]:
+        """What says which model answered; model args stand as a text in older runs."""
+        args = self.config.get("model_args") or {}
+        if isinstance(args, str):
+            args = dict(each.partition("=")[::2] for each in args.split(","))
+        named = {"model_name": self.model_name, "model_sha": str(self.config.get("model_sha") or "")}
+        found = args if isinstance(args, dict) else {"model_args": args}
+        return named | {key: str(value) for key, value in found.items() if key not in RUNNING}
+
 
 @dataclass(frozen=True)
 class Log:
@@ -78,6 +109,7 @@ class Log:
     path: Path
     results: Results | None  # None: they are not beside it
     lines: tuple[tuple[int, Sample], ...]  # of one filter: all filters saw the same answers
+    filters: tuple[str, ...]  # of all lines, the one of `lines` first
 
     @property
     def files(self) -> dict[str, str]:
@@ -100,8 +132,22 @@ def read_log(place: Path, task: str) -> Log:
     lines = list(_lines(found[0]))
     if not lines:
         raise BadInput(f"{found[0]}: holds no sample")
-    kept = tuple((number, each) for number, each in lines if each.filter == lines[0][1].filter)
-    return Log(task, found[0], _results(found[0]), kept)
+    filters = tuple(dict.fromkeys(each.filter for _, each in lines))
+    kept = tuple((number, each) for number, each in lines if each.filter == filters[0])
+    return Log(task, found[0], _results(found[0], task), kept, filters)
+
+
+def refuse_two_models(logs: Sequence[Log]) -> None:
+    """BadInput: results that name unlike models; of logs without results nothing is known."""
+    known = [(results_file(log.path), log.results.model) for log in logs if log.results]
+    for path, model in known[1:]:
+        first, wanted = known[0]
+        for key in wanted | model:
+            if wanted.get(key) != model.get(key):
+                raise BadInput(
+                    f"{path}: {key} is {model.get(key)!r}, and in {first} {wanted.get(key)!r}; a contender is one "
+                    f"model, so give the other its own"
+                )
 
 
 def _lines(path: Path) -> Iterator[tuple[int, Sample]]:
@@ -119,14 +165,21 @@ def _lines(path: Path) -> Iterator[tuple[int, Sample]]:
                 ) from None
 
 
-def _results(samples: Path) -> Results | None:
+def _results(samples: Path, task: str) -> Results | None:
+    """BadInput: no results, those of another run, or of no time that has been."""
     path = results_file(samples)
     if path is None:
         return None
     try:
-        return Results.model_validate_json(path.read_text("utf-8"))
+        found = Results.model_validate_json(path.read_text("utf-8"))
     except (ValidationError, UnicodeDecodeError):
         raise BadInput(f"{path}: not the results of an lm-eval run; copy it again, or move it away") from None
+    if task not in found.versions:  # lm-eval names every task that it asked
+        asked = ", ".join(sorted(found.versions)) or "nothing"
+        raise BadInput(f"{path}: the results of another run: of {asked}, not of {task}, whose samples lie beside them")
+    if not 0 < found.date <= time.time():
+        raise BadInput(f"{path}: date {found.date:g} is no time that has been, in seconds since 1970; copy it again")
+    return found
 
 
 def _prompt(found: Any) -> str:

@@ -16,7 +16,7 @@ SAMPLES = re.compile(rf"samples_(?P<task>.+?)(?:_(?P<date>{DATE}))?\.jsonl")
 def sample_files(path: Path) -> dict[Path, str]:
     """Files of samples at `path`, a file or a folder of them at any depth, each with the task that it names.
 
-    BadInput: nothing there, or none that lm-eval would have named so.
+    BadInput: nothing there, none that lm-eval would have named so, or a name without a file behind it.
     """
     if not path.exists():
         raise BadInput(f"items: {path}: no such file or folder; give what lm-eval --log_samples wrote")
@@ -26,6 +26,9 @@ def sample_files(path: Path) -> dict[Path, str]:
     named = {each: match["task"] for each, match in found.items() if match}
     if not named:
         raise BadInput(f"items: {path}: no samples_<task>_<date>.jsonl, as lm-eval --log_samples names them")
+    for each in named:
+        if not each.is_file():
+            raise BadInput(f"items: {each}: no file, but a folder or a link to nothing; copy it again, or move it away")
     return named
 
 
