@@ -61,6 +61,14 @@ class Benchmark:
         """What is asked and in no score: twins, and canaries."""
         return (*(task for task in self.twins if task.rows), *((self.canaries,) if self.canaries else ()))
 
+    def taught(self, recipe: Recipe) -> tuple[str, ...]:
+        """Tasks whose very card and split a challenger is tuned on here and `train.exclude` does not take out."""
+        tuned = {each for name in recipe.rule.challengers for each in recipe.lineage(name) if each in recipe.methods}
+        uses = [use for name in sorted(tuned) for use in recipe.data_of(name) if use not in recipe.train.exclude]
+        fronts = [(use.split, use.card.model_dump()) for use in uses]
+        seen = [task for task in self.tasks if (task.split, task.card.model_dump()) in fronts]
+        return tuple(f"{task.name} ({task.card.name}#{task.split})" for task in seen)
+
     @property
     def private(self) -> bool:
         """Whether a card of the exam is."""

@@ -12,7 +12,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from eval import blind, forecast, pledge
+from eval import blind, forecast, gates, pledge
 from eval.answerable import refuse_unanswerable
 from eval.benchmark import Benchmark
 from eval.endpoint import refuse_likelihood, refuse_misjudged
@@ -58,7 +58,7 @@ def show(
     refuse_likelihood(recipe, benchmark)
     refuse_misjudged(recipe, benchmark)
     console.print(exam(benchmark))
-    for line in blind.warnings(benchmark):
+    for line in (*seen_before(recipe, benchmark), *blind.warnings(benchmark)):
         console.print(Text(line, style="yellow"))
     console.print(power(recipe, benchmark))
     for part in forecast.show(recipe, benchmark, wish, out):
@@ -165,6 +165,12 @@ def exam(benchmark: Benchmark) -> Table:
         made = (len(task.rows), len({row.cluster for row in task.rows}))
         table.add_row(task.name, "beside the exam, in no score", *map(str, made), "", "", "", "")
     return table
+
+
+def seen_before(recipe: Recipe, benchmark: Benchmark) -> list[str]:
+    """A line where the gate *exam unseen* is going to fail."""
+    found = gates.exam_unseen(benchmark.taught(recipe))
+    return [f"The outcome will be invalid: {found.reason}"] if found.status == "failed" else []
 
 
 def power(recipe: Recipe, benchmark: Benchmark) -> Text:

@@ -9,7 +9,7 @@ from small_exam import write_exam
 from written_exam import Run, build
 
 from eval.benchmark import SHELF, Benchmark, document, find, load, read_task
-from eval.check import power
+from eval.check import power, seen_before
 from eval.pledge import digest, keep
 from eval.verdict import judge
 from finetune.mistakes import BadInput
@@ -124,6 +124,15 @@ def test_an_exam_that_can_find_no_gain_is_told_so(tmp_path, tiny):
     said = power(recipe, Benchmark.read(recipe)).plain
     assert "4 questions in 4 clusters are too few to find any gain above the margin of 2.0%" in said
     assert "find a gain of" not in said
+
+
+def test_check_says_where_the_exam_itself_is_trained_on(tmp_path, tiny):
+    exam = write_exam(tmp_path / "own", 6)
+    asked = (f"exam.tasks=['{exam}']", "exam.weights={}")
+    apart, same = smoke(tmp_path, tiny, *asked), smoke(tmp_path, tiny, *asked, f"data=['{exam}/own.md#test']")
+    assert seen_before(apart, Benchmark.read(apart)) == []
+    (line,) = seen_before(same, Benchmark.read(same))
+    assert line.startswith("The outcome will be invalid: challengers are tuned on the very split that is the exam: own")
 
 
 def smoke(tmp_path: Path, tiny, *changes: str) -> Recipe:

@@ -248,10 +248,21 @@ def test_a_required_gate_not_checked_is_inconclusive_and_named(tmp_path, sit, na
 
 
 def test_training_and_exam_of_one_source_are_said_to_be_in_distribution(tmp_path):
-    found = judged(tmp_path, "data=[letters/letters.md#test]")
-    assert found.outcome == "worth_it"
+    again = build(tmp_path).folder / "letters.md"  # of that name, other rows
+    again.write_text((tmp_path / "tuning.md").read_text("utf-8").replace("name: tuning", "name: letters"), "utf-8")
+    found = judged(tmp_path, "data=[letters.md]")
+    assert (found.outcome, gate(found, "exam unseen").status) == ("worth_it", "passed")
     assert "In distribution only: training and exam share letters." in found.sentence
     assert "同源（letters）" in found.sentence_zh
+
+
+def test_a_challenger_tuned_on_the_very_exam_wins_nothing(tmp_path):
+    found = judged(tmp_path, "data=[letters/letters.md#test]")
+    assert (found.outcome, gate(found, "exam unseen").status) == ("invalid", "failed")
+    assert "tuned on the very split that is the exam: letters (letters#test); take it out of data" in found.sentence
+    assert "挑战者就在考试所用的数据上微调：letters (letters#test)" in found.sentence_zh
+    out = ("data=[tuning.md, letters/letters.md#test]", "train.exclude=[letters/letters.md#test]")
+    assert gate(judged(tmp_path / "b", *out), "exam unseen").status == "passed"
 
 
 def test_on_public_items_not_worth_it_carries_the_doubt_in_its_headline(tmp_path):

@@ -30,6 +30,7 @@ BELOW_CHANCE = ("below chance", "低于瞎猜")
 BASE_BELOW = ("base below chance", "原底座低于瞎猜")  # tau would be inflated; delta is not touched
 UNPARSED_NAME = ("unparsed", "答案无法提取")
 TRUNCATED_NAME = ("truncated", "截断或思考未结束")
+TAUGHT = ("exam unseen", "未见过考题")
 PLAN = ("plan", "事先登记")
 MERGE = ("merge faithful", "合并一致")
 PARITY = ("engine parity", "引擎一致")

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from eval.gates.gate import ADAPTER_APPLIED, PLAN, PROMPT_CONTENT, SAME_QUESTIONS, Gate, Words, gate
+from eval.gates.gate import ADAPTER_APPLIED, PLAN, PROMPT_CONTENT, SAME_QUESTIONS, TAUGHT, Gate, Words, gate
 from eval.sheet import Key, Sheet
 
 PROBES = 8  # prompts below which the adapter's proof is too thin
@@ -33,6 +33,17 @@ def same_questions(sheets: Sequence[Sheet], expected: Mapping[Key, Asked]) -> Ga
         return gate(SAME_QUESTIONS, "failed", fault)
     words = (f"{len(expected)} questions, the same for all", f"所有方案回答相同的 {len(expected)} 道题")
     return gate(SAME_QUESTIONS, "passed", words, {"questions": len(expected), "contenders": len(sheets)})
+
+
+def exam_unseen(taught: Sequence[str]) -> Gate:
+    """A challenger that was tuned on the very questions shows that it was, and no more. `taught`: task (card#split)."""
+    if taught:
+        named = ", ".join(taught)
+        en = f"tuned on the very split that is the exam: {named}; take it out of data, or name it in train.exclude"
+        zh = f"挑战者就在考试所用的数据上微调：{named}；请从 data 中去掉，或写入 train.exclude"
+        return gate(TAUGHT, "failed", (f"challengers are {en}", zh))
+    words = ("no challenger is tuned on a split of the exam", "没有挑战者在考试所用的数据上微调")
+    return gate(TAUGHT, "passed", words)
 
 
 def _unlike(sheet: Sheet, expected: Mapping[Key, Asked]) -> Words | None:

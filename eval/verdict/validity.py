@@ -24,6 +24,7 @@ def _gates(evidence: Evidence, sheets: Sequence[Sheet]) -> list[Gate]:
         gates.prompt_content(sheets, templates, unseen),
         gates.adapter_applied(evidence.adapters(evidence.judged)),
         gates.plan(digest, at, evidence.digest, evidence.bound, evidence.regraded),
+        gates.exam_unseen(evidence.benchmark.taught(evidence.recipe)),
     ]
 
 
