@@ -204,7 +204,7 @@ def test_check_shows_the_trained_tokens_the_power_and_the_plan_that_run_keeps(st
     assert re.search(r"⟦.+⟧", said.split("in ⟦brackets⟧")[1], re.S), "the trained tokens are marked"
     assert "<｜Assistant｜><think>" in said.replace("\n", "")
     assert "60 rows" in said
-    assert re.search(r"Power: 96 questions in 32 clusters find a gain of [\d.]+%", " ".join(said.split()))
+    assert re.search(r"Power: 96 questions in 16 clusters find a gain of [\d.]+%", " ".join(said.split()))
     assert re.search(r"Plan digest: (\w{12})", said)[1] == re.search(r"^plan (\w{12})$", printed, re.MULTILINE)[1]
 
 

@@ -106,7 +106,9 @@ def test_no_model_is_loaded_and_a_second_start_does_nothing(made, tmp_path):
     done = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "score theirs seed 0: done, unchanged" in done.stdout
-    assert "asked elsewhere" in run_line([sys.executable, "-m", "eval.cli", "check", str(made)]).stdout
+    wide, line = environment() | {"COLUMNS": "400"}, [sys.executable, "-m", "eval.cli", "check", str(made)]
+    said = subprocess.run(line, env=wide, capture_output=True, text=True, check=False)
+    assert "asked elsewhere" in said.stdout, said.stderr
 
 
 def edit(log: Path, task: str, change) -> None:
