@@ -40,7 +40,7 @@ Launcher = Annotated[
     str | None, typer.Option("--launcher", help="With --dry-run: `slurm` prints a job script for sbatch")
 ]
 Probe = Annotated[bool, typer.Option("--probe", help="Measure noise floor, batch invariance and engine parity")]
-Count = Annotated[int, typer.Option("--items", help="Questions of the probe: four times as many halve its intervals")]
+Count = Annotated[int | None, typer.Option("--items", help="Questions of the probe (128): four times halve intervals")]
 WithText = Annotated[bool, typer.Option("--with-text", help="Show texts of private cards too; never where CI is set")]
 Gate = Annotated[bool, typer.Option("--gate", help="Exit status tells the outcome: 0, 3, 4, 5, 8; smoke: 0 or 7")]
 RUNS = Path("runs")
@@ -130,7 +130,7 @@ def train(
 @careful
 def score(
     recipe: RecipeFile, contender: Only = None, out: Out = RUNS, changes: Changes = [],  # noqa: B006
-    data_root: DataRoot = None, dry_run: DryRun = False, probe: Probe = False, count: Count = 128,
+    data_root: DataRoot = None, dry_run: DryRun = False, probe: Probe = False, count: Count = None,
 ) -> None:  # fmt: skip
     """Let contenders sit the exam. Example: tuneworth score recipes/demo.yaml --contender newer
 
@@ -138,12 +138,11 @@ def score(
     """
     from eval.course import Course
 
+    if count is not None and not probe:
+        raise BadInput(f"--items {count}: is of --probe; the exam asks all its questions")
     course = Course(_read(recipe, changes, data_root), recipe, out, tuple(changes), dry_run)
     course.build()
-    if probe:
-        course.repeat(contender, count)
-    else:
-        course.score(contender)
+    course.repeat(contender, count) if probe else course.score(contender)
 
 
 @app.command()

@@ -122,13 +122,13 @@ class Course:
                     here = self.recipe.contenders[name].here  # one process asks a server, or reads a log
                     self._stage("score", name, seed, self.recipe.exam.launch if here else None)
 
-    def repeat(self, only: str | None, count: int) -> None:
+    def repeat(self, only: str | None, count: int | None) -> None:
         """What each contender differs by from itself, in one process each; measured anew every time."""
         for name in self._named(only):
             if self.recipe.contenders[name].items and only is None:
                 continue  # its answers were given elsewhere: nobody can be asked again
             words = line(Job("score", self.path, name, None, self.out, self.changes), None)
-            self._go([*words, "--probe", "--items", str(count)])
+            self._go([*words, "--probe", *(["--items", str(count)] if count is not None else [])])
 
     def _scorer(self, name: str, seed: int, benchmark: Benchmark) -> str:
         return self.recipe.score_fingerprint(name, seed, benchmark.digests)

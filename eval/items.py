@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -17,6 +17,7 @@ from finetune.files import make_whole
 from finetune.mistakes import BadInput
 
 Outcome = Literal["correct", "wrong", "unparsed", "truncated", "unclosed_thinking", "refused", "missing"]
+Row = TypeVar("Row", bound=BaseModel)
 
 
 class ItemScore(BaseModel):
@@ -128,18 +129,21 @@ def mend(path: Path) -> None:
 
 def read(path: Path) -> list[ItemScore]:
     """All whole rows; a broken line that is not the last is refused with its number."""
-    return list(_rows(path)) if path.is_file() else []
+    return list(rows(path, ItemScore, "an item score"))
 
 
-def _rows(path: Path) -> Iterator[ItemScore]:
+def rows(path: Path, kind: type[Row], called: str) -> Iterator[Row]:
+    """The same of any log that `append` writes."""
+    if not path.is_file():
+        return
     with path.open("rb") as log:  # as bytes: a torn line may end within a character
         for number, line in enumerate(log, 1):
             if not line.endswith(b"\n"):
                 return
             try:
-                yield ItemScore.model_validate_json(line)
+                yield kind.model_validate_json(line)
             except ValueError as fault:
-                raise BadInput(f"{path}:{number}: not an item score ({_short(fault)}); move the file away") from None
+                raise BadInput(f"{path}:{number}: not {called} ({_short(fault)}); move the file away") from None
 
 
 def _short(fault: Exception) -> str:

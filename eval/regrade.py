@@ -17,7 +17,6 @@ from eval.items import ItemScore
 from eval.verdict import weigh
 from eval.verdict.evidence import Evidence
 from finetune.card import Row
-from finetune.chat import Chat
 from finetune.mistakes import BadInput
 from finetune.recipe import Recipe
 from finetune.run import RunDir, RunManifest, SeedDir
@@ -129,9 +128,7 @@ def _one(recipe: Recipe, benchmark: Benchmark, place: SeedDir, done: RunManifest
 def _anew(recipe: Recipe, benchmark: Benchmark, done: RunManifest, old: Sequence[ItemScore]) -> Iterator[ItemScore]:
     """BadInput: a row of a question that the exam no longer has."""
     chosen = recipe.contenders[done.contender]
-    here = chosen.here
-    chat = Chat.open(chosen.model.folder(), chosen.model.family, chosen.model.think) if here else open_chat(chosen)
-    apart = spoken(chat)
+    apart = spoken(open_chat(chosen))
     asked: dict[tuple[str, str], tuple[Task, Row]] = {
         (task.name, row.id): (task, row) for task in benchmark.asked for row in task.rows
     }

@@ -170,3 +170,9 @@ def test_served_and_here_agree_token_by_token(place, url, tmp_path, capsys):  # 
     assert other.prefix < 0.5
     assert other.changes.answers > 0.3
     assert "in common" in capsys.readouterr().out
+
+
+def test_a_number_of_questions_without_a_probe_is_refused(study):
+    done = tuneworth("score", study / "r.yaml", "--items", "5")
+    assert done.returncode == 2
+    assert "--items 5: is of --probe" in done.stderr

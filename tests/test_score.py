@@ -15,7 +15,7 @@ from conftest import build_checkpoint
 from small_exam import model, run_line, score_line, teach, write_adapter, write_exam, write_recipe
 
 from eval import items
-from eval.benchmark import Benchmark, read_task
+from eval.benchmark import Benchmark, find, read_task
 from eval.lm.budget import Budget
 from eval.score import __main__ as score
 from eval.score.answers import Desk
@@ -338,7 +338,7 @@ def test_a_task_that_lm_eval_cannot_read_is_refused(study, parts, capsys):
 
 
 def test_questions_that_lm_eval_sees_otherwise_are_refused(parts):
-    task = read_task(parts["exam"], "own")
+    task = read_task(*find(str(parts["exam"] / "own")))
     assert [q.row.id for q in questions(task)] == [row.id for row in task.rows]
     for rows in (task.rows[::-1], task.rows[:-1]):
         with pytest.raises(BadInput, match="do not give the same questions"):
@@ -377,6 +377,7 @@ class Scripted(torch.nn.Module):
     def __init__(self, inner, ids):
         super().__init__()
         self.inner, self.ids, self.config, self.device = inner, ids, inner.config, torch.device("cpu")
+        self.get_decoder = inner.get_decoder
 
     def forward(self, input_ids, position_ids, **kwargs):
         out = self.inner(input_ids=input_ids, position_ids=position_ids, **kwargs)
@@ -408,7 +409,7 @@ def test_what_an_answer_is_worth(parts, text, outcome, extracted):
     how = {"max_new_tokens": 48}
     spec = model(parts["old"], "r1_distill_qwen", think="keep", decoding=how)
     desk = Desk("c", 0, Contender.model_validate({"model": spec}), Exam(tasks=("own_gen",)), chat, "digest", 0)
-    asked = next(q for q in questions(read_task(parts["exam"], "own_gen")) if q.row.answer == "B")
+    asked = next(q for q in questions(read_task(*find(str(parts["exam"] / "own_gen")))) if q.row.answer == "B")
     ids = chat.tokenizer.encode(text, add_special_tokens=False).ids
     inner = AutoModelForCausalLM.from_pretrained(parts["old"], dtype=torch.float32)
     ((row,),) = desk.answers(Scripted(inner, ids), list(desk.entries(asked)), Budget(8192))
@@ -421,7 +422,7 @@ def test_options_of_a_thinking_contender_stand_after_an_empty_thought(parts):
     chat = Chat.open(parts["old"], "r1_distill_qwen", "keep")
     spec = model(parts["old"], "r1_distill_qwen", think="keep")
     desk = Desk("c", 0, Contender.model_validate({"model": spec}), Exam(tasks=("own",)), chat, "digest", 0)
-    asked = questions(read_task(parts["exam"], "own"))[0]
+    asked = questions(read_task(*find(str(parts["exam"] / "own"))))[0]
     (entry,) = desk.entries(asked)
     assert chat.decode(entry.prompt).endswith("<think>\n\n</think>\n\n")
     assert [chat.decode(option) for option in entry.options] == list(asked.row.options)

@@ -29,7 +29,7 @@ def study(tmp_path_factory):
     """Recipe of many small batches, and the rows of an undisturbed run."""
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("faults")
-    exam, checkpoint = write_exam(folder / "exam", count=36), build_checkpoint(folder / "old", "qwen2")
+    exam, checkpoint = write_exam(folder / "exam", count=120), build_checkpoint(folder / "old", "qwen2")
     old = model(checkpoint, "r1_distill_qwen", decoding=SAMPLED)
     recipe = write_recipe(folder / "r.yaml", exam, old, old, samples=4, batch_tokens=64)
     done = run_line(score_line(recipe, folder / "calm", "old"))

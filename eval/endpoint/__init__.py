@@ -42,8 +42,10 @@ def refuse_misjudged(recipe: Recipe, benchmark: Benchmark) -> None:
 
 
 def open_chat(contender: Contender) -> Chat | None:
-    """Our rendering of a served contender's prompts; None where a server renders messages itself, or none is asked."""
+    """Our rendering of a contender's prompts; None where a server renders messages itself, or nobody is asked."""
     engine, model = contender.served, contender.model
+    if contender.here:
+        return Chat.open(model.folder(), model.family, model.think)
     if engine is None or engine.api == "chat":
         return None
     return Chat.open(model.tokenizer_folder(), model.family, model.think)

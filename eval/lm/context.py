@@ -23,10 +23,7 @@ from finetune.mistakes import BadInput
 from finetune.narrow import narrow
 
 SHORTEST_HEADER = 16  # tokens: below it, a forward of its own costs more than it saves
-ONE_ROW = (
-    512,
-    2048,
-)  # tokens behind a header in one row: as many as it has, within these; attention pays by pairs
+ONE_ROW = (512, 2048)  # tokens behind a header in one row: as many as it has, within these; attention pays by pairs
 Prompt = Sequence[int]
 Parts = tuple[Tensor, ...]  # of a layer's keys or values, each [rows, kv_heads, columns, width], one behind the other
 
@@ -114,8 +111,8 @@ def read(model: Any, prompts: Sequence[Prompt], tokens: int, header: Context | N
         _run(model, ids, places, None, cache, none_of(ids))
         return Context(_layers(cache), real.bool())
     cache, n = Cache(layers=[Growing(*pair) for pair in header.layers]), len(prompts)
-    causal = torch.ones(ids.shape[1], ids.shape[1], dtype=torch.bool, device=device).tril()
-    grid = Grid(ids, places + header.seen.shape[1], causal.expand(n, -1, -1))
+    below = torch.ones(ids.shape[1], ids.shape[1], dtype=torch.bool, device=device).tril()
+    grid = Grid(ids, places + header.seen.shape[1], below.expand(n, -1, -1))
     _run(model, *_in_rows(model, header.repeated(n), grid), cache, none_of(ids))
     own = torch.block_diag(*real[:, None]).bool()  # [n, n * w]: each prompt's columns of the row
     return Context(_layers(cache), torch.cat([header.seen.expand(n, -1), own], dim=1))

@@ -6,14 +6,13 @@ then, it has told the places apart and not the answers: a tie. Nothing of this d
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from eval import items
 from finetune.files import digest_of
-from finetune.mistakes import BadInput
 
 FROZEN = ConfigDict(frozen=True, extra="forbid")
 Side = Literal["challenger", "rival", "tie"]
@@ -62,15 +61,4 @@ def shown_as(pair: str) -> bool:
 
 def read(path: Path) -> list[Opinion]:
     """All whole rows; a torn last one is left out. BadInput names a broken line."""
-    return list(_rows(path)) if path.is_file() else []
-
-
-def _rows(path: Path) -> Iterator[Opinion]:
-    with path.open("rb") as log:  # as bytes: a torn line may end within a character
-        for number, line in enumerate(log, 1):
-            if not line.endswith(b"\n"):
-                return
-            try:
-                yield Opinion.model_validate_json(line)
-            except ValueError:
-                raise BadInput(f"{path}:{number}: not an opinion of this version; move the file away") from None
+    return list(items.rows(path, Opinion, "an opinion of this version"))

@@ -16,7 +16,6 @@ from eval.grading import spoken
 from eval.items import ItemScore, cut
 from eval.opinion import shown_as
 from finetune.card import Row, ask
-from finetune.chat import Chat
 from finetune.files import digest_of, make_whole
 from finetune.mistakes import BadInput
 from finetune.recipe import Judge, Recipe
@@ -76,9 +75,7 @@ def _answers(
     done = place.scored()
     if done is None or done.fingerprint != scorer:
         raise BadInput(f"{name} seed {seed} is not scored as the recipe stands; run tuneworth score first")
-    model = contender.model
-    chat = Chat.open(model.folder(), model.family, model.think) if contender.here else open_chat(contender)
-    apart = spoken(chat)
+    apart = spoken(open_chat(contender))
     return {
         (row.task, row.id): _answer(row, tasks[row.task], apart)
         for row in items.read(place.items)

@@ -20,7 +20,7 @@ from eval.extract import EXTRACTOR
 from eval.grading import graded, spoken
 from eval.items import ItemScore
 from eval.score.candidate import Candidate
-from eval.score.ledger import task_facts
+from eval.score.ledger import begin, task_facts
 from eval.score.parts import Parts
 from eval.score.questions import Question, questions
 from eval.score.samples import Log, Sample, read_log, refuse_two_models
@@ -225,13 +225,10 @@ def _keep(
     rows: Sequence[ItemScore],
 ) -> None:  # fmt: skip
     """Log and manifest, once all is known to fit; the plan is kept before."""
-    plan = pledge.keep(recipe, run, benchmark)
     place = run.seed(candidate.name, candidate.seed)
-    who = f"score {candidate.name} seed {candidate.seed}:"
-    moved = Parts(place, candidate.scorer).set_aside_others()
-    if moved:
-        print(f"{who} what stood here was scored otherwise, and is now in {moved.name}", flush=True)
-    run.attempt("score", contender=candidate.name, seed=candidate.seed, fingerprint=candidate.scorer)
+    begin(recipe, run, benchmark, Parts(place, candidate.scorer), candidate)
+    plan = pledge.read(run)
+    assert plan is not None, "it has just been kept"
     items.replace(place.items, rows, private=benchmark.private)
     now = time.time()
     RunManifest(
@@ -241,7 +238,7 @@ def _keep(
         scoring=_facts(plan.digest, benchmark, candidate, parts, rows),
     ).write(place.score_manifest)  # fmt: skip
     for part in parts:
-        _tell(who, part, [row for row in rows if row.task == part.log.task])
+        _tell(candidate, part, [row for row in rows if row.task == part.log.task])
 
 
 def _facts(
@@ -277,12 +274,13 @@ def _decoding(parts: Sequence[Part]) -> dict[str, Any]:
     return dict(asked[0]) if asked and isinstance(asked[0], dict) else {}
 
 
-def _tell(who: str, part: Part, rows: Sequence[ItemScore]) -> None:
+def _tell(candidate: Candidate, part: Part, rows: Sequence[ItemScore]) -> None:
     task = part.log.task
-    print(f"{who} {task} {sum(row.score for row in rows) / len(rows):.3f} over {len(rows)} answers, of {part.log.path}")
+    mean = sum(row.score for row in rows) / len(rows)
+    candidate.say(f"{task} {mean:.3f} over {len(rows)} answers, of {part.log.path}")
     if part.unlike:
-        print(f"{who} {task}: not asked as the exam asks it: {part.unlike}")
+        candidate.say(f"{task}: not asked as the exam asks it: {part.unlike}")
     there = {found.question.row.id: found.logged for found in part.found}
     other = [row for row in rows if row.sample == 0 and there[row.id] not in (None, row.score)]
     if other and len(rows) == len(there):
-        print(f"{who} {task}: {len(other)} answers are graded otherwise here than there, the first is {other[0].id}")
+        candidate.say(f"{task}: {len(other)} answers are graded otherwise here than there, the first is {other[0].id}")

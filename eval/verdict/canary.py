@@ -5,10 +5,9 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 
 from eval.gates import CanaryFact
-from eval.paired import Layout
 from eval.task import CANARIES
 from eval.verdict.evidence import Evidence
-from eval.verdict.twins import Rate
+from eval.verdict.twins import Rate, rate
 
 
 class CanaryRow(BaseModel):
@@ -29,11 +28,7 @@ def canary_rows(evidence: Evidence) -> tuple[CanaryRow, ...]:
     for name, sheet in evidence.twins.items():
         values = sheet.drawn(CANARIES).max(axis=2).T  # [S, n]
         planted = any(evidence.recipe.contenders[each].method for each in evidence.recipe.lineage(name))
-        try:
-            seen = Layout.of(list(range(values.shape[1]))).estimate(values, confidence=level)
-            given = Rate(value=seen.gain, low=max(0.0, seen.low), high=min(1.0, seen.high))
-        except ValueError:  # one secret tells of no other
-            given = Rate(value=float(values.mean()), low=None, high=None)
+        given = rate(values, range(values.shape[1]), level)  # one secret tells of no other
         found.append(CanaryRow(contender=name, planted=planted, n=values.shape[1], given=given))
     return tuple(found)
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from eval.paired import Layout
 from eval.sheet import Sheet
 from eval.verdict.evidence import Evidence
-from eval.verdict.twins import Answer, Pair, Rate, TwinCount, counted, paired, rate, shares
+from eval.verdict.twins import Answer, Pair, Rate, TwinCount, counted, documents, paired, rate, shares
 
 FROZEN = ConfigDict(frozen=True, extra="forbid")
 
@@ -67,10 +66,10 @@ def _refusals(name: str, pairs: list[Pair], level: float) -> RefusalRow:
         def ended(_: Pair, __: Answer, twin: Answer) -> bool:
             return twin[1] == outcome
 
-        return rate(shares(pairs, ended), pairs, level)
+        return rate(shares(pairs, ended), documents(pairs), level)
 
     return RefusalRow(
-        contender=name, n=len(pairs), clusters=len({pair.item.cluster for pair in pairs}),
+        contender=name, n=len(pairs), clusters=len(set(documents(pairs))),
         refused=share("refused"), invented=share("wrong"), known=share("correct"),
     )  # fmt: skip
 
@@ -84,10 +83,5 @@ def _figures(name: str, sheet: Sheet, tasks: set[str], level: float) -> FigureRo
         return None
     mean = float(quoted.mean())
     share = float(nowhere.mean()) / mean
-    try:
-        found = Layout.of(clusters).estimate(share + (nowhere - share * quoted) / mean, confidence=level)
-        low, high = max(0.0, found.low), min(1.0, found.high)
-        told = Rate(value=share, low=low, high=high)
-    except ValueError:
-        told = Rate(value=share, low=None, high=None)
+    told = rate(share + (nowhere - share * quoted) / mean, clusters, level)
     return FigureRow(contender=name, n=len(clusters), clusters=len(set(clusters)), figures=mean, unsupported=told)

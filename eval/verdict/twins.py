@@ -85,7 +85,7 @@ def drops(evidence: Evidence) -> list[DropFact]:
         for kind in kinds:
             pairs = paired(evidence.sheets[name], evidence.twins[name], kind)
             if pairs:
-                gain = rate(_gains(pairs), pairs, 1 - error, lowest=-1)
+                gain = rate(_gains(pairs), documents(pairs), 1 - error, lowest=-1)
                 tuned = evidence.recipe.contenders[name].tuned
                 found.append(DropFact(name, kind, tuned, gain.value, gain.low, gain.high))
     return found
@@ -109,14 +109,14 @@ def _rows(evidence: Evidence, name: str, kind: Kind) -> Sequence[TwinRow]:
     pairs = paired(evidence.sheets[name], evidence.twins[name], kind)
     if not pairs:
         return ()
-    level, numbers = evidence.recipe.rule.confidence, kind == "numbers"
+    level, numbers, clusters = evidence.recipe.rule.confidence, kind == "numbers", documents(pairs)
     first, second = (float(np.mean([pair.scores[side] for pair in pairs])) for side in (0, 1))
     return [TwinRow(
-        contender=name, kind=kind, n=len(pairs), clusters=len({pair.item.cluster for pair in pairs}), original=first,
-        twin=second, gain=rate(_gains(pairs), pairs, level, lowest=-1),
-        changed=None if numbers else rate(shares(pairs, differs), pairs, level),
+        contender=name, kind=kind, n=len(pairs), clusters=len(set(clusters)), original=first,
+        twin=second, gain=rate(_gains(pairs), clusters, level, lowest=-1),
+        changed=None if numbers else rate(shares(pairs, differs), clusters, level),
         noise=None if numbers else noise(pairs),
-        repeated=rate(shares(pairs, repeats), pairs, level) if numbers else None,
+        repeated=rate(shares(pairs, repeats), clusters, level) if numbers else None,
     )]  # fmt: skip
 
 
@@ -206,10 +206,15 @@ def repeats(pair: Pair, _: Answer, twin: Answer) -> bool:
     return read is not None and outcome != "correct" and grade("number", read, pair.item.gold).score == 1
 
 
-def rate(values: Floats, pairs: Sequence[Pair], confidence: float, lowest: float = 0) -> Rate:
-    """Of values [S, n] between `lowest` and 1; the items' documents are the clusters."""
+def documents(pairs: Sequence[Pair]) -> list[str]:
+    """The cluster of each item, which is its twin's too."""
+    return [pair.item.cluster for pair in pairs]
+
+
+def rate(values: Floats, clusters: Sequence[object], confidence: float, lowest: float = 0) -> Rate:
+    """Mean of values [S, n] between `lowest` and 1, `clusters` [n] of them; no interval where all lie in one."""
     try:
-        found = Layout.of([pair.item.cluster for pair in pairs]).estimate(values, confidence=confidence)
+        found = Layout.of(clusters).estimate(values, confidence=confidence)
     except ValueError:
         return Rate(value=float(values.mean()), low=None, high=None)
     return Rate(value=found.gain, low=max(lowest, found.low), high=min(1.0, found.high))

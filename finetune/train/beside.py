@@ -29,7 +29,7 @@ class Beside(torch.autograd.Function):
         out = linear(x, weight, bias)
         x, a, b = (tensor.to(out.dtype) for tensor in (x, a, b))  # autocast's precision, where there is one
         low = linear(x, a)
-        out.flatten(0, -2).addmm_(low.flatten(0, -2), b.t(), alpha=scale)
+        out.view(-1, out.shape[-1]).addmm_(low.flatten(0, -2), b.t(), alpha=scale)  # a copy would be lost in silence
         ctx.save_for_backward(x, weight, a, b, low)
         ctx.scale = scale
         return out
