@@ -17,11 +17,13 @@ from finetune.card import DataCard
 from finetune.files import digest_of, write_whole
 from finetune.methods import adapter_digest
 from finetune.mistakes import BadInput
-from finetune.recipe import Contender, DataUse, Recipe, data_root
+from finetune.recipe import Contender, DataUse, OpenAI, Recipe, data_root
 from finetune.run import RunDir, SeedDir
 
 # Keys of costs younger than plans that were kept: at these values they change nothing.
-YOUNGER: dict[str, Any] = {"failed": 0, "speedup": 1, "uncertainty": 0, "planned": None}
+YOUNGER: dict[str, Any] = {
+    "failed": 0, "speedup": 1, "uncertainty": 0, "planned": None, "device": None, "exchange": {}, "quote": None,
+}  # fmt: skip
 
 
 class Plan(BaseModel):
@@ -163,5 +165,11 @@ def _contender(recipe: Recipe, name: str) -> dict[str, Any]:
         "training": [recipe.train_fingerprint(name, seed) for seed in recipe.seeds(name)] if chosen.method else None,
         "adapter": adapter_digest(Path(chosen.adapter)) if chosen.adapter else None,
         "adapter_cost": chosen.adapter_cost,
-        **({"prices": [chosen.served.price_in, chosen.served.price_out]} if chosen.served else {}),
+        **({"prices": _token_prices(chosen.served)} if chosen.served else {}),
     }
+
+
+def _token_prices(engine: OpenAI) -> list[float | None]:
+    """Of a million tokens read and written; what kept tokens cost only where some are expected."""
+    kept = [engine.price_cached, engine.cached_share] if engine.cached_share else []
+    return [engine.price_in, engine.price_out, *kept]

@@ -1,6 +1,7 @@
 """What a recipe would cost: memory of each tuning, hours and money of tuning and exam, before anything has run."""
 
 import math
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from eval.benchmark import Benchmark
 from eval.forecast.load import Load, read_load
 from eval.forecast.measured import measured, probed
 from eval.forecast.tokens import served
-from eval.money import device_price
+from eval.money import defaults, device_price
 from finetune import plan
 from finetune.methods import AnyMethod
 from finetune.mistakes import BadInput
@@ -53,6 +54,8 @@ def show(recipe: Recipe, benchmark: Benchmark, wish: Wish | None, out: Path) -> 
     else:
         yield from _cost(recipe, loads, wish)
         yield from _advice(recipe, loads, fits, wish)
+    for each in defaults.taken(recipe, time.time()):
+        yield Text(defaults.said(each, recipe.costs.currency)[0], style="yellow" if each.stale else "dim")
     for seen in (probed(recipe, out), measured(out)):
         if seen is not None:
             yield seen
@@ -191,6 +194,8 @@ def _price(recipe: Recipe, device: Device) -> tuple[float, str] | None:
 
 def _said_price(recipe: Recipe, device: Device) -> str:
     said = f"{plan.MFU:.0%} of the peak assumed for arithmetic: hours may be off by half. "
+    if recipe.costs.quote:
+        return said
     if recipe.costs.gpu_hour:
         return f"{said}Price: costs.gpu_hour of the recipe. "
     price = device.price

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from eval.money.defaults import Taken
 from eval.money.odds import Chance, fieller, odds
 from finetune.recipe import Costs
 
@@ -77,6 +78,7 @@ class Money(BaseModel):
     uncertainty: float = 0.0
     planned: dict[str, float] | None = Field(None, description="What made the margin, before any score")
     shelf: Shelf | None = None
+    defaults: tuple[Taken, ...] = Field((), description="Prices left to the shelf, with date and source")
     bills: tuple[Bill, ...]
 
 

@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from eval.compare import Comparison
+from eval.money import defaults
 from eval.report import charts, figures, view, words
 from eval.report.chances import chances
 from eval.report.origin import origins
@@ -45,7 +46,7 @@ def _environment() -> Environment:
         "say": lambda en, zh: words.spoken(Said(str(en), str(zh))),
         "spoken": lambda said: words.spoken(said if isinstance(said, Said) else same(said)),
         "probability": figures.probability, "tiny": figures.tiny, "queries": _queries, "low": view.deciding_low,
-        "curve_caption": view.curve_caption, "known": _known,
+        "curve_caption": view.curve_caption, "known": _known, "default": lambda *each: Said(*defaults.said(*each)),
     }  # fmt: skip
     return made
 

@@ -13,6 +13,7 @@ from eval import gates
 from eval.compare import Comparison
 from eval.gates import Gate
 from eval.money import Money
+from eval.money.defaults import taken
 from eval.opinion.tally import Tally
 from eval.verdict import wording
 from eval.verdict.atlas import Atlas, atlas
@@ -205,7 +206,8 @@ def _numbers(evidence: Evidence, contest: Contest | None, lead: Ruling | None) -
         "rulings": contest.rulings,
         "comparisons": contest.comparisons,
         "money": Money(
-            **costs.model_dump(exclude={"data", "people"}),
+            **costs.model_dump(exclude={"data", "people", "device", "exchange", "quote"}),
+            defaults=taken(evidence.recipe, evidence.plan.at if evidence.plan else None),
             bills=contest.bills,
             shelf=shelf(delta, tau, gamma, _released(evidence.recipe)),
         ),

@@ -165,7 +165,7 @@ class Evidence:
         engine = chosen.served
         if engine is None or not engine.priced:
             return chosen.query_cost
-        return engine.price(self.mean(name, "tokens_in") or 0, self.mean(name, "tokens_out") or 0)
+        return engine.query_price(self.mean(name, "tokens_in") or 0, self.mean(name, "tokens_out") or 0)
 
     @property
     def endless(self) -> list[str]:

@@ -1,5 +1,7 @@
-"""Devices by name: memory, peaks of the vendor's data sheet, a dated price. `devices.yaml` beside this file."""
+"""Devices by name: memory and peaks of the vendor's data sheet (`devices.yaml` beside this file), and the dated default
+price of an hour, from the shelf of prices that recipes take theirs from."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from finetune.mistakes import BadInput, explain
+from finetune.recipe import prices
 
 FROZEN = ConfigDict(frozen=True, extra="forbid")
 SHELF = Path(__file__).parent / "devices.yaml"
@@ -40,7 +43,14 @@ class Device(BaseModel):
 
 def shelf() -> dict[str, Device]:
     """All devices of the shelf by name."""
-    return {name: Device.model_validate(raw) for name, raw in yaml.safe_load(SHELF.read_text("utf-8")).items()}
+    found, asked = yaml.safe_load(SHELF.read_text("utf-8")), prices.shelf().devices
+    return {name: Device.model_validate({**raw, "price": _price(asked.get(name, ()))}) for name, raw in found.items()}
+
+
+def _price(offers: Sequence[prices.Offer]) -> Price | None:
+    """The first offer, in the currency in which it was asked."""
+    first = offers[0] if offers else None
+    return Price(hour=first.price, currency=first.currency, source=first.source, date=first.date) if first else None
 
 
 def find(named: str) -> Device:

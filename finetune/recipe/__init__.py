@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, StringConstraints, ValidationError, model
 from finetune.files import digest_of
 from finetune.methods import AnyMethod, Knobs, adapter_digest, declared, settled, trials
 from finetune.mistakes import BadInput, explain
-from finetune.recipe import budget, margin, shares
+from finetune.recipe import budget, margin, prices, shares
 from finetune.recipe.costs import Costs
 from finetune.recipe.engine import HF, OpenAI, is_loopback
 from finetune.recipe.judging import Judge
@@ -87,6 +87,11 @@ class Recipe(BaseModel):
     @classmethod
     def _shares_apart(cls, raw: Any) -> Any:
         return shares.apart(raw)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_prices(cls, raw: Any) -> Any:
+        return prices.settled(raw)
 
     @model_validator(mode="before")
     @classmethod

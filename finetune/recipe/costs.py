@@ -1,6 +1,10 @@
 """The prices of a recipe: what makes a gain worth its cost. Every number has its effect said beside it."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from finetune.recipe.prices import Quote
 
 FROZEN = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -18,7 +22,14 @@ class Planned(BaseModel):
 class Costs(BaseModel):
     model_config = FROZEN
     currency: str = Field("CNY", description="Of every price below")
-    gpu_hour: float = Field(0, ge=0, description="Price of one device hour")
+    gpu_hour: float = Field(0, ge=0, description="Price of one device hour; goes before that of `device`")
+    device: str | None = Field(
+        None, description="Device whose dated default price is taken where gpu_hour is not given (prices.yaml)"
+    )
+    exchange: dict[str, Annotated[float, Field(gt=0)]] = Field(
+        {}, description="Units of `currency` for one of another, {USD: 7.1}; a default price in it needs this"
+    )
+    quote: Quote | None = Field(None, description="Where gpu_hour is from; written when a default is taken")
     value_per_correct: float | None = Field(
         None, gt=0, description="Worth of one more right answer; none: no break-even"
     )
@@ -41,3 +52,9 @@ class Costs(BaseModel):
     )
     planned: Planned | None = Field(None, description="Of rule.margin: from_costs")
     utilisation: float = Field(0.5, gt=0, le=1, description="Share of paid serving time that answers queries")
+
+    @model_validator(mode="after")
+    def _told(self) -> "Costs":
+        if self.quote:
+            self.quote.told(self.gpu_hour, self.device)
+        return self

@@ -21,6 +21,8 @@ from pydantic import (
     model_validator,
 )
 
+from finetune.recipe.prices import Quote
+
 FROZEN = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 SECRET = re.compile(r"\b(?:sk|pk|hf|gsk|xai|Bearer)[-_ ][A-Za-z0-9_-]{12,}")  # how the trade's keys begin
 SECRET_NAME = re.compile(r"key|token$|secret|password|authoriz|^auth|^headers?$", re.I)
@@ -116,6 +118,16 @@ class OpenAI(BaseModel):
         None, ge=0, description="Of a million prompt tokens, in the recipe's currency; instead of the device's hours"
     )
     price_out: float | None = Field(None, ge=0, description="Of a million written tokens, thought included")
+    price_cached: float | None = Field(
+        None, ge=0, description="Of a million prompt tokens that the server had kept; without it as price_in"
+    )
+    cached_share: float = Field(
+        0, ge=0, le=1, description="Share of a query's prompt tokens that the server will have kept; more: cheaper"
+    )
+    tariff: str | None = Field(
+        None, description="Name of a dated default (prices.yaml), taken where price_in and price_out are not given"
+    )
+    quote: Quote | None = Field(None, description="Where the prices are from, written when a default is taken")
 
     @model_validator(mode="before")
     @classmethod
@@ -153,6 +165,10 @@ class OpenAI(BaseModel):
             raise ValueError(f"model: looks like a key; {ENVIRONMENT}")
         if (self.price_in is None) != (self.price_out is None):
             raise ValueError("price_in and price_out belong together: give both, or none")
+        if self.quote:
+            self.quote.told(self.price_out, self.quote.name)
+        if self.price_in is None and self.price_cached is not None:
+            raise ValueError("price_cached: says what kept tokens cost, not the others; give price_in and price_out")
         return self
 
     @property
@@ -166,8 +182,14 @@ class OpenAI(BaseModel):
         return self.price_in is not None
 
     def price(self, tokens_in: float, tokens_out: float) -> float:
-        """Of so many tokens, in the recipe's currency; 0 where no price is declared."""
+        """Of so many tokens, in the recipe's currency, none of them kept; 0 where no price is declared."""
         return ((self.price_in or 0) * tokens_in + (self.price_out or 0) * tokens_out) / 1e6
+
+    def query_price(self, tokens_in: float, tokens_out: float) -> float:
+        """Of one query to come, of whose prompt the server has kept the declared share."""
+        whole = self.price_in or 0
+        kept = whole if self.price_cached is None else self.price_cached
+        return self.price(tokens_in, tokens_out) - self.cached_share * (whole - kept) * tokens_in / 1e6
 
     def identity(self) -> dict[str, Any]:
         """What an answer depends on: not how fast, how often or at what price it was asked."""

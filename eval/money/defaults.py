@@ -1,0 +1,53 @@
+"""Which default prices a recipe took, how old they were when it was promised, and in what currency they were asked."""
+
+from datetime import UTC, date, datetime
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from finetune.recipe import Recipe
+from finetune.recipe.prices import Quote
+
+STALE = 90  # days: a price moves by a third in a year, so in a quarter by a tenth
+
+
+class Taken(BaseModel):
+    """One default price, for whom it was taken and where it is from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    contender: str | None = Field(description="None: the device hour, of all that is run here")
+    quote: Quote
+    age: int | None = Field(description="Days from its date to the plan; None where no plan stands")
+    stale: bool = Field(description="Older than 90 days: look it up again")
+
+
+def taken(recipe: Recipe, at: float | None) -> tuple[Taken, ...]:
+    """All that a recipe took; `at` is when it was promised, seconds since the epoch."""
+    day = datetime.fromtimestamp(at, UTC).date() if at else None
+    quotes: list[tuple[str | None, Quote | None]] = [(None, recipe.costs.quote)]
+    quotes += [(name, chosen.served.quote) for name, chosen in recipe.contenders.items() if chosen.served]
+    return tuple(_taken(name, quote, day) for name, quote in quotes if quote)
+
+
+def _taken(name: str | None, quote: Quote, day: date | None) -> Taken:
+    age = quote.age(day) if day else None
+    return Taken(contender=name, quote=quote, age=age, stale=age is not None and age > STALE)
+
+
+def said(each: Taken, currency: str) -> tuple[str, str]:
+    """In words: what was taken, at which rate, from whom, of when."""
+    quote = each.quote
+    who, who_zh = (f" of {each.contender}", f"{each.contender} 的") if each.contender else ("", "")
+    amount = f"{quote.price:g} {quote.currency}"
+    if quote.read is not None:
+        amount = f"{quote.read:g} / {amount}"
+    rate = f", at {quote.rate:g} {currency} for one {quote.currency}" if quote.currency != currency else ""
+    rate_zh = f"，按 1 {quote.currency} = {quote.rate:g} {currency}" if rate else ""
+    old = f", {each.age} days old: look it up again" if each.stale else ""
+    old_zh = f"，已过 {each.age} 天，请重新查价" if each.stale else ""
+    units = {"device hour": ("a device hour", "每设备小时"),
+             "million tokens": ("a million tokens read / written", "每百万词元（读入/输出）")}  # fmt: skip
+    unit, unit_zh = units[quote.unit]
+    return (
+        f"Default price{who}: {quote.name}, {amount} {unit}{rate} ({quote.source}; {quote.date}{old}).",
+        f"{who_zh}默认价格：{quote.name}，{unit_zh} {amount}{rate_zh}（{quote.source}；{quote.date}{old_zh}）。",
+    )
