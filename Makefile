@@ -25,7 +25,7 @@ demo: .venv/ready
 	$(PY) -m eval.cli run recipes/demo.yaml
 
 smoke: .venv/ready
-	$(PY) -m eval.cli run recipes/smoke.yaml --gate
+	$(PY) -m eval.cli run recipes/smoke.yaml --gate --junit runs/smoke/junit.xml
 
 # Each file's tests stay in one process, which shares what is made for them; each process has one thread.
 test: export OMP_NUM_THREADS ?= 1

@@ -3,8 +3,6 @@
 It spells lines for the engine rooms and imports other rooms only when a command needs them. Exit status: 0 done, 1 a
 fault of ours (with a trace), 2 bad input (one clear message, nothing written), 75 paused outside of train.window."""
 
-import os
-import sys
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -12,7 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from eval import review
+from eval import cards, review
+from eval.terminal import DataRoot, WithText, console, look_in
 from finetune.mistakes import BadInput, told
 
 app = typer.Typer(
@@ -31,9 +30,6 @@ Out = Annotated[Path, typer.Option("--out", help="Folder of the runs")]
 Changes = Annotated[
     list[str], typer.Option("--set", metavar="KEY.PATH=VALUE", help="Change a key, recorded in the plan")
 ]
-DataRoot = Annotated[
-    Path | None, typer.Option("--data-root", envvar="TUNEWORTH_DATA", help="Where cards look for their files")
-]
 Only = Annotated[str | None, typer.Option("--contender", help="Only this contender (all of them without it)")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the lines that would be run, and run nothing")]
 Launcher = Annotated[
@@ -41,10 +37,12 @@ Launcher = Annotated[
 ]
 Probe = Annotated[bool, typer.Option("--probe", help="Measure noise floor, batch invariance and engine parity")]
 Count = Annotated[int | None, typer.Option("--items", help="Questions of the probe (128): four times halve intervals")]
-WithText = Annotated[bool, typer.Option("--with-text", help="Show texts of private cards too; never where CI is set")]
 Gate = Annotated[bool, typer.Option("--gate", help="Exit status tells the outcome: 0, 3, 4, 5, 8; smoke: 0 or 7")]
+Junit = Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="JUnit XML: the verdict and each gate")]
+Baseline = Annotated[
+    Path | None, typer.Option("--baseline", metavar="FILE", help="An earlier verdict.json of this study: shows drift")
+]
 RUNS = Path("runs")
-WIDE = 140  # columns
 
 
 def careful(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -59,14 +57,6 @@ def careful(command: Callable[..., Any]) -> Callable[..., Any]:
             raise typer.Exit(2) from None
 
     return guarded
-
-
-def _console() -> Any:
-    """The terminal as it is; a pipe or a log has no width of its own and takes tables as wide as they are read."""
-    from rich.console import Console
-
-    known = sys.stdout.isatty() or os.environ.get("COLUMNS")
-    return Console() if known else Console(width=WIDE)
 
 
 @app.command()
@@ -101,7 +91,7 @@ def check(
     from finetune.plan import find
 
     wish = Wish(find(device), devices) if device else None
-    show(_read(recipe, changes, data_root), _console(), wish, out, with_text=with_text)
+    show(_read(recipe, changes, data_root), console(), wish, out, with_text=with_text)
 
 
 @app.command()
@@ -165,13 +155,17 @@ def opinions(
 @careful
 def judge(
     recipe: RecipeFile, out: Out = RUNS, changes: Changes = [], data_root: DataRoot = None, gate: Gate = False,  # noqa: B006
+    junit: Junit = None, baseline: Baseline = None,
 ) -> None:  # fmt: skip
-    """Weigh the scores: verdict.json and a table. Example: tuneworth judge recipes/demo.yaml --gate"""
+    """Weigh the scores: verdict.json, verdict.md and a table. Example: tuneworth judge recipes/demo.yaml --gate
+
+    In CI: tuneworth judge recipes/demo.yaml --gate --junit junit.xml --baseline kept/verdict.json
+    """
     from eval.closing import judge as weigh
     from eval.closing import leave
 
     read = _read(recipe, changes, data_root)
-    weigh(read, out, _console())
+    weigh(read, out, junit, baseline)
     leave(read, out, gate)
 
 
@@ -204,25 +198,25 @@ def regrade(
 @careful
 def run(
     recipe: RecipeFile, out: Out = RUNS, changes: Changes = [], data_root: DataRoot = None,  # noqa: B006
-    gate: Gate = False, dry_run: DryRun = False,
+    gate: Gate = False, dry_run: DryRun = False, junit: Junit = None, baseline: Baseline = None,
 ) -> None:  # fmt: skip
     """All of it, skipping what is done and unchanged; goes on after a kill. Example: tuneworth run recipes/demo.yaml"""
+    from eval import closing
     from eval.course import Course
 
     read = _read(recipe, changes, data_root)
+    closing.known(read, baseline)
     course = Course(read, recipe, out, tuple(changes), dry_run)
     course.build()
     course.pledge()
     course.train(None)
     course.score(None)
     if not dry_run:
-        from eval import closing
-
         if read.exam.judge:
             from eval.opinion.asking import give
 
             give(read, course.folder, typer.echo)
-        closing.judge(read, out, _console())
+        closing.judge(read, out, junit, baseline)
         closing.report(read, out)
         closing.leave(read, out, gate)
 
@@ -252,71 +246,15 @@ app.command()(careful(review.leaderboard))
 app.command()(careful(review.verify))
 
 
-@data_app.command("check")
-@careful
-def data_check(
-    card: Annotated[Path, typer.Argument(help="A data card, such as data_cards/fineval.md")],
-    data_root: DataRoot = None,
-    against: Annotated[
-        list[str],
-        typer.Option("--against", metavar="CARD[#SPLIT]", help="An exam's card: what do these rows teach of it?"),
-    ] = [],  # noqa: B006 (typer reads the default)
-    json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="All that was found, ids too")
-    ] = None,
-    mask_to: Annotated[
-        Path | None, typer.Option("--mask", metavar="FOLDER", help="Copy the files with placeholders for personal data")
-    ] = None,
-    with_text: WithText = False,
-) -> None:
-    """Verify a card's files and schema; duplicates, overlap with exams, personal data, balance, lengths, faults.
-
-    Example: tuneworth data check data_cards/demo_tuning.md --against data_cards/demo_label.md --json found.json
-    """
-    from eval.intake import check as check_card
-    from eval.intake import mask, table
-    from finetune.files import write_whole
-    from finetune.recipe import data_root as root
-
-    _set_root(data_root)
-    found = check_card(card, root(), against, with_text=with_text)
-    if json_file:
-        write_whole(json_file, found.model_dump_json(indent=1) + "\n")
-    _console().print(table(found))
-    if mask_to:
-        told = ", ".join(f"{kind} {count}" for kind, count in mask(card, root(), mask_to).items())
-        typer.echo(f"masked: {told or 'nothing'}; {mask_to / card.name}")
-    if found.faults:
-        raise typer.Exit(2)
-
-
-@data_app.command("new")
-@careful
-def data_new(
-    file: Annotated[Path, typer.Argument(help="Questions of yours in CSV or JSONL")],
-    folder: Annotated[Path, typer.Option("--folder", help="Where the exam folder is made")] = Path("."),
-    name: Annotated[str | None, typer.Option("--name", help="Of the exam; the file's name without it")] = None,
-) -> None:
-    """Draft a data card and a task folder from a file of yours, to be read and corrected.
-
-    Example: tuneworth data new our_questions.csv --folder exams --name our_exam
-    """
-    from eval.intake import draft
-
-    for path in draft(file, folder, name or file.stem):
-        typer.echo(path)
+data_app.command("check")(careful(cards.check))
+data_app.command("new")(careful(cards.new))
 
 
 def _read(recipe: Path, changes: list[str], root: Path | None) -> Any:
     from finetune.recipe import Recipe
 
-    _set_root(root)
+    look_in(root)
     return Recipe.read(recipe, tuple(changes))
-
-
-def _set_root(root: Path | None) -> None:
-    if root is not None:
-        os.environ["TUNEWORTH_DATA"] = str(root)
 
 
 def main() -> None:

@@ -1,26 +1,72 @@
 """The close of a run: scores judged, the page written, answers read anew, the outcome as an exit status."""
 
+import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import typer
 
+from eval.terminal import console
 from finetune.files import write_whole
+from finetune.mistakes import BadInput
 from finetune.recipe import Recipe
 from finetune.run import RunDir
 
-GATE = {"worth_it": 0, "not_worth_it": 3, "inconclusive": 4, "invalid": 5, "exploratory": 8}
+SUMMARY = "GITHUB_STEP_SUMMARY"  # names the file that GitHub's actions show under a job
+
+if TYPE_CHECKING:
+    from eval.outlets import Baseline
+    from eval.verdict import Verdict
 
 
-def judge(recipe: Recipe, out: Path, console: Any) -> None:
-    """Weigh the scores: verdict.json, and a table on a rich console."""
+def judge(recipe: Recipe, out: Path, junit: Path | None = None, baseline: Path | None = None) -> None:
+    """Weigh the scores: verdict.json, verdict.md, JUnit XML where asked for, a table, and drift against a baseline."""
     from eval.report import table
     from eval.verdict import judge as weigh
 
-    folder = RunDir(out / recipe.name)
+    folder, before = RunDir(out / recipe.name), known(recipe, baseline)
     verdict = weigh(recipe, folder)
     write_whole(folder.verdict, verdict.model_dump_json(indent=1) + "\n")
-    console.print(table(verdict))
+    console().print(table(verdict))
+    _hand_out(verdict, folder, junit, before)
+
+
+def known(recipe: Recipe, baseline: Path | None) -> "Baseline | None":
+    """The verdict that drift is measured from. BadInput: none, another study's, or of other questions."""
+    if baseline is None:
+        return None
+    from eval.benchmark import Benchmark
+    from eval.outlets import Baseline
+
+    before = Baseline.read(baseline)
+    before.refuse_other(recipe, Benchmark.read(recipe).tasks)
+    return before
+
+
+def _hand_out(verdict: "Verdict", folder: RunDir, junit: Path | None, before: "Baseline | None") -> None:
+    """What CI reads; the file names of the verdict's twins are the run's own."""
+    from eval import outlets
+
+    changes = outlets.drift(before, verdict) if before else []
+    for each in changes:
+        typer.echo(f"drift 变动: {each.told}")
+    told = outlets.brief(verdict, changes)
+    write_whole(folder.summary, told)
+    if junit:
+        write_whole(junit, outlets.junit(verdict))
+    _append(told)
+
+
+def _append(told: str) -> None:
+    """To the job's summary, where there is one; it may hold what other steps said."""
+    named = os.environ.get(SUMMARY)
+    if not named:
+        return
+    try:
+        with open(named, "a", encoding="utf-8") as summary:
+            summary.write(told + "\n")
+    except OSError as fault:
+        raise BadInput(f"{SUMMARY}: {named} cannot be added to ({fault.strerror}); unset it, or name a file") from None
 
 
 def report(recipe: Recipe, out: Path) -> None:
@@ -51,9 +97,7 @@ def leave(recipe: Recipe, out: Path, gate: bool) -> None:
     """With --gate the exit status tells the outcome."""
     if not gate:
         return
+    from eval.outlets import exit_status
     from eval.verdict import Verdict
 
-    verdict = Verdict.read(RunDir(out / recipe.name).verdict)
-    if verdict.plumbing is not None:
-        raise typer.Exit(0 if verdict.plumbing.passed else 7)
-    raise typer.Exit(GATE[verdict.outcome])
+    raise typer.Exit(exit_status(Verdict.read(RunDir(out / recipe.name).verdict)))

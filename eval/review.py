@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from eval.terminal import DataRoot, look_in
 from finetune.mistakes import BadInput
 
 if TYPE_CHECKING:
@@ -21,11 +21,6 @@ Choose = Annotated[bool, typer.Option("--choose", help="Print whom the evidence 
 MaxCost = Annotated[float | None, typer.Option("--max-cost", min=0, help="With --choose: of 1,000 queries")]
 MaxMemory = Annotated[str | None, typer.Option("--max-memory", help="With --choose: to serve one query, such as 24GB")]
 Scenario = Annotated[str | None, typer.Option("--scenario", help="With --choose: on the tasks of it alone")]
-DataRoot = Annotated[
-    Path | None, typer.Option("--data-root", envvar="TUNEWORTH_DATA", help="Where cards look for their files")
-]
-
-
 SHOWN = 20  # differences
 
 
@@ -46,8 +41,7 @@ def leaderboard(
     if limits != Limits() and not choose:
         raise BadInput("--max-cost, --max-memory and --scenario are limits of --choose; add it")
 
-    if data_root is not None:
-        os.environ["TUNEWORTH_DATA"] = str(data_root)
+    look_in(data_root)
     found = sittings(runs)
     if explain or group:
         kin = groups(found)
@@ -69,8 +63,7 @@ def verify(
     from eval.verify import verify as again
     from finetune.run import RunDir
 
-    if data_root is not None:
-        os.environ["TUNEWORTH_DATA"] = str(data_root)
+    look_in(data_root)
     found = again(RunDir(run))
     for each in found.differs[:SHOWN]:
         typer.echo(f"{each.place}: {str(each.kept)[:60]} in verdict.json, {str(each.found)[:60]} reached again")

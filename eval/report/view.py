@@ -48,9 +48,11 @@ class Row:
 
 def word(v: Verdict) -> Said:
     """The verdict word; a smoke run's says whether it passed."""
-    if v.plumbing is None:
-        return OUTCOMES[v.outcome]
-    passed = v.plumbing.passed
+    return OUTCOMES[v.outcome] if v.plumbing is None else plumbed(passed=v.plumbing.passed)
+
+
+def plumbed(*, passed: bool) -> Said:
+    """The word of a smoke run."""
     end = Said("pass", "通过") if passed else Said("fail", "未通过")
     return Said(f"{OUTCOMES['plumbing'].en}: {end.en}", f"{OUTCOMES['plumbing'].zh}：{end.zh}")
 

@@ -1,0 +1,249 @@
+"""Where people already look: the summary, JUnit XML and drift that `tuneworth judge` leaves for CI."""
+
+from __future__ import annotations
+
+import json
+import re
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+from test_verdict import finished
+from typer.testing import CliRunner
+from verdict_samples import sample
+
+from eval.cli import app
+from eval.outlets import brief, exit_status, junit
+from eval.verdict import Verdict
+
+OUTCOMES = ("worth_it", "not_worth_it", "inconclusive", "invalid", "exploratory", "plumbing")
+
+
+@pytest.fixture(autouse=True)
+def a_world_of_its_own(monkeypatch):
+    monkeypatch.setenv("TUNEWORTH_CARDS", "")
+    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
+
+
+def judge(folder: Path, *more: object, changes: tuple[str, ...] = ()):
+    """The front door, on the run of `finished(folder, *changes)`."""
+    changed = [word for change in changes for word in ("--set", change)]
+    words = ["judge", folder / "study.yaml", "--out", folder / "runs", *changed, *more]
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def kept(folder: Path) -> Path:
+    return folder / "runs" / "study"
+
+
+def cases(path: Path) -> dict[str, ET.Element]:
+    return {case.get("name"): case for case in ET.parse(path).getroot().iter("testcase")}
+
+
+def test_ten_lines_say_it_in_both_languages(tmp_path):
+    prices = ("costs.gpu_hour=18", "costs.value_per_correct=1", "costs.queries=1000000")
+    finished(tmp_path, *prices)
+    assert judge(tmp_path, changes=prices).exit_code == 0
+    first = kept(tmp_path) / "verdict.json"
+    (tmp_path / "before.json").write_bytes(first.read_bytes())
+    assert judge(tmp_path, "--baseline", tmp_path / "before.json", changes=prices).exit_code == 0
+    v = Verdict.read(first)
+    said = (kept(tmp_path) / "verdict.md").read_text("utf-8")
+    lines = said.splitlines()
+    assert len(lines) == 10
+    assert lines[0] == "### study: Worth it · 值得"
+    assert lines[2:4] == [f"- {v.sentence}", f"- {v.sentence_zh}"]
+    assert f"Δ +{100 * v.delta.gain:.1f} [+{100 * v.delta.low:.1f}, +{100 * v.delta.high:.1f}]" in lines[4]
+    for row in v.contenders:
+        assert f"{row.name} {100 * row.score:.1f} ±" in lines[5]
+    passed = sum(gate.status == "passed" for gate in v.gates)
+    assert f"{passed} passed 通过" in lines[6]
+    assert "tuning 微调 lora 18; a query 每次查询 lora" in lines[7]
+    assert v.provenance.plan[:12] in lines[8]
+    assert "退出码 0" in lines[8]
+    assert lines[9] == "- Drift 变动: none 无"
+
+
+def test_a_summary_is_added_to_what_other_steps_said(tmp_path, monkeypatch):
+    finished(tmp_path)
+    summary = tmp_path / "steps.md"
+    summary.write_text("before\n", "utf-8")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    for _ in range(2):
+        assert judge(tmp_path).exit_code == 0
+    told = (kept(tmp_path) / "verdict.md").read_text("utf-8")
+    assert summary.read_text("utf-8") == "before\n" + 2 * f"{told}\n"
+
+
+def test_a_summary_that_cannot_be_written_is_one_line(tmp_path, monkeypatch):
+    finished(tmp_path)
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path))
+    done = judge(tmp_path)
+    assert done.exit_code == 2
+    assert done.stderr.startswith(f"tuneworth: GITHUB_STEP_SUMMARY: {tmp_path} cannot be added to (Is a directory)")
+    assert (kept(tmp_path) / "verdict.json").is_file()
+
+
+def test_a_case_for_the_verdict_and_one_for_each_gate(tmp_path):
+    finished(tmp_path)
+    report = tmp_path / "deep" / "junit.xml"
+    assert judge(tmp_path, "--gate", "--junit", report).exit_code == 0
+    v, found = Verdict.read(kept(tmp_path) / "verdict.json"), cases(report)
+    assert list(found) == ["verdict 结论", *(f"{gate.name} {gate.name_zh}" for gate in v.gates)]
+    states = {"passed": None, "failed": "failure", "not_checked": "skipped", "unresolved": "skipped"}
+    for gate in v.gates:
+        case = found[f"{gate.name} {gate.name_zh}"]
+        inner = [child.tag for child in case if child.tag != "system-out"]
+        assert inner == [tag for tag in [states[gate.status]] if tag]
+        assert gate.reason_zh in "".join(case.itertext())
+    suite = ET.parse(report).getroot().find("testsuite")
+    assert (suite.get("tests"), suite.get("failures")) == (str(len(found)), "0")
+
+
+def test_a_failed_gate_is_a_failure_with_its_figure(tmp_path):
+    """lora's adapter is not applied: what it answers is its base's, and the gate has the divergence."""
+    from finetune.run import AdapterProbe
+
+    idle = AdapterProbe(prompts=16, kl=1e-9, kl_same=1e-9, norm=1.0)
+    finished(tmp_path, sit={"lora": {"adapter_probe": idle}})
+    report = tmp_path / "junit.xml"
+    assert judge(tmp_path, "--gate", "--junit", report).exit_code == 5
+    found = cases(report)
+    failure = found["adapter applied 适配器生效"].find("failure")
+    assert failure.get("type") == "required"
+    assert "the adapter moves the outputs by a KL of 1e-09" in failure.text
+    assert found["verdict 结论"].find("failure").get("type") == "invalid"
+    assert "1 failed 未通过: adapter applied 适配器生效" in (kept(tmp_path) / "verdict.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES)
+def test_a_red_verdict_and_a_status_that_is_not_0_go_together(outcome, tmp_path):
+    v = sample(outcome)
+    (tmp_path / "junit.xml").write_text(junit(v), "utf-8")
+    found = cases(tmp_path / "junit.xml")
+    assert exit_status(v) == {"worth_it": 0, "not_worth_it": 3, "inconclusive": 4, "invalid": 5, "exploratory": 8,
+                              "plumbing": 0 if v.plumbing and v.plumbing.passed else 7}[outcome]  # fmt: skip
+    assert (found["verdict 结论"].find("failure") is not None) == (exit_status(v) != 0)
+    assert len(brief(v).splitlines()) <= 10
+
+
+def test_a_smoke_run_says_plumbing_only_and_tells_its_checks(tmp_path):
+    finished(tmp_path, "purpose=smoke", rates={"lora": 0.05})  # under blind guessing, which fails no plumbing
+    report = tmp_path / "junit.xml"
+    assert judge(tmp_path, "--gate", "--junit", report, changes=("purpose=smoke",)).exit_code == 0
+    v, found = Verdict.read(kept(tmp_path) / "verdict.json"), cases(report)
+    assert {f"{check.name} {check.name_zh}" for check in v.plumbing.checks} < set(found)
+    assert found["below chance 低于瞎猜"].find("skipped") is not None
+    assert not list(ET.parse(report).getroot().iter("failure"))
+    told = (kept(tmp_path) / "verdict.md").read_text("utf-8").splitlines()
+    assert told[0] == "### study: Plumbing only: pass · 仅为管线检查：通过"
+    assert not any(line.startswith(("- Scores", "- Δ")) for line in told)
+
+
+def test_what_others_wrote_stays_words(tmp_path):
+    asked = 'question="# [x](http://e) <img src=x> *bold* & \\u0008 ]]> `code` a_b"'
+    finished(tmp_path, asked)
+    assert judge(tmp_path, "--junit", tmp_path / "junit.xml", changes=(asked,)).exit_code == 0
+    line = (kept(tmp_path) / "verdict.md").read_text("utf-8").splitlines()[1]
+    assert line.startswith(r"- \# [x\](http://e) \<img src=x\> \*bold\* &amp; ")
+    assert line.endswith(r"\`code\` a_b")
+    assert len(cases(tmp_path / "junit.xml")) > 5
+    v = Verdict.read(kept(tmp_path) / "verdict.json")
+    odd = v.model_copy(update={"sentence": "a\x00b\x1fc ]]> <&\ud800"})
+    assert ET.fromstring(junit(odd).partition("\n")[2]).find(".//system-out").text.startswith("abc ]]> <&\n")
+
+
+@pytest.fixture(scope="module")
+def before(tmp_path_factory):
+    """A judged run, and its verdict kept elsewhere."""
+    folder = tmp_path_factory.mktemp("kept")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TUNEWORTH_CARDS", "")
+        patch.delenv("GITHUB_STEP_SUMMARY", raising=False)
+        finished(folder)
+        assert judge(folder).exit_code == 0
+    (folder / "before.json").write_bytes((kept(folder) / "verdict.json").read_bytes())
+    return folder
+
+
+def changed(before: Path, to: Path, change) -> Path:
+    said = json.loads((before / "before.json").read_text("utf-8"))
+    change(said)
+    to.write_text(json.dumps(said), "utf-8")
+    return to
+
+
+def drifts(said: str) -> list[str]:
+    return [line.removeprefix("drift 变动: ") for line in said.splitlines() if line.startswith("drift 变动: ")]
+
+
+def test_no_drift_against_itself(before):
+    done = judge(before, "--baseline", before / "before.json")
+    assert done.exit_code == 0
+    found = drifts(done.stdout)
+    assert found[0] == "verdict: Worth it · 结论: 值得 未变"
+    assert re.fullmatch(r"Δ: lora \+\d+\.\d \[.+\]", found[1])
+    v = Verdict.read(before / "before.json")
+    assert [line.partition(":")[0] for line in found[2:]] == [row.name for row in v.contenders]
+    assert not any("→" in line for line in found)
+
+
+def test_drift_names_what_moved(before, tmp_path):
+    def age(said):
+        said["outcome"], said["margin"], said["younger key"] = "inconclusive", 0.01, 1
+        said["delta"]["low"] = -0.021
+        said["contenders"][1]["score"] = 0.5
+        said["gates"][0]["status"] = "failed"
+        del said["gates"][-1]
+        said["provenance"]["extractor"] = "2020.1"
+
+    v = Verdict.read(before / "before.json")
+    name = v.contenders[1].name
+    done = judge(before, "--baseline", changed(before, tmp_path / "old.json", age))
+    assert done.exit_code == 0, done.stderr
+    moved = [line for line in drifts(done.stdout) if "→" in line]
+    assert moved[0] == "verdict: Inconclusive → Worth it · 结论: 尚无定论 → 值得"
+    assert moved[1].startswith("Δ: lora ")
+    assert f"[−2.1, +{100 * v.delta.high:.1f}] → lora" in moved[1]
+    assert moved[2:] == [
+        f"{name}: 50.0 → {100 * v.contenders[1].score:.1f}",
+        "margin: +1.0 → +2.0 · 门槛: +1.0 → +2.0",
+        f"extractor: 2020.1 → {v.provenance.extractor} · 提取器: 2020.1 → {v.provenance.extractor}",
+        "same questions: failed → passed · 同一批题目: 未通过 → 通过",
+        f"{v.gates[-1].name}: none → not checked · {v.gates[-1].name_zh}: 无 → 未检查",
+    ]
+    last = (kept(before) / "verdict.md").read_text("utf-8").splitlines()[-1]
+    assert last.startswith("- Drift 变动: verdict: Inconclusive → Worth it · 结论: 尚无定论 → 值得; Δ: lora ")
+    assert not any(f" {row.name}: " in last for row in v.contenders if row.name != name)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda said: said.update(name="other"), "the study is other there and study here"),
+        (lambda said: said.update(purpose="smoke"), "purpose is smoke there and study here"),
+        (lambda said: said.update(incumbent="old"), "rule.incumbent is old there and newer here"),
+        (lambda said: said["tasks"].pop(), "exam.tasks is letters there and letters, numbers here"),
+        (lambda said: said["tasks"][1].update(version="0"), "version of task numbers is 0 there and 1 here"),
+        (lambda said: said["tasks"][0].update(items_digest="f" * 64), "the item list of task letters is ffffffffffff"),
+        (lambda said: said["tasks"][0].update(weight=0.5), "the weight of task letters is 0.5 there and 0.75 here"),
+        (lambda said: said.pop("tasks"), "not the verdict.json of a run; give one that `judge` wrote"),
+    ],
+)
+def test_a_baseline_of_something_else_is_refused_and_nothing_is_written(before, tmp_path, change, says):
+    verdict = kept(before) / "verdict.json"
+    stamp, report = verdict.stat().st_mtime_ns, tmp_path / "junit.xml"
+    done = judge(before, "--baseline", changed(before, tmp_path / "old.json", change), "--junit", report)
+    assert done.exit_code == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert says in done.stderr
+    assert verdict.stat().st_mtime_ns == stamp
+    assert not report.exists()
+
+
+def test_a_baseline_that_is_not_there_stops_a_run_before_it_starts(before, tmp_path):
+    words = ["run", before / "study.yaml", "--out", tmp_path / "runs", "--baseline", tmp_path / "none.json"]
+    done = CliRunner().invoke(app, [str(word) for word in words])
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "none.json: no such file; keep a run's verdict.json and name it here" in done.stderr
+    assert not (tmp_path / "runs").exists()
