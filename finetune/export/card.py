@@ -12,6 +12,7 @@ import yaml
 from finetune.chat import Chat
 from finetune.checkpoint import is_local
 from finetune.export.fusion import Fusion
+from finetune.export.index import model_index
 from finetune.export.rendering import Rendering
 from finetune.export.result import Result
 from finetune.licence import Terms, terms_of
@@ -107,7 +108,7 @@ def card(facts: Facts) -> str:
 
 
 def _front(facts: Facts) -> dict[str, Any]:
-    kind = facts.method["kind"]
+    kind, index = facts.method["kind"], _index(facts)
     return {
         "base_model": facts.base,
         "base_model_relation": "finetune" if facts.whole else "adapter",
@@ -117,7 +118,16 @@ def _front(facts: Facts) -> dict[str, Any]:
         "language": sorted({language for use in facts.data for language in use.card.languages}),
         "datasets": list(dict.fromkeys(use.card.name for use in facts.data)),
         "tags": [kind, *(["merged"] if facts.fusion else []), "tuneworth"],
+        **({"model-index": index} if index else {}),
     }
+
+
+def _index(facts: Facts) -> list[dict[str, Any]]:
+    """Of weights that were trained in 4 bits and merged nothing is known: they are another model."""
+    if facts.fusion and facts.fusion.four_bit_difference is not None:
+        return []
+    name, kind = f"{facts.recipe.name}-{facts.name}", PIPELINES[facts.contender.head]
+    return model_index(name, kind, facts.result, merged=facts.fusion is not None)
 
 
 def _hub_licence(facts: Facts) -> dict[str, str]:
