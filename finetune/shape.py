@@ -113,3 +113,9 @@ class Shape(BaseModel):
     def cache_width(self) -> int:
         """Numbers that one token leaves in the key/value cache."""
         return 2 * self.key * self.layers
+
+    @property
+    def held(self) -> float:
+        """Tokens whose keys and values take the memory of one token in a forward that keeps nothing for gradients, at
+        least 1: there its MLP's three inner products and four rows of the residual stream stand side by side."""
+        return max(1.0, (3 * self.intermediate + 4 * self.hidden) / self.cache_width)

@@ -11,7 +11,7 @@ from lm_eval.api.instance import Instance
 
 from eval.items import cut, draw_seed
 from eval.lm import Choice, SharedPromptLM, encode, likelihoods
-from eval.lm.budget import batches
+from eval.lm.budget import batches, held
 from eval.lm.draw import Sampling, draw, noise, vocabulary
 from eval.lm.generate import write
 from finetune.chat import Chat
@@ -293,7 +293,8 @@ def test_rows_that_outgrow_the_budget_wait_again(tiny, monkeypatch):
     model.register_forward_pre_hook(lambda _, __, kwargs: seen.append(kwargs["input_ids"].shape), with_kwargs=True)
     wanted = written_alone(model, chat, prompts, range(6), how)
     seen.clear()
-    assert write(model, chat, prompts, range(6), how, tokens=400) == wanted
+    room = round(400 / held(model.config))
+    assert write(model, chat, prompts, range(6), how, tokens=room) == wanted
     steps = [rows for rows, width in seen if width == 1]
     assert max(steps) > 2 > min(steps[:-1])
     assert sum(width > 1 for _, width in seen) > 2
@@ -315,7 +316,7 @@ def test_draws_follow_the_softmax():
     assert ((share - wanted).abs() <= 5 * (wanted * (1 - wanted) / 4000).sqrt() + 1e-9).all()
 
 
-@pytest.mark.parametrize("size", [50, 3000])
+@pytest.mark.parametrize("size", [50, 3000, 9000])
 def test_nucleus_and_top_k_keep_what_their_definitions_keep(size):
     """Flat logits need more of the vocabulary than is looked at first."""
     torch.manual_seed(0)

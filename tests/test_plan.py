@@ -56,6 +56,12 @@ PUBLISHED = {
 }  # fmt: skip
 
 
+def test_rows_hold_as_many_tokens_as_fit_into_the_memory_of_a_forward():
+    wide, narrow = shape_of("r1_distill_qwen_7b"), shape_of("r1_distill_llama_70b")
+    assert wide.held == (3 * 18944 + 4 * 3584) / (28 * 2 * 4 * 128) == pytest.approx(2.48, abs=0.005)
+    assert narrow.held == 1
+
+
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_tables_of_the_field_are_met(name):
     """deepseek.md 4.1, derived there from the published configurations."""

@@ -80,7 +80,7 @@ def read_load(recipe: Recipe, benchmark: Benchmark, name: str, out: Path) -> Loa
     lengths = tuple(min(each * right, recipe.train.max_length) for each in guessed)
     targets = min(1.0, sum(answers) / max(sum(guessed), 1))
     densest = max((min(1.0, answer / row) for answer, row in zip(answers, guessed, strict=True)), default=0.0)
-    sittings = tuple(_sittings(recipe, benchmark, name, contender, right, out))
+    sittings = tuple(_sittings(recipe, benchmark, name, contender, shape, right, out))
     labels = 0 if contender.head is None else len(BIO if contender.head == "token" else labels_of(_every(recipe, name)))
     return Load(name, contender, runs, shape, lengths, targets, densest, sittings, counted, labels)
 
@@ -116,9 +116,9 @@ def _correction(
 
 
 def _sittings(
-    recipe: Recipe, benchmark: Benchmark, name: str, contender: Contender, right: float, out: Path
-) -> Iterator[Sitting]:
-    limit = contender.model.decoding.max_new_tokens
+    recipe: Recipe, benchmark: Benchmark, name: str, contender: Contender, shape: Shape, right: float, out: Path,
+) -> Iterator[Sitting]:  # fmt: skip
+    limit, room = contender.model.decoding.max_new_tokens, recipe.exam.batch_tokens * shape.held
     for task in benchmark.asked:
         asked = [contender.prompt.wrap(ask(row)) if contender.prompt else ask(row) for row in task.rows]
         tokens = right * sum(FRAME + plan.guess_tokens(text) for text in asked)
@@ -127,7 +127,7 @@ def _sittings(
             continue
         samples = recipe.exam.samples
         each = min(written(recipe, name, contender, out), limit)
-        rows = max(1, int(recipe.exam.batch_tokens // (tokens / len(asked) + each)))  # rows come in as others leave
+        rows = max(1, int(room // (tokens / len(asked) + each)))  # rows come in as others leave
         yield Sitting(samples * len(asked), tokens, each, rows)  # the samples of a question share its prompt
 
 

@@ -7,11 +7,12 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 
 from finetune.mistakes import BadInput
+from finetune.plan import Shape
 
 Found = TypeVar("Found")
 NEAR = 0.75  # shortest row of a batch over its longest: at most a quarter of a forward is padding
@@ -63,6 +64,15 @@ class Budget:
                 yield chosen, found
                 done.update(chosen)
             waiting = [place for place in waiting if place not in done]
+
+
+def held(config: Any) -> float:
+    """Tokens of written rows for each token of the budget: their keys and values are smaller than what a forward makes
+    of a token, and how much so depends on the model's shape alone. 1 for a shape that is not known."""
+    try:
+        return Shape.of(config.to_dict()).held
+    except (KeyError, ValueError):
+        return 1.0
 
 
 def out_of_memory(fault: BaseException) -> bool:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from finetune.chat import Chat
 
 NUCLEUS = 1024  # tokens among which the nucleus is looked for before the whole vocabulary is sorted
+FEW = 8 * NUCLEUS  # a vocabulary up to this size is sorted at once: finding the likeliest takes it no less
 
 
 @dataclass(frozen=True)
@@ -45,13 +47,19 @@ def draw(logits: Tensor, uniform: Sequence[Tensor], how: Sampling) -> Tensor:
 def _nucleus(scores: Tensor, top_p: float) -> Tensor:
     """Scores with all but the likeliest tokens, that together reach `top_p`, taken out (Holtzman et al. 2020)."""
     share = scores.softmax(dim=-1)
-    for size in sorted({min(NUCLEUS, share.shape[-1]), share.shape[-1]}):
-        likeliest = share.topk(size, dim=-1).values
-        if bool((likeliest.sum(dim=-1) >= top_p).all()):
-            break
+    likeliest = share.topk(NUCLEUS, dim=-1).values if share.shape[-1] > FEW else share[:, :0]
+    if bool((likeliest.sum(dim=-1) < top_p).any()):
+        likeliest = _descending(share)
     inside = likeliest.cumsum(dim=-1) - likeliest < top_p
     least = likeliest.masked_fill(~inside, torch.inf).amin(dim=-1, keepdim=True)
     return scores.masked_fill(share < least, -torch.inf)
+
+
+def _descending(share: Tensor) -> Tensor:
+    """Each row sorted. On a processor by numpy: values alone, without their places, take it a quarter of the time."""
+    if share.device.type != "cpu":
+        return share.sort(dim=-1, descending=True).values
+    return torch.from_numpy(np.sort(share.numpy(), axis=-1)[:, ::-1].copy())
 
 
 def vocabulary(chat: Chat) -> int:

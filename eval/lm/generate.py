@@ -16,7 +16,7 @@ from typing import Any, Literal
 import torch
 from torch import Generator, Tensor
 
-from eval.lm.budget import Budget, batches
+from eval.lm.budget import Budget, batches, held
 from eval.lm.context import Context, Prompt, one_row_of, read, shared_header
 from eval.lm.draw import Sampling, draw, noise, vocabulary
 from eval.lm.slots import Slots
@@ -50,8 +50,9 @@ def writing(
     model: Any, chat: Chat, prompts: Sequence[Prompt], seeds: Sequence[int], how: Sampling, until: Sequence[str],
     budget: Budget,
 ) -> Iterator[list[tuple[int, Written]]]:  # fmt: skip
-    """The same, (index, answer) of the rows that end together, as they end. The budget counts rows times the longest;
-    one that outgrows it sends back rows, which come in again with what they have written."""
+    """The same, (index, answer) of the rows that end together, as they end. Rows times the longest hold as many tokens
+    as fit into the memory of a forward of the budget; rows that outgrow it go back, and come in again with what they
+    have written."""
     rows = [
         _Row(place, tuple(prompt), Generator(device=model.device).manual_seed(seed), _Answer(chat, until))
         for place, (prompt, seed) in enumerate(zip(prompts, seeds, strict=True))
@@ -91,9 +92,15 @@ class _Writer:
     def __init__(self, model: Any, how: Sampling, budget: Budget, waiting: list[_Row], size: int) -> None:
         self.model, self.how, self.budget, self.size = model, how, budget, size
         self.waiting, self.running, self.slots = waiting, list[_Row](), Slots(model)
+        self.held = held(model.config)
         self.shared = shared_header([row.prompt for row in waiting])
         self.header: Context | None = None
-        self.held: tuple[tuple[int, ...], Context] | None = None  # a prompt of which samples still wait
+        self.kept: tuple[tuple[int, ...], Context] | None = None  # a prompt of which samples still wait
+
+    @property
+    def room(self) -> int:
+        """Tokens that all rows may hold together, each counted as long as the longest."""
+        return int(self.budget.tokens * self.held)
 
     def admit(self) -> None:
         """Take in the rows for which there is room. Their prompts are read together, equal ones once."""
@@ -139,15 +146,15 @@ class _Writer:
         for row in self.waiting:
             longest = max(longest, len(row.ids))
             room = min(MARGIN, self.how.max_new_tokens - len(row.answer.ids))
-            if (len(self.running) + count + 1) * (longest + room) > self.budget.tokens:
+            if (len(self.running) + count + 1) * (longest + room) > self.room:
                 break
             count += 1
         return self.waiting[: max(count, not self.running)]
 
     def _read(self, prompts: Sequence[tuple[int, ...]]) -> Iterator[Context]:
         """What each row that begins with a prompt goes on from: all of it but the last token."""
-        if self.held and prompts[0] == self.held[0]:
-            yield self.held[1]
+        if self.kept and prompts[0] == self.kept[0]:
+            yield self.kept[1]
             prompts = prompts[1:]
         if prompts:
             context = read(self.model, [ids[self.shared : -1] for ids in prompts], self.budget.tokens, self.header)
@@ -159,11 +166,11 @@ class _Writer:
         taken = {row.place for row in rows}
         self.waiting = [row for row in self.waiting if row.place not in taken]
         goes_on = bool(self.waiting) and self.waiting[0].ids == rows[0].ids
-        self.held = (rows[0].ids, context) if goes_on else None
+        self.kept = (rows[0].ids, context) if goes_on else None
 
     def _send_back(self) -> None:
         """Rows that have written least wait again where the budget is outgrown; one always stays."""
-        while len(self.running) > 1 and len(self.running) * (self.slots.width + 1) > self.budget.tokens:
+        while len(self.running) > 1 and len(self.running) * (self.slots.width + 1) > self.room:
             least = min(range(len(self.running)), key=lambda number: len(self.running[number].answer.ids))
             self.waiting.insert(0, self.running[least])
             self._leave([least])

@@ -299,7 +299,11 @@ class Exam(BaseModel):
         "in another order; numbers: other figures, where a program computes the answer (both: was the item known?); "
         "groups: another sex, age or region of the client (is that fair?); evidence: taken away (is it refused?)",
     )
-    batch_tokens: int = Field(8192, ge=64, description="Tokens in a forward and in rows at once: memory for speed")
+    batch_tokens: int = Field(
+        8192,
+        ge=64,
+        description="Tokens in a forward: memory for speed. Answers being written hold as many as fit into that memory",
+    )
     launch: LaunchFile | None = Field(None, description="recipes/launch/<machine>.yaml; one process without it")
     judge: Judge | None = Field(
         None, description="A served model that compares free answers; shown beside the verdict, never part of it"

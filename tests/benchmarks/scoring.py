@@ -24,7 +24,7 @@ TOKENS = {0: 1024, HEADER: 256}  # exam.batch_tokens of ours by header: large mu
 SAMPLES, LONGEST, ENDS = 8, 256, 80  # answers a question, tokens at most, and ids that end one: a hundredth of all
 SIZES = (1, 4, 16)  # lm-eval's batches of options
 WRITING = (8, 32, 64)  # and of answers
-ROOM = 32768  # exam.batch_tokens of ours while it writes
+ROOM = 8192  # exam.batch_tokens of ours while it writes: the default
 DRAWN = {"temperature": 0.6, "top_p": 0.95, "top_k": 0}  # the distills' documented decoding
 
 
