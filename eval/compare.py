@@ -130,6 +130,7 @@ class Pair:
     layout: Layout
     differences: Floats  # [S, n]
     weight: Floats  # [n], sums to 1
+    wrongs: Floats  # [S, n], differences of the rates of outcome `wrong`
     told: dict[tuple[float, float], Estimate] = field(default_factory=dict)  # by level and margin
 
     @classmethod
@@ -139,7 +140,9 @@ class Pair:
         if reason:
             raise BadPairing(reason)
         differences = challenger.scores - incumbent.scores
-        return cls(challenger, incumbent, challenger.layout(weights), differences, challenger.item_weight(weights))
+        wrongs = challenger.share("wrong") - incumbent.share("wrong")
+        layout, weight = challenger.layout(weights), challenger.item_weight(weights)
+        return cls(challenger, incumbent, layout, differences, weight, wrongs)
 
     def estimate(self, *, level: float, margin: float) -> Estimate:
         """With the one-sided error `level` on either side."""
@@ -147,6 +150,10 @@ class Pair:
             found = self.layout.estimate(self.differences, confidence=1 - 2 * level, margin=margin)
             self.told[level, margin] = found
         return self.told[level, margin]
+
+    def worth(self, ratio: float, *, level: float) -> Estimate:
+        """The gain less `ratio` times the wrong answers: both errors at once, on the same clusters."""
+        return self.layout.estimate(self.differences - ratio * self.wrongs, confidence=1 - 2 * level)
 
 
 def compare(pair: Pair, *, role: Role, confidence: float, margin: float) -> Comparison:

@@ -37,7 +37,7 @@ def places(rng, gains: dict[str, float], margin: float, shared: bool = False):
     asked = [SimpleNamespace(task=task, cluster=name) for task, name in zip(tasks, clusters, strict=True)]
     side = SimpleNamespace(questions=dict(enumerate(asked)))
     weights = dict.fromkeys(TASKS, 1.0)
-    pair = Pair(side, side, Layout.of(clusters, tasks, weights), d[None], np.full(len(d), 1 / len(d)))
+    pair = Pair(side, side, Layout.of(clusters, tasks, weights), d[None], np.full(len(d), 1 / len(d)), 0 * d[None])
     return compared(GROUPS, [pair], weights, margin, 0.05), d, np.array(tasks), clusters
 
 

@@ -7,7 +7,7 @@ R: tunings to come, all in the recipe's currency. Net benefit over a horizon is 
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -47,6 +47,7 @@ class Bill(BaseModel):
     horizon: float  # F (1 + R)
     extra_per_query: float | None  # dc; below 0 where the tuned one is cheaper to serve; None where it is not known
     wrong: float  # difference of the rates of outcome `wrong`
+    wrong_se: float | None = None  # its standard error; None where a wrong answer costs nothing more
     odds: tuple[tuple[float, float], ...] = ()  # (value of a right answer, P(NB > 0) over the horizon's queries)
     breakeven: Breakeven | None  # None where no value, or nothing with a price, was declared, or dc is not known
     net: Net | None  # None also where no number of queries was declared
@@ -108,13 +109,18 @@ class Serving:
 
 @dataclass(frozen=True)
 class Gain:
-    """Of right answers with its interval, and the difference of the rates of wrong ones."""
+    """Of right answers with its interval, and the difference of the rates of wrong ones.
+
+    Where a wrong answer costs more than its missing worth, `worth` holds the bounds of gain - (l / v) wrong, both taken
+    on the same clusters, since their errors go together.
+    """
 
     low: float
     point: float
     high: float
     wrong: float = 0.0
     chance: Chance | None = None  # what the odds are drawn from
+    worth: tuple[float, float] | None = None
 
 
 def device_price(seconds: float, costs: Costs) -> float:
@@ -159,13 +165,22 @@ def bill(challenger: str, rival: str, effort: Effort, serving: Serving, gain: Ga
     if extra is not None and (costs.gpu_hour or horizon or extra):
         owed = costs.loss_per_wrong * gain.wrong + extra
         if costs.value_per_correct is not None:
-            worth = [costs.value_per_correct * each - owed for each in (gain.low, gain.point, gain.high)]
+            worth = _worth(gain, costs.value_per_correct, owed, extra)
             breakeven, net = _breakeven(worth, horizon, extra, costs), _net(worth, horizon, extra, costs)
-        chances = _odds(gain, horizon, owed, costs)
+        chances = _odds(gain, horizon, extra, costs)
     return Bill(
         challenger=challenger, rival=rival, parts=parts, tuning=sum(parts.values()), horizon=horizon,
-        extra_per_query=extra, wrong=gain.wrong, odds=chances, breakeven=breakeven, net=net,
+        extra_per_query=extra, wrong=gain.wrong,
+        wrong_se=gain.chance.wrong_se if gain.chance and costs.loss_per_wrong else None, odds=chances, breakeven=breakeven, net=net,
     )  # fmt: skip
+
+
+def _worth(gain: Gain, value: float, owed: float, extra: float) -> list[float]:
+    """Of a query, in money: at the lower bound, at what was seen, at the upper bound."""
+    low, high = (value * each - owed for each in (gain.low, gain.high))
+    if gain.worth:
+        low, high = (value * each - extra for each in gain.worth)
+    return [low, value * gain.point - owed, high]
 
 
 def _breakeven(worth: list[float], horizon: float, extra: float, costs: Costs) -> Breakeven:
@@ -186,18 +201,21 @@ def _net(worth: list[float], horizon: float, extra: float, costs: Costs) -> Net 
     return Net(low=point - math.hypot(point - low, off), point=point, high=point + math.hypot(high - point, off))
 
 
-def _odds(gain: Gain, horizon: float, owed: float, costs: Costs) -> tuple[tuple[float, float], ...]:
+def _odds(gain: Gain, horizon: float, extra: float, costs: Costs) -> tuple[tuple[float, float], ...]:
     """Against values from a tenth to ten times of the declared one, or of the one at which it pays exactly."""
     if costs.queries is None or gain.chance is None:
         return ()
     middle = costs.value_per_correct
     if middle is None:
-        needed = (horizon / costs.queries + owed) / gain.point if gain.point else 0.0
+        needed = (
+            (horizon / costs.queries + extra + costs.loss_per_wrong * gain.wrong) / gain.point if gain.point else 0.0
+        )
         middle = needed if needed > 0 else None
     if middle is None:
         return ()
     values = [middle * 10 ** (step / 10) for step in range(-10, 11)]
-    told = odds(gain.chance, horizon, owed, costs.queries, costs.uncertainty, values)
+    chance = replace(gain.chance, wrong=gain.wrong, loss=costs.loss_per_wrong)
+    told = odds(chance, horizon, extra, costs.queries, costs.uncertainty, values)
     return tuple(zip(values, told.tolist(), strict=True))
 
 

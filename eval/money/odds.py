@@ -41,11 +41,43 @@ def fieller(
 
 @dataclass(frozen=True)
 class Chance:
-    """A gain as a t distribution: what one sees, its standard error and degrees of freedom."""
+    """A gain as a t distribution: what one sees, its standard error and degrees of freedom; and with it the difference
+    of the rates of wrong answers, seen on the same questions, where one more of them costs `loss`."""
 
     gain: float
     se: float
     df: float
+    wrong: float = 0.0
+    wrong_se: float = 0.0
+    shared: float = 0.0  # correlation of the two errors; below 0 where what is not right is wrong
+    loss: float = 0.0
+
+    def spread(self, value: float) -> float:
+        """Standard error of value * gain - loss * wrong."""
+        mixed = 2 * value * self.loss * self.shared * self.se * self.wrong_se
+        return math.sqrt(max(0.0, (value * self.se) ** 2 - mixed + (self.loss * self.wrong_se) ** 2))
+
+
+def least_value(chance: Chance, low: float, owed: float) -> float | None:
+    """Worth of a right answer from which value * gain - loss * wrong surely exceeds `owed`, as surely as the gain is
+    above `low`; None is never. It rises with the value wherever `low` is above 0, so halving finds it.
+    """
+    critical = (chance.gain - low) / chance.se if chance.se else 0.0
+
+    def left(value: float) -> float:
+        return value * chance.gain - chance.loss * chance.wrong - critical * chance.spread(value) - owed
+
+    if low <= 0:
+        return None
+    if left(0.0) >= 0:
+        return 0.0
+    under, over = 0.0, 1.0
+    while left(over) < 0:
+        over *= 2
+    for _ in range(80):
+        middle = (under + over) / 2
+        under, over = (middle, over) if left(middle) < 0 else (under, middle)
+    return over
 
 
 def odds(
@@ -53,11 +85,17 @@ def odds(
 ) -> Floats:
     """P(NB > 0) at each value of a right answer; `horizon` F (1 + R), `extra` the cost of a query beyond the rival's,
     both off by a share whose 95% range is `unsure`. The same draws stand behind every value, so the curve is smooth.
+    Gain and rate of wrong answers are drawn together, as a t distribution of two (the second given the first).
     """
     import numpy as np  # not above: a plan of costs (eval.forecast) takes prices from here and nothing heavy
 
     rng = np.random.default_rng(seed)
-    gains = gain.gain + gain.se * rng.standard_t(gain.df, DRAWS) if gain.se else np.full(DRAWS, gain.gain)
+    drawn = rng.standard_t(gain.df, DRAWS) if gain.se else np.zeros(DRAWS)
+    gains = gain.gain + gain.se * drawn
     off = 1 + unsure / SURE * rng.standard_normal((2, DRAWS))
     owed = extra * off[0] + horizon * off[1] / queries
+    if gain.loss:
+        apart = np.sqrt((1 - gain.shared**2) * (gain.df + drawn**2) / (gain.df + 1))
+        beside = gain.shared * drawn + apart * rng.standard_t(gain.df + 1, DRAWS)
+        owed = owed + gain.loss * (gain.wrong + gain.wrong_se * beside)
     return np.array([float(np.mean(value * gains > owed)) for value in values])

@@ -7,6 +7,7 @@ differs from the rest of the exam in a test of interaction (Holm too). Everythin
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -138,7 +139,15 @@ def _parts(pairs: Sequence[Pair], tasks: tuple[str, ...], weights: dict[str, flo
         {task: weights[task] for task in tasks},
     )  # fmt: skip
     return [
-        Pair(pair.challenger, pair.incumbent, layout, pair.differences[:, kept], pair.weight[kept]) for pair in pairs
+        replace(
+            pair,
+            layout=layout,
+            differences=pair.differences[:, kept],
+            weight=pair.weight[kept],
+            wrongs=pair.wrongs[:, kept],
+            told={},
+        )
+        for pair in pairs
     ]
 
 

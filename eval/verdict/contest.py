@@ -24,6 +24,7 @@ class Contest:
     bills: tuple[Bill, ...]
     rulings: tuple[Ruling, ...]
     pairs: dict[str, list[Pair]]  # of each challenger those that decide, incumbent first
+    chances: dict[tuple[str, str], Chance]  # (challenger, rival) -> gain and wrong answers with their errors
 
     @classmethod
     def of(cls, evidence: Evidence) -> Self:
@@ -38,18 +39,17 @@ class Contest:
         gamma = compare(
             _pair(evidence, terms.incumbent, terms.base), role="gamma", confidence=terms.confidence, margin=terms.margin
         )
-        bills, rulings = [], []
+        bills, rulings, chances = [], [], {}
         for name, found in comparisons.items():
             against = [each for each in found if each.role != "tau"]
-            lows, costs = standings[name].lows, evidence.recipe.costs
-            due = [
-                price(evidence, each, lows[each.incumbent], costs, Chance(each.gain, each.se, each.df))
-                for each in against
-            ]
+            costs, due = evidence.recipe.costs, []
+            for each, pair in zip(against, deciding[name], strict=True):
+                chance = chances[name, each.incumbent] = chance_of(pair, each, costs.loss_per_wrong)
+                due.append(price(evidence, pair, each, standings[name], costs, chance))
             rulings.append(rule(standings[name], against, due, costs.currency))
             bills += due
         rows = [each for found in comparisons.values() for each in found]
-        return cls((*rows, gamma), standings, tuple(bills), tuple(rulings), deciding)
+        return cls((*rows, gamma), standings, tuple(bills), tuple(rulings), deciding, chances)
 
     def find(self, role: Role, challenger: str) -> Comparison:
         return next(each for each in self.comparisons if (each.role, each.challenger) == (role, challenger))
@@ -90,11 +90,29 @@ def serving_seconds(evidence: Evidence, name: str, costs: Costs) -> float | None
     return seconds / (1 if prompt or chosen.served else costs.speedup) if seconds is not None else None
 
 
-def price(evidence: Evidence, found: Contrasted, low: float, costs: Costs, chance: Chance | None = None) -> Bill:
+def price(
+    evidence: Evidence, pair: Pair, found: Contrasted, standing: Standing, costs: Costs, chance: Chance | None = None
+) -> Bill:
     """One contrast in money, at these prices; with the odds that it pays where `chance` is told."""
     who, rival = found.challenger, found.incumbent
     seconds = (serving_seconds(evidence, name, costs) for name in (who, rival))
     serving = Serving(*seconds, *map(evidence.token_price, (who, rival)))
-    wrong = evidence.share(who, "wrong") - evidence.share(rival, "wrong")
-    gain = Gain(low, found.gain, found.high, wrong, chance)
+    wrong, worth = evidence.share(who, "wrong") - evidence.share(rival, "wrong"), None
+    if costs.loss_per_wrong and costs.value_per_correct:
+        ratio = costs.loss_per_wrong / costs.value_per_correct
+        plain = (1 - evidence.recipe.rule.confidence) / 2
+        least, most = (pair.worth(ratio, level=level) for level in (standing.level, plain))
+        worth, wrong = (least.low, most.high), (found.gain - most.gain) / ratio
+    gain = Gain(standing.lows[rival], found.gain, found.high, wrong, chance, worth)
     return bill(who, rival, evidence.effort(who), serving, gain, costs)
+
+
+def chance_of(pair: Pair, found: Comparison, loss: float) -> Chance:
+    """Errors of the gain and, where it costs, of the rate of wrong answers; the variance of their sum tells how the two
+    go together."""
+    if not loss:
+        return Chance(found.gain, found.se, found.df)
+    wrong, both = (pair.layout.estimate(values, draws=99) for values in (pair.wrongs, pair.differences + pair.wrongs))
+    spread = 2 * found.se * wrong.se
+    shared = (both.se**2 - found.se**2 - wrong.se**2) / spread if spread else 0.0
+    return Chance(found.gain, found.se, found.df, wrong.gain, wrong.se, max(-1.0, min(1.0, shared)), loss)

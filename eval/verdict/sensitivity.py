@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from eval.compare import Pair
 from eval.money import Bill
+from eval.money.odds import Chance, least_value
 from eval.verdict.contest import Contest, price
 from eval.verdict.evidence import Evidence
 from eval.verdict.ruling import Call, Ruling, headline, overall, points, rule, stand
@@ -162,7 +163,9 @@ def _rule(
     bounds = {name: [_bounds(pair, confidence, margin) for pair in found] for name, found in pairs.items()}
     rulings = []
     for name, found in bounds.items():
-        due = [price(evidence, each, standings[name].lows[each.incumbent], costs) for each in found]
+        due = [
+            price(evidence, pair, each, standings[name], costs) for pair, each in zip(pairs[name], found, strict=True)
+        ]
         rulings.append(rule(standings[name], found, due, costs.currency))
     return rulings, bounds
 
@@ -187,7 +190,7 @@ def _tipping(evidence: Evidence, contest: Contest, call: Call) -> Iterator[Tippi
     lead = headline(contest.rulings, call)
     priced = [bill for bill in contest.bills if bill.challenger == lead.challenger and bill.breakeven]
     if priced:
-        yield from _money(priced[0], costs, lead)
+        yield from _money(priced[0], costs, lead, contest.chances[lead.challenger, priced[0].rival])
 
 
 def _margins(call: Call, margin: float, low: float, high: float) -> Iterator[Tipping]:
@@ -218,11 +221,11 @@ def _margins(call: Call, margin: float, low: float, high: float) -> Iterator[Tip
     )  # fmt: skip
 
 
-def _money(bill: Bill, costs: Costs, lead: Ruling) -> Iterator[Tipping]:
+def _money(bill: Bill, costs: Costs, lead: Ruling, chance: Chance) -> Iterator[Tipping]:
     """Against the incumbent: from which value of a right answer, and which number of queries, it surely pays."""
-    low, extra = lead.lows[bill.rival], costs.loss_per_wrong * bill.wrong + (bill.extra_per_query or 0.0)
     if costs.queries:
-        value = max(0.0, (bill.horizon / costs.queries + extra) / low) if low > 0 else None
+        owed = bill.horizon / costs.queries + (bill.extra_per_query or 0.0)
+        value = least_value(chance, lead.lows[bill.rival], owed)
         words = _value(value, costs.currency)
         yield Tipping(what="value", at=value, text=words[0], text_zh=words[1])
     queries = bill.breakeven.high if bill.breakeven else None

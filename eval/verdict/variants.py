@@ -93,8 +93,11 @@ def _kept(
     except ValueError:
         return
     yield Variant(
-        kind, words, lambda pair: replace(pair, layout=layout, differences=pair.differences[:, kept], told={})
-    )
+        kind, words,
+        lambda pair: replace(
+            pair, layout=layout, differences=pair.differences[:, kept], wrongs=pair.wrongs[:, kept], told={}
+        ),
+    )  # fmt: skip
 
 
 def _clusters(
@@ -171,6 +174,7 @@ def _seeds(pairs: Sequence[Pair]) -> Iterator[Variant]:
 
 def _alone(place: int) -> Callable[[Pair], Pair]:
     def change(pair: Pair) -> Pair:
-        return replace(pair, differences=pair.differences[[place % len(pair.differences)]], told={})
+        one = [place % len(pair.differences)]
+        return replace(pair, differences=pair.differences[one], wrongs=pair.wrongs[one], told={})
 
     return change

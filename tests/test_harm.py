@@ -1,0 +1,117 @@
+"""What a wrong answer costs: its rate is an estimate too, with an error that goes with the gain's, in net benefit,
+break-even, odds and tipping points."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+from test_verdict import finished, judged
+from written_exam import graded
+
+from eval.money import Effort, Gain, Serving, bill
+from eval.money.odds import Chance, least_value, odds
+from eval.paired import Layout
+from eval.report import render
+from eval.verdict import judge
+from eval.verdict.contest import Contest
+from eval.verdict.evidence import Evidence
+from eval.verdict.ruling import overall
+from eval.verdict.sensitivity import _rule
+from finetune.recipe import Costs
+
+PRICED = ("costs.gpu_hour=18", "costs.value_per_correct=1", "costs.queries=100000", "costs.people=4000")
+
+
+@pytest.fixture(autouse=True)
+def no_cards_of_other_tests(monkeypatch):
+    monkeypatch.setenv("TUNEWORTH_CARDS", "")
+
+
+def drawn(rng: np.random.Generator, clusters: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Differences of right and of wrong answers (the rest are refusals), alike within a document."""
+
+    def side(right: float, wrong: float) -> tuple[np.ndarray, np.ndarray]:
+        luck = stats.norm.cdf(0.6 * rng.normal(size=(clusters, 1)) + 0.8 * rng.normal(size=(clusters, size))).ravel()
+        return luck < right, luck > 1 - wrong
+
+    (right, wrong), (theirs, their_wrong) = side(0.66, 0.24), side(0.60, 0.22)
+    return right * 1.0 - theirs, wrong * 1.0 - their_wrong
+
+
+def refused(answer):
+    """Every third wrong answer is none."""
+    number = int(answer.id.split("-")[1])
+    return answer.model_copy(update=graded("refused")) if not answer.score and number % 3 == 0 else answer
+
+
+def test_the_net_benefit_with_a_loss_holds_the_truth_as_often_as_it_says():
+    """60 documents of 4, a wrong answer costs thrice a right one's worth; without its error fewer hold."""
+    rng, runs, clusters, size = np.random.default_rng(41), 1200, 60, 4
+    layout, costs = (
+        Layout.of(np.repeat(np.arange(clusters), size)),
+        Costs(people=1000, value_per_correct=1.0, loss_per_wrong=3.0, queries=100_000),
+    )
+    truth = 100_000 * (0.06 - 3 * 0.02) - 1000
+    held, alone = 0, 0
+    for _ in range(runs):
+        d, w = drawn(rng, clusters, size)
+        gain, joint = layout.estimate(d), layout.estimate(d - 3 * w)
+        facts = gain.low, gain.gain, gain.high, float(w.mean())
+        for worth in ((joint.low, joint.high), None):
+            net = bill("a", "b", Effort(0, 0), Serving(1, 1), Gain(*facts, worth=worth), costs).net
+            assert net.point == pytest.approx(100_000 * joint.gain - 1000)
+            held, alone = (
+                held + (bool(worth) and net.low <= truth <= net.high),
+                alone + (not worth and net.low <= truth <= net.high),
+            )
+    assert held / runs == pytest.approx(0.95, abs=3.3 * math.sqrt(0.05 * 0.95 / runs))
+    assert alone / runs < 0.85
+
+
+def test_odds_and_least_value_are_those_of_the_t_distribution_of_both():
+    """value * gain - loss * wrong of a t distribution of two is itself one, with the spread of the sum."""
+    chance = Chance(0.05, 0.02, 18.0, wrong=0.01, wrong_se=0.015, shared=-0.7, loss=0.8)
+    for value, found in zip((0.2, 0.6, 2.0), odds(chance, 500.0, 0.002, 1e5, 0.0, [0.2, 0.6, 2.0]), strict=True):
+        spread = math.sqrt((value * 0.02) ** 2 + 2 * value * 0.8 * 0.7 * 0.02 * 0.015 + (0.8 * 0.015) ** 2)
+        assert chance.spread(value) == pytest.approx(spread)
+        assert found == pytest.approx(stats.t.sf((0.007 + 0.008 - value * 0.05) / spread, 18.0), abs=0.012)
+    low = 0.05 - 2 * 0.02
+    least = least_value(chance, low, 0.007)
+    assert least * 0.05 - 0.008 - 2 * chance.spread(least) == pytest.approx(0.007)
+    assert least_value(chance, 0.0, 0.007) is None
+    assert least_value(Chance(0.05, 0.02, 18.0), low, 0.007) == pytest.approx(0.7)
+    assert least_value(Chance(0.05, 0.02, 18.0), low, -0.007) == 0
+
+
+def test_a_verdict_with_a_loss_takes_both_errors_on_the_same_documents(tmp_path):
+    run = finished(tmp_path, *PRICED, "costs.loss_per_wrong=2", sit={"lora": {"change": refused}})
+    evidence, found = Evidence.read(run.recipe, run.run), judge(run.recipe, run.run)
+    lora, newer = evidence.sheets["lora"], evidence.sheets["newer"]
+    wrong = lora.share("wrong") - newer.share("wrong")
+    both = lora.layout(evidence.weights).estimate(lora.scores - newer.scores - 2 * wrong)
+    (due,) = found.money.bills
+    assert due.wrong == pytest.approx(evidence.share("lora", "wrong") - evidence.share("newer", "wrong"))
+    assert due.wrong_se == pytest.approx(lora.layout(evidence.weights).estimate(wrong).se)
+    each = 100_000
+    assert due.net.low == pytest.approx(each * (both.low - due.extra_per_query) - due.horizon)
+    assert due.net.high == pytest.approx(each * (both.high - due.extra_per_query) - due.horizon)
+    assert f'data-wrong="{due.wrong}"' in render(found)
+    plain = judged(tmp_path / "plain", *PRICED)
+    assert plain.money.bills[0].wrong_se is None
+
+
+def test_the_value_at_which_it_surely_pays_counts_the_error_of_wrong_answers(tmp_path):
+    run = finished(tmp_path, *PRICED, "costs.loss_per_wrong=0.05", sit={"lora": {"change": refused}})
+    evidence = Evidence.read(run.recipe, run.run)
+    contest, costs = Contest.of(evidence), run.recipe.costs
+    tips = {tip.what: tip.at for tip in judge(run.recipe, run.run).sensitivity.tipping}
+
+    def call(value: float) -> str:
+        change = costs.model_copy(update={"value_per_correct": value})
+        return overall(_rule(evidence, contest.pairs, 0.02, change)[0])
+
+    assert call(tips["value"] * 1.001) == "worth_it"
+    assert call(tips["value"] * 0.999) == "inconclusive"
