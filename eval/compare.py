@@ -16,8 +16,8 @@ from eval.labels import CorpusRow, corpus_rows
 from eval.noise import Noise, noise
 from eval.paired import Estimate, Floats, Layout
 from eval.sheet import BadPairing, Sheet
-from eval.significance import holm, mcnemar_midp, tango
-from eval.spread import Spread, design_effect, mde_by_samples, samples_that_pay
+from eval.significance import holm, mcnemar_clustered, mcnemar_midp, tango
+from eval.spread import TINY, Spread, design_effect, mde_by_samples, samples_that_pay
 
 FROZEN = ConfigDict(frozen=True, extra="forbid")
 Role = Literal["delta", "alternative", "tau", "gamma"]  # against incumbent, alternative, own base; bases
@@ -115,6 +115,7 @@ class Comparison(BaseModel):
     sampling_share: float | None  # of the variance: what more samples would remove; None with one sample each
     mcnemar: float | None  # two-sided mid-p, clusters and weights ignored; single 0/1 samples of one seed only
     tango: tuple[float, float] | None = None  # score interval of the plain difference, where `mcnemar` stands
+    mcnemar_clustered: tuple[float, float] | None = None  # p after Obuchowski and after Durkalski; None as `mcnemar`
     tasks: tuple[TaskRow, ...]
     langs: tuple[LangRow, ...]
     spread: Spread | None = None
@@ -286,6 +287,7 @@ def _spread(pair: Pair, found: Estimate, rows: Sequence[TaskRow]) -> Spread:
         deff=design_effect(_clustered(found), independent),
         seed_share=found.seed_variance / found.seeds / variance if variance else 0.0,
         samples_that_pay=samples_that_pay(kept, drawn) if told else None,
+        drawn_to_kept=drawn / kept if told and kept > TINY else None,
         mde_by_samples=mde_by_samples(mde, variance, kept, drawn) if told else (),
     )
 
@@ -302,9 +304,15 @@ def _independent(pair: Pair, task: str) -> float:
 
 
 def _expected(pair: Pair, confidence: float) -> dict[str, Any]:
-    """What some readers expect, where every answer is right or wrong: McNemar's mid-p and Tango's interval."""
+    """What some readers expect, where every answer is right or wrong: McNemar's test, Tango's interval."""
     single = {1} == {*pair.challenger.samples.values(), *pair.incumbent.samples.values()}
     if not single or len(pair.differences) > 1 or not set(np.unique(pair.differences)) <= {-1.0, 0.0, 1.0}:
         return {"mcnemar": None}
     wins, losses = int((pair.differences > 0).sum()), int((pair.differences < 0).sum())
-    return {"mcnemar": mcnemar_midp(wins, losses), "tango": tango(wins, losses, pair.differences.size, confidence)}
+    cluster = np.unique([row.cluster for row in pair.challenger.questions.values()], return_inverse=True)[1]
+    net, sizes = np.bincount(cluster, weights=pair.differences[0]), np.bincount(cluster)
+    return {
+        "mcnemar": mcnemar_midp(wins, losses),
+        "tango": tango(wins, losses, pair.differences.size, confidence),
+        "mcnemar_clustered": mcnemar_clustered(net.tolist(), sizes.tolist()),
+    }

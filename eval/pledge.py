@@ -22,7 +22,8 @@ from finetune.run import RunDir, SeedDir
 
 # Keys of costs younger than plans that were kept: at these values they change nothing.
 YOUNGER: dict[str, Any] = {
-    "failed": 0, "speedup": 1, "uncertainty": 0, "planned": None, "device": None, "exchange": {}, "quote": None,
+    "failed": 0, "speedup": 1, "uncertainty": 0, "planned": None, "device": None,
+    "question": 0, "exchange": {}, "quote": None,
 }  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """Tests on plain numbers: corrected for how many were looked at (Holm 1979), and for pairs of right and wrong McNemar's
-mid-p (Fagerland 2013) with Tango's score interval (1998)."""
+mid-p (Fagerland 2013) with Tango's score interval (1998), and McNemar's test where questions come in clusters
+(Obuchowski 1998, Durkalski et al. 2003)."""
 
 from __future__ import annotations
 
@@ -44,6 +45,29 @@ def mcnemar_midp(wins: int, losses: int) -> float:
         return 1.0
     upto, below = float(bdtr(fewer, total, 0.5)), float(bdtr(fewer - 1, total, 0.5)) if fewer else 0.0
     return min(1.0, 2 * below + (upto - below))
+
+
+def mcnemar_clustered(net: Sequence[float], sizes: Sequence[int]) -> tuple[float, float]:
+    """Two-sided p of McNemar's test for clustered pairs, after Obuchowski and after Durkalski; chi-square, 1 df.
+
+    `net` is wins less losses of each of C clusters, `sizes` their questions. With r_c = net_c (every question weighs
+    the same) and with r_c = net_c / size_c (every cluster does):
+
+        Obuchowski  (C - 1) / C * (sum r)^2 / sum r^2        Durkalski  (sum r)^2 / sum r^2
+
+    Of clusters of one question both are McNemar's chi-square without correction, but for Obuchowski's factor.
+    """
+    count, shares = len(net), [each / size for each, size in zip(net, sizes, strict=True)]
+    return _chi_square_p((count - 1) / count * _squared(net)), _chi_square_p(_squared(shares))
+
+
+def _squared(rates: Sequence[float]) -> float:
+    spread = math.fsum(each * each for each in rates)
+    return math.fsum(rates) ** 2 / spread if spread else 0.0
+
+
+def _chi_square_p(value: float) -> float:
+    return math.erfc(math.sqrt(value / 2))
 
 
 def tango(wins: int, losses: int, count: int, confidence: float = 0.95) -> tuple[float, float]:

@@ -24,6 +24,9 @@ class Spread(BaseModel):
         description="Answers a question beyond which drawing adds under a tenth to the variance that stays; None where "
         "its noise cannot be told (one sample a side) or nothing else stays"
     )
+    drawn_to_kept: float | None = Field(
+        None, description="Variance of one answer a side over the variance that stays; None where it cannot be told"
+    )
     mde_by_samples: tuple[tuple[int, float], ...] = Field(
         description="(answers a question, MDE80 with them); empty where the noise of single answers cannot be told"
     )
@@ -39,6 +42,15 @@ def samples_that_pay(kept: float, drawn: float) -> int | None:
     if kept <= TINY:
         return None
     return max(1, math.ceil(round(drawn / (LITTLE * kept), 9)))
+
+
+def best_samples(question: float, answer: float, drawn_to_kept: float) -> int:
+    """K with the smallest variance for a fixed budget, of which each question takes `question` and each of its K
+    answers `answer` (above 0): the whole number beside K* = sqrt(question / answer * drawn / kept) that is better.
+    """
+    found = math.sqrt(question / answer * drawn_to_kept)
+    near = max(1, math.floor(found)), max(1, math.ceil(found))
+    return min(near, key=lambda count: (1 + drawn_to_kept / count) * (question + answer * count))
 
 
 def mde_by_samples(mde: float, variance: float, kept: float, drawn: float) -> tuple[tuple[int, float], ...]:

@@ -162,6 +162,8 @@ def test_mcnemar_is_for_single_right_or_wrong_answers_only():
     a, b = answers("1111111100"), answers("1000000001")
     assert compared(sheet("lora", a), sheet("newer", b)).mcnemar == pytest.approx(2 * 9 / 2**8 - 8 / 2**8)
     assert compared(sheet("lora", a), sheet("newer", b)).tango == pytest.approx(tango(7, 1, 10))
+    clustered = compared(sheet("lora", a), sheet("newer", b)).mcnemar_clustered
+    assert len(clustered) == 2
     half = [answer.model_copy(update={"score": 0.5}) for answer in b]
     assert compared(sheet("lora", a), sheet("newer", half)).mcnemar is None
     twice = compared(sheet("lora", a, a), sheet("newer", b))

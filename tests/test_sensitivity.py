@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import random
 
 import numpy as np
 import pytest
@@ -181,3 +182,19 @@ def test_the_page_and_the_json_hold_the_same_rows():
         assert case.name_zh in page
     assert json.loads(made.model_dump_json())["sensitivity"]["cases"]
     assert render(sample("invalid")).find('id="sensitivity"') == -1
+
+
+def test_samples_that_pay_best_are_told_where_a_question_has_a_price(tmp_path):
+    def luck(answer):
+        right = random.Random(f"{answer.contender} {answer.id} {answer.sample}").random() < (
+            0.8 if answer.score else 0.2
+        )
+        return answer.model_copy(update=graded("correct" if right else "wrong"))
+
+    sit = {name: {"change": luck} for name in ("lora", "newer")}
+    found = judged(tmp_path, "exam.samples=4", "costs.gpu_hour=18", "costs.question=0.002", sit=sit)
+    best, ratio = found.power.paying, found.comparisons[0].spread.drawn_to_kept
+    assert best.answer == pytest.approx(2 * 0.1 / 3600 * 18)  # a tenth of a second a side
+    assert best.samples == pytest.approx(math.sqrt(best.question / best.answer * ratio), abs=1)
+    assert best.samples > 1
+    assert f'data-paying="{best.samples}"' in render(found)

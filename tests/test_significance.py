@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
-from eval.significance import holm, mcnemar_midp, tango, tango_score
+from eval.significance import holm, mcnemar_clustered, mcnemar_midp, tango, tango_score
 
 
 def test_holm_equals_statsmodels():
@@ -98,3 +100,35 @@ def test_coverage_of_tango_and_error_of_mcnemar_by_every_table_there_is(won, los
     assert 0.94 <= held <= 0.965
     if won == lost:
         assert 0.03 <= called <= 0.05
+
+
+def test_clustered_mcnemar_by_hand_and_of_single_questions():
+    """Net 2, -1, 1 in clusters of 3, 2, 4: 2/3 * 4/6 after Obuchowski, (5/12)^2 / (109/144) after Durkalski."""
+    from scipy.stats import chi2
+    from statsmodels.stats.contingency_tables import mcnemar
+
+    obuchowski, durkalski = mcnemar_clustered([2, -1, 1], [3, 2, 4])
+    assert obuchowski == pytest.approx(chi2.sf(4 / 9, 1))
+    assert durkalski == pytest.approx(chi2.sf((5 / 12) ** 2 / (109 / 144), 1))
+    single = [1] * 14 + [-1] * 5 + [0] * 81
+    found, known = mcnemar_clustered(single, [1] * 100), mcnemar([[0, 14], [5, 0]], exact=False, correction=False)
+    assert found[1] == pytest.approx(known.pvalue)
+    assert found[0] == pytest.approx(chi2.sf(0.99 * known.statistic, 1))
+    assert mcnemar_clustered([0, 0], [3, 2]) == (1.0, 1.0)
+    assert mcnemar_clustered([0.0, 5.0, -1.0], [9, 9, 9]) == mcnemar_clustered([0.0, -5.0, 1.0], [9, 9, 9])
+
+
+def test_clustered_mcnemar_errs_as_often_as_it_says_where_the_plain_one_errs_more():
+    """80 documents of 1 to 12 questions, two contenders that differ in which documents they know, not in how many."""
+    rng, runs = np.random.default_rng(53), 3000
+    sizes = rng.integers(1, 13, size=80)
+    owner, errs = np.repeat(np.arange(80), sizes), np.zeros(3)
+    for _ in range(runs):
+        right = rng.normal(size=(2, len(owner))) + 0.8 * rng.normal(size=(2, 80))[:, owner] > 0
+        d = right[0] * 1.0 - right[1]
+        net = np.bincount(owner, weights=d)
+        plain = mcnemar_midp(int((d > 0).sum()), int((d < 0).sum()))
+        errs += [p < 0.05 for p in (*mcnemar_clustered(net.tolist(), sizes.tolist()), plain)]
+    band = 3.3 * math.sqrt(0.05 * 0.95 / runs)
+    assert errs[:2] / runs == pytest.approx([0.05, 0.05], abs=band)
+    assert errs[2] / runs > 0.1

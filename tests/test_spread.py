@@ -9,7 +9,7 @@ import pytest
 
 from eval.noise import noise
 from eval.paired import Layout
-from eval.spread import TABLE, design_effect, mde_by_samples, samples_that_pay
+from eval.spread import TABLE, best_samples, design_effect, mde_by_samples, samples_that_pay
 
 DOCUMENTS, SIZE = 278, 6  # as in TAT-QA's development part
 DOCUMENT, QUESTION, ANSWERS = 0.0174, 0.0144, 0.331  # variances that give the table's design effects
@@ -77,3 +77,23 @@ def test_samples_that_pay_by_hand():
     assert mde_by_samples(0.04, 2.0, 1.0, 1.0)[2] == (4, pytest.approx(0.04 * math.sqrt(1.25 / 2)))
     assert mde_by_samples(0.0, 0.0, 0.0, 0.0) == ()
     assert design_effect(0.0, 0.0) == 1.0
+
+
+def test_the_samples_that_pay_best_give_the_least_variance_for_the_money():
+    """Against every K by the formula, and against a third and three times as many by exams drawn at one budget."""
+    rng, kept, drawn, question, answer = np.random.default_rng(61), 0.03, 0.33, 2.0, 1.5
+    best = best_samples(question, answer, drawn / kept)
+    variance = {k: (kept + drawn / k) * (question + answer * k) for k in range(1, 60)}
+    assert best == min(variance, key=variance.__getitem__) == round(math.sqrt(question / answer * drawn / kept)) == 4
+
+    def spread(samples: int) -> float:
+        count = int(1500 / (question + answer * samples))
+        own, luck = (
+            rng.normal(0, math.sqrt(kept), (4000, count)),
+            rng.normal(0, math.sqrt(drawn / samples), (4000, count)),
+        )
+        return float(np.var((own + luck).mean(axis=1)))
+
+    seen = {samples: spread(samples) for samples in (1, best, 3 * best)}
+    assert min(seen, key=seen.__getitem__) == best
+    assert best_samples(0.001, 1.0, 5.0) == 1

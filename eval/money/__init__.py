@@ -135,6 +135,13 @@ def per_query(seconds: float | None, costs: Costs, tokens: float | None = None) 
     return device_price(seconds, costs) / costs.utilisation
 
 
+def answer_price(seconds: float | None, costs: Costs, tokens: float | None = None) -> float | None:
+    """Of one answer in the exam, which no idle device waits for; None where neither seconds nor `tokens` are known."""
+    if tokens is not None or seconds is None:
+        return tokens
+    return device_price(seconds, costs)
+
+
 def tuning_parts(effort: Effort, costs: Costs) -> dict[str, float]:
     """What one tuning campaign is made of; an adapter tuned elsewhere carries its declared cost instead."""
     evaluation = device_price(effort.evaluation, costs) + effort.tokens
@@ -171,7 +178,8 @@ def bill(challenger: str, rival: str, effort: Effort, serving: Serving, gain: Ga
     return Bill(
         challenger=challenger, rival=rival, parts=parts, tuning=sum(parts.values()), horizon=horizon,
         extra_per_query=extra, wrong=gain.wrong,
-        wrong_se=gain.chance.wrong_se if gain.chance and costs.loss_per_wrong else None, odds=chances, breakeven=breakeven, net=net,
+        wrong_se=gain.chance.wrong_se if gain.chance and costs.loss_per_wrong else None,
+        odds=chances, breakeven=breakeven, net=net,
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from eval import gates
 from eval.compare import Comparison
 from eval.gates import Gate
-from eval.money import Money
+from eval.money import Money, answer_price
 from eval.money.defaults import taken
 from eval.opinion.tally import Tally
 from eval.verdict import wording
@@ -23,7 +23,7 @@ from eval.verdict.curve import Curve, curves
 from eval.verdict.evidence import Evidence
 from eval.verdict.grounding import Grounding, grounding
 from eval.verdict.licences import riders
-from eval.verdict.outlook import Power, Settle, seen, settle, shelf
+from eval.verdict.outlook import Power, Settle, paying, seen, settle, shelf
 from eval.verdict.plumbing import Plumbing, plumbing
 from eval.verdict.roll import ContenderRow, Provenance, TaskInfo, contender_rows, provenance, task_rows
 from eval.verdict.ruling import Ruling, headline, overall
@@ -206,15 +206,27 @@ def _numbers(evidence: Evidence, contest: Contest | None, lead: Ruling | None) -
         "rulings": contest.rulings,
         "comparisons": contest.comparisons,
         "money": Money(
-            **costs.model_dump(exclude={"data", "people", "device", "exchange", "quote"}),
+            **costs.model_dump(exclude={"data", "people", "device", "exchange", "quote", "question"}),
             defaults=taken(evidence.recipe, evidence.plan.at if evidence.plan else None),
             bills=contest.bills,
             shelf=shelf(delta, tau, gamma, _released(evidence.recipe)),
         ),
-        "power": seen(delta, evidence.benchmark, evidence.recipe.rule.confidence),
+        "power": seen(
+            delta, evidence.benchmark, evidence.recipe.rule.confidence, paying(delta, costs, _answers(evidence, delta))
+        ),
         "curves": curves(evidence),
         "atlas": atlas(evidence, contest, lead),
     }
+
+
+def _answers(evidence: Evidence, found: Comparison) -> float | None:
+    """Price of one more answer of both sides; None where one was given elsewhere at no known price."""
+    sides = [
+        answer_price(evidence.mean(name, "seconds"), evidence.recipe.costs, evidence.token_price(name))
+        for name in (found.challenger, found.incumbent)
+    ]
+    known = [each for each in sides if each is not None]
+    return sum(known) if len(known) == len(sides) else None
 
 
 def _released(recipe: Recipe) -> tuple[str, str]:

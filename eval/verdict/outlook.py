@@ -14,11 +14,22 @@ from eval.gates import Gate
 from eval.money import Shelf
 from eval.money.odds import fieller
 from eval.power import power
+from eval.spread import best_samples
 from eval.verdict.ruling import Ruling
 from eval.verdict.wording import Words
+from finetune.recipe import Costs
 
 FROZEN = ConfigDict(frozen=True, extra="forbid")
 MUCH = 0.1  # share of the variance above which more samples are worth their cost (decision.md 5.3)
+
+
+class Paying(BaseModel):
+    """How many samples a question see most for the money (decision.md 5.3)."""
+
+    model_config = FROZEN
+    samples: int
+    question: float  # price of one more question
+    answer: float  # price of one more answer, of both sides together
 
 
 class Power(BaseModel):
@@ -36,6 +47,7 @@ class Power(BaseModel):
     mde_before: float
     psi: float
     rho: float
+    paying: Paying | None = None  # None: no price of a question was declared, or the luck of an answer is not known
 
 
 def shelf(delta: Comparison, tau: Comparison, gamma: Comparison, released: tuple[str, str]) -> Shelf | None:
@@ -71,7 +83,15 @@ class Settle(BaseModel):
     text_zh: str
 
 
-def seen(found: Comparison, benchmark: Benchmark, confidence: float) -> Power:
+def paying(found: Comparison, costs: Costs, answer: float | None) -> Paying | None:
+    """From the split of the variance that was found; None where a price or the split is not known."""
+    ratio = found.spread.drawn_to_kept if found.spread else None
+    if not costs.question or not answer or ratio is None:
+        return None
+    return Paying(samples=best_samples(costs.question, answer, ratio), question=costs.question, answer=answer)
+
+
+def seen(found: Comparison, benchmark: Benchmark, confidence: float, best: Paying | None = None) -> Power:
     sizes = {
         task.name: Counter(task.cluster(row) for row in task.rows if task.part(row) == "test")
         for task in benchmark.tasks
@@ -82,6 +102,7 @@ def seen(found: Comparison, benchmark: Benchmark, confidence: float) -> Power:
         effective_clusters=found.effective_clusters, df=found.df, sampling_share=found.sampling_share,
         items_for_margin=_items(found, found.margin) if found.margin > 0 else None,
         mde_before=before.mde80, psi=before.psi, rho=before.rho,
+        paying=best,
     )  # fmt: skip
 
 

@@ -36,6 +36,11 @@ class Costs(BaseModel):
     loss_per_wrong: float = Field(0, ge=0, description="Harm of one wrong answer, beyond its missing worth")
     queries: int | None = Field(None, ge=1, description="Questions over the horizon")
     retunes: int = Field(0, ge=0, description="Tunings to come: one per new base or drift")
+    question: float = Field(
+        0,
+        ge=0,
+        description="Price of one more question of the exam (written, checked); tells how many samples pay best",
+    )
     data: float = Field(0, ge=0, description="Price of the training data")
     people: float = Field(0, ge=0, description="Price of the work on one tuning")
     failed: float = Field(
