@@ -19,6 +19,7 @@ from finetune.files import digest_of
 from finetune.mistakes import BadInput
 from finetune.recipe import Recipe, data_root, is_loopback
 from finetune.recipe.canaries import canaries
+from finetune.recipe.guards import KINDS
 
 __all__ = [
     "CARDS", "LETTERS", "SHELF", "Benchmark", "Protocol", "Scenario", "Task", "Trait", "document", "find", "find_card",
@@ -32,11 +33,12 @@ OUTPUTS: dict[str, Protocol] = {"multiple_choice": "likelihood", "generate_until
 
 @dataclass(frozen=True)
 class Benchmark:
-    """All tasks of a recipe's exam, and the twins of their items, which are asked too and count in no score."""
+    """All tasks of a recipe's exam; and what is asked too and counts in no score: guards, twins of items, canaries."""
 
     tasks: tuple[Task, ...]
     twins: tuple[Task, ...] = ()  # for every task and kind of `exam.twins`; without rows where none can be made
     canaries: Task | None = None  # secrets that `train.canaries` planted
+    guards: tuple[Task, ...] = ()  # of `rule.guards`, without those that are the exam's own
 
     @classmethod
     def read(cls, recipe: Recipe) -> "Benchmark":
@@ -45,11 +47,17 @@ class Benchmark:
         for named in exam.tasks:
             folder, name = find(named)
             here.append(read_task(folder, name, exam.weights.get(name, 1.0), exam.dev, exam.seed))
-        _refuse_outsiders(recipe, here)
+        guards = _guards(recipe)
+        _refuse_outsiders(recipe, [*here, *guards])
         kinds = dict.fromkeys(kind for named in exam.twins for kind in NAMED[named])
         planted = canaries(recipe.train.canaries)
         twins = tuple(task.twins(kind) for kind in kinds for task in here)
-        return cls(tuple(here), twins, canary_task(planted) if planted else None)
+        return cls(tuple(here), twins, canary_task(planted) if planted else None, guards)
+
+    @property
+    def carded(self) -> tuple[Task, ...]:
+        """All whose questions stand on cards as they are: the tasks and the guards."""
+        return (*self.tasks, *self.guards)
 
     @property
     def asked(self) -> tuple[Task, ...]:
@@ -58,21 +66,21 @@ class Benchmark:
 
     @property
     def beside(self) -> tuple[Task, ...]:
-        """What is asked and in no score: twins, and canaries."""
-        return (*(task for task in self.twins if task.rows), *((self.canaries,) if self.canaries else ()))
+        """What is asked and in no score: guards, twins, and canaries."""
+        return (*self.guards, *(task for task in self.twins if task.rows), *((self.canaries,) if self.canaries else ()))
 
     def taught(self, recipe: Recipe) -> tuple[str, ...]:
         """Tasks whose very card and split a challenger is tuned on here and `train.exclude` does not take out."""
         tuned = {each for name in recipe.rule.challengers for each in recipe.lineage(name) if each in recipe.methods}
         uses = [use for name in sorted(tuned) for use in recipe.data_of(name) if use not in recipe.train.exclude]
         fronts = [(use.split, use.card.model_dump()) for use in uses]
-        seen = [task for task in self.tasks if (task.split, task.card.model_dump()) in fronts]
+        seen = [task for task in self.carded if (task.split, task.card.model_dump()) in fronts]
         return tuple(f"{task.name} ({task.card.name}#{task.split})" for task in seen)
 
     @property
     def private(self) -> bool:
-        """Whether a card of the exam is."""
-        return any(task.private for task in self.tasks)
+        """Whether a card of the exam or of a guard is."""
+        return any(task.private for task in self.carded)
 
     @property
     def digests(self) -> dict[str, str]:
@@ -81,12 +89,19 @@ class Benchmark:
     @property
     def written(self) -> bool:
         """Whether any task has its answers written, and so read by the extractor."""
-        return any(task.protocol == "generated" for task in self.tasks)
+        return any(task.protocol == "generated" for task in self.carded)
 
     @property
     def cards(self) -> dict[str, str]:
         """Card name -> edition, over the tasks."""
         return {task.card.name: task.edition for task in self.tasks}
+
+
+def _guards(recipe: Recipe) -> tuple[Task, ...]:
+    """Judged whole: nothing is chosen on them."""
+    guards, exam = recipe.rule.guards, {Path(named).name for named in recipe.exam.tasks}
+    named = [task for kind in KINDS for task in guards.of(kind)] if guards else []
+    return tuple(read_task(*find(task, "rule.guards")) for task in named if Path(task).name not in exam)
 
 
 def _refuse_outsiders(recipe: Recipe, tasks: list[Task]) -> None:
@@ -103,7 +118,7 @@ def _refuse_outsiders(recipe: Recipe, tasks: list[Task]) -> None:
                 )
 
 
-def find(named: str) -> tuple[Path, str]:
+def find(named: str, key: str = "exam.tasks") -> tuple[Path, str]:
     """Folder and name of a task: `name` on the shelf (`name_gen` lies in the folder `name`), or a folder's path."""
     path = Path(named)
     if path.is_absolute():
@@ -114,7 +129,7 @@ def find(named: str) -> tuple[Path, str]:
             folder = SHELF / named.removesuffix("_gen")
     if not (folder / f"{name}.yaml").is_file():
         known = ", ".join(sorted(p.stem for p in SHELF.glob("*/*.yaml")))
-        raise BadInput(f"exam.tasks: no {name}.yaml in {folder}; the shelf has {known}; an own task is a folder (./x)")
+        raise BadInput(f"{key}: no {name}.yaml in {folder}; the shelf has {known}; an own task is a folder (./x)")
     if SHELF not in folder.parents:  # its card lies beside it; lm-eval's loader is told no folder, so by environment
         mine = [str(folder), str(folder.parent), *_own_folders()]
         os.environ["TUNEWORTH_CARDS"] = os.pathsep.join(dict.fromkeys(mine))
@@ -186,7 +201,7 @@ def _refuse_bad_golds(path: Path, kind: str, rows: Sequence[Row]) -> None:
 
 def refuse_unjudgeable(benchmark: Benchmark) -> None:
     """BadInput where a task's questions to judge on lie in one cluster: how far chance goes could not be told."""
-    for task in benchmark.tasks:
+    for task in benchmark.carded:
         judged = [row for row in task.rows if task.part(row) == "test"]
         if len({row.cluster for row in judged}) < 2:
             raise BadInput(

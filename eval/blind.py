@@ -52,7 +52,7 @@ def _mean(task: Task, said: list[str]) -> float:
 
 def warnings(benchmark: Benchmark) -> list[str]:
     """One line for each task that a blind contender would do well on."""
-    found = {task.name: best(task) for task in benchmark.tasks}
+    found = {task.name: best(task) for task in benchmark.carded}
     ways = {"guess": "guessing", "frequent": "always the same answer", "longest": "always the longest option"}
     return [
         f"exam.tasks: {name}: {ways.get(it.way, 'repeating the question')} scores {it.score:.0%} there without reading "

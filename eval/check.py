@@ -12,7 +12,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from eval import blind, forecast, gates, pledge
+from eval import blind, forecast, gates, guards, pledge
 from eval.answerable import refuse_unanswerable
 from eval.benchmark import Benchmark
 from eval.endpoint import refuse_likelihood, refuse_misjudged
@@ -61,6 +61,8 @@ def show(
     for line in (*seen_before(recipe, benchmark), *blind.warnings(benchmark)):
         console.print(Text(line, style="yellow"))
     console.print(power(recipe, benchmark))
+    for part in guarded(recipe, benchmark):
+        console.print(part)
     for part in forecast.show(recipe, benchmark, wish, out):
         console.print("", part)
     console.print(plan(recipe, benchmark))
@@ -161,7 +163,7 @@ def exam(benchmark: Benchmark) -> Table:
         asked = ", ".join(filter(None, (task.protocol, task.lang, task.edition, task.scenario)))
         rates = (f"{task.guess_rate:.0%}", f"{blind.best(task).score:.0%}")
         table.add_row(task.name, asked, *map(str, counts), *rates, f"{task.weight:g}")
-    for task in (*benchmark.twins, *filter(None, [benchmark.canaries])):
+    for task in (*benchmark.guards, *benchmark.twins, *filter(None, [benchmark.canaries])):
         made = (len(task.rows), len({row.cluster for row in task.rows}))
         table.add_row(task.name, "beside the exam, in no score", *map(str, made), "", "", "", "")
     return table
@@ -200,6 +202,33 @@ def power(recipe: Recipe, benchmark: Benchmark) -> Text:
     if seen.mde80 <= margin:
         return Text(text)
     return Text(text + " That is more than the margin: expect `inconclusive` unless the gain is large.", style="yellow")
+
+
+def guarded(recipe: Recipe, benchmark: Benchmark) -> Iterator[RenderableType]:
+    """How many questions each guard has and would need; what no guard sees, and which guard is too small."""
+    found, confidence = guards.guards(recipe, benchmark), recipe.rule.confidence
+    table, small = Table(title="Guards", title_justify="left"), []
+    table.add_column("guard", no_wrap=True)
+    table.add_column("sets")
+    for head in ("items", "clusters", "loss borne", "needed"):
+        table.add_column(head, justify="right")
+    for guard in found:
+        seen, names = guards.reach(guard, confidence), ", ".join(task.name for task in guard.tasks)
+        counts = map(str, (seen.items, seen.clusters, f"{guard.margin:.1%}", seen.needed))
+        table.add_row(f"{guard.kind} {guard.lang}" if guard.whole else "", names, *counts)
+        if seen.needed > seen.items:
+            small.append(f"{guard.kind} {guard.lang} ({names}) {seen.items} of {seen.needed}")
+    if found:
+        yield Text()
+        yield table
+        yield Text(
+            f"needed: to tell no change from the loss borne in 80 of 100 runs (assuming that tuned and base differ on "
+            f"{guards.PSI:.0%} of questions, likeness {guards.RHO:g} within a cluster)."
+        )
+    if small:
+        yield Text(f"Too small to resolve, expect `inconclusive`: {'; '.join(small)}.", style="yellow")
+    for line in guards.unguarded(recipe, found) if recipe.purpose == "study" else ():
+        yield Text(line, style="yellow")
 
 
 def plan(recipe: Recipe, benchmark: Benchmark) -> Text:

@@ -116,7 +116,7 @@ class Course:
             for seed in self.recipe.seeds(name):
                 done = self.folder.seed(name, seed).scored() if benchmark else None
                 if benchmark and done and done.fingerprint == self._scorer(name, seed, benchmark):
-                    note = outdated(done.scoring.extractor, benchmark.tasks) if done.scoring else ""
+                    note = outdated(done.scoring.extractor, benchmark.carded) if done.scoring else ""
                     typer.echo(f"score {name} seed {seed}: done, unchanged{note}")
                 else:
                     here = self.recipe.contenders[name].here  # one process asks a server, or reads a log

@@ -134,7 +134,7 @@ def _promise(recipe: Recipe, benchmark: Benchmark, extractor: str = "") -> dict[
         "exam": {"samples": exam.samples, "seed": exam.seed, "dev": exam.dev},
         **({"judge": exam.judge.identity()} if exam.judge else {}),
         **_reading(benchmark, extractor),
-        "rule": recipe.rule.model_dump(mode="json"),
+        "rule": recipe.rule.model_dump(mode="json", exclude=set() if recipe.rule.guards else {"guards"}),
         "costs": _costs(recipe.costs.model_dump(mode="json")),
         "missing": "scores 0",
         "looks": 1,

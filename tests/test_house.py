@@ -20,7 +20,7 @@ FLOORS = {  # room (a module or a package) -> floor; the wall stands between 3.5
     "eval.significance": 4, "eval.spread": 4, "eval.corpus": 4.1, "eval.labels": 4.9, "eval.power": 4.1,
     "eval.items": 4.2, "eval.columns": 4.3, "eval.grading": 4.6, "eval.pledge": 4.2, "eval.lm": 4.5,
     "eval.endpoint": 4.5, "eval.score": 5, "eval.sheet": 4.8, "eval.repeatability": 4.9, "eval.compare": 5,
-    "eval.opinion": 4.7,
+    "eval.opinion": 4.7, "eval.guards": 4.2,
     "eval.gates": 5.2, "eval.money": 5.2,
     "eval.verdict": 5.5, "eval.report": 6, "eval.audit": 5.9, "eval.intake": 6, "eval.check": 6.1, "eval.forecast": 6,
     "eval.regrade": 6, "eval.launch": 7, "eval.slurm": 7.1, "eval.course": 7.2, "eval.closing": 7.2,

@@ -18,7 +18,7 @@ from eval.verdict import Verdict, judge
 from eval.verdict.contest import Contest
 from eval.verdict.evidence import Evidence
 from eval.verdict.ruling import overall
-from eval.verdict.sensitivity import _rule
+from eval.verdict.sensitivity import ruled
 
 
 @pytest.fixture(autouse=True)
@@ -165,7 +165,7 @@ def test_tipping_points_are_where_the_rule_turns(tmp_path):
     assert told == f"It surely pays from {math.ceil(tips['queries']):,} queries on."  # the first whole number that does
 
     def call(margin=0.02, **change):
-        return overall(_rule(evidence, contest.pairs, margin, costs.model_copy(update=change))[0])
+        return overall(ruled(evidence, contest, contest.pairs, margin, costs.model_copy(update=change))[0])
 
     assert call() == "worth_it"
     assert (call(tips["margin"] - 1e-6), call(tips["margin"] + 1e-6)) == ("worth_it", "inconclusive")

@@ -18,7 +18,7 @@ from finetune.recipe import Contender, OpenAI, Recipe, is_loopback
 def refuse_likelihood(recipe: Recipe, benchmark: Benchmark) -> None:
     """BadInput where a served contender would be asked to choose: an API tells nothing of an option's likelihood."""
     served = [name for name, contender in recipe.contenders.items() if contender.served]
-    chosen = [task.name for task in benchmark.tasks if task.protocol == "likelihood"]
+    chosen = [task.name for task in benchmark.carded if task.protocol == "likelihood"]
     if served and chosen:
         raise BadInput(
             f"exam.tasks: {', '.join(chosen)} is scored by likelihood, which no API gives, and {', '.join(served)} has "

@@ -12,6 +12,7 @@ from eval.gates.gate import (
     ADAPTER_APPLIED,
     BASE_BELOW,
     BELOW_CHANCE,
+    GUARD_QUESTIONS,
     PLAN,
     PROMPT_CONTENT,
     SAME_QUESTIONS,
@@ -30,6 +31,7 @@ from eval.gates.identity import (
     exam_unseen,
     plan,
     prompt_content,
+    questions_of,
     same_questions,
 )
 from eval.gates.steady import batch_invariance, engine_parity, noise_floor
@@ -38,6 +40,7 @@ __all__ = [
     "ADAPTER_APPLIED",
     "BASE_BELOW",
     "BELOW_CHANCE",
+    "GUARD_QUESTIONS",
     "PLAN",
     "PROMPT_CONTENT",
     "SAME_QUESTIONS",
@@ -64,6 +67,7 @@ __all__ = [
     "noise_floor",
     "plan",
     "prompt_content",
+    "questions_of",
     "same_questions",
     "secrets_kept",
     "serving_cost",

@@ -24,6 +24,7 @@ class Gate(BaseModel):
 Words = tuple[str, str]  # English, Chinese
 Figures = Mapping[str, float | str | None]
 SAME_QUESTIONS = ("same questions", "同一批题目")
+GUARD_QUESTIONS = ("same guard questions", "同一批护栏题目")
 PROMPT_CONTENT = ("prompt content", "题面内容")
 ADAPTER_APPLIED = ("adapter applied", "适配器生效")
 BELOW_CHANCE = ("below chance", "低于瞎猜")

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from eval.benchmark import Task
 from eval.gates.gate import ADAPTER_APPLIED, PLAN, PROMPT_CONTENT, SAME_QUESTIONS, TAUGHT, Gate, Words, gate
 from eval.sheet import Key, Sheet
 
@@ -26,13 +27,22 @@ class Asked(NamedTuple):
     cluster: str
 
 
-def same_questions(sheets: Sequence[Sheet], expected: Mapping[Key, Asked]) -> Gate:
-    """Every contender answered exactly the exam's questions, graded by its gold, under one protocol a task."""
+def questions_of(tasks: Sequence[Task]) -> dict[Key, Asked]:
+    """Every question of these tasks that is judged on."""
+    return {
+        (task.name, row.id): Asked(row.digest, row.answer or "", task.cluster(row))
+        for task in tasks for row in task.rows if task.part(row) == "test"
+    }  # fmt: skip
+
+
+def same_questions(sheets: Sequence[Sheet], expected: Mapping[Key, Asked], name: Words = SAME_QUESTIONS) -> Gate:
+    """Every contender answered exactly the exam's (or the guards') questions, graded by its gold, under one protocol a
+    task."""
     fault = next((fault for sheet in sheets if (fault := _unlike(sheet, expected))), None) or _mixed(sheets)
     if fault:
-        return gate(SAME_QUESTIONS, "failed", fault)
+        return gate(name, "failed", fault)
     words = (f"{len(expected)} questions, the same for all", f"所有方案回答相同的 {len(expected)} 道题")
-    return gate(SAME_QUESTIONS, "passed", words, {"questions": len(expected), "contenders": len(sheets)})
+    return gate(name, "passed", words, {"questions": len(expected), "contenders": len(sheets)})
 
 
 def exam_unseen(taught: Sequence[str]) -> Gate:

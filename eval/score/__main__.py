@@ -77,7 +77,7 @@ def score(recipe: Recipe, name: str, seed: int | None, out: Path) -> int:
         done = run.seed(name, each).scored()
         if done and done.fingerprint == fingerprint:
             if os.environ.get("RANK", "0") == "0":
-                note = outdated(done.scoring.extractor, benchmark.tasks) if done.scoring else ""
+                note = outdated(done.scoring.extractor, benchmark.carded) if done.scoring else ""
                 print(f"score {name} seed {each}: done, unchanged{note}", flush=True)
         else:
             pending.append((each, fingerprint))

@@ -59,7 +59,7 @@ def sit(recipe: Recipe, name: str, pending: Sequence[tuple[int, str]], benchmark
     contender = recipe.contenders[name]
     assert contender.items is not None, "asked for a contender with items"
     for seed, fingerprint in pending:
-        parts = [_part(read_log(Path(contender.items), task.name), task) for task in benchmark.tasks]
+        parts = [_part(read_log(Path(contender.items), task.name), task) for task in benchmark.carded]
         refuse_two_models([part.log for part in parts])
         template = digest_of({part.log.task: part.around for part in parts})
         candidate = Candidate(name, seed, fingerprint, engine="lm_eval", template=template)

@@ -22,6 +22,7 @@ from eval.verdict.contest import Contest
 from eval.verdict.curve import Curve, curves
 from eval.verdict.evidence import Evidence
 from eval.verdict.grounding import Grounding, grounding
+from eval.verdict.guards import GuardRow
 from eval.verdict.licences import riders
 from eval.verdict.outlook import Power, Settle, paying, seen, settle, shelf
 from eval.verdict.plumbing import Plumbing, plumbing
@@ -29,7 +30,7 @@ from eval.verdict.roll import ContenderRow, Provenance, TaskInfo, contender_rows
 from eval.verdict.ruling import Ruling, headline, overall
 from eval.verdict.sensitivity import Sensitivity, sensitivity
 from eval.verdict.twins import Twins, twins
-from eval.verdict.validity import asked
+from eval.verdict.validity import asked, same_questions
 from finetune.mistakes import BadInput
 from finetune.recipe import Recipe
 from finetune.run import RunDir
@@ -51,7 +52,7 @@ class Contrast(BaseModel):
     clusters: int
 
 
-NoteCode = Literal["in_distribution", "public", "no_guard", "chosen_on_dev", "licence", "search", "except"]
+NoteCode = Literal["in_distribution", "public", "no_guard", "guards", "chosen_on_dev", "licence", "search", "except"]
 
 
 class Note(BaseModel):
@@ -89,6 +90,7 @@ class Verdict(BaseModel):
     gamma: Contrast | None = None
     rulings: tuple[Ruling, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
+    guards: tuple[GuardRow, ...] = Field((), description="What tuning must not harm; in no score")
     contenders: tuple[ContenderRow, ...]
     tasks: tuple[TaskInfo, ...]
     gates: tuple[Gate, ...]
@@ -125,9 +127,9 @@ def judge(recipe: Recipe, run: RunDir) -> Verdict:
 def weigh(evidence: Evidence) -> Verdict:
     """Gates first: a contest is held only among contenders that answered the same questions."""
     sheets = [evidence.sheets[name] for name in evidence.judged]
-    same = gates.same_questions(sheets, evidence.expected)
-    contest = _contest(evidence) if same.status == "passed" else None
-    checked = [same, *asked(evidence, sheets, contest)]
+    same = same_questions(evidence, sheets)
+    contest = _contest(evidence) if all(gate.status == "passed" for gate in same) else None
+    checked = [*same, *asked(evidence, sheets, contest)]
     if evidence.recipe.purpose == "smoke":
         return _smoke(evidence, checked)
     return _study(evidence, contest, checked)
@@ -164,8 +166,11 @@ def _study(evidence: Evidence, contest: Contest | None, checked: Sequence[Gate])
     open_gates = [gate for gate in checked if gate.required and gate.status in ("not_checked", "unresolved")]
     tried = sensitivity(evidence, contest)
     outcome: Outcome = "inconclusive" if open_gates or tried.turning else call
-    notes = (*_exceptions(numbers["atlas"], outcome == call), *_notes(evidence, outcome))
-    steps = settle(_limiting(contest, lead), lead, open_gates, tried.turned) if outcome == "inconclusive" else ()
+    notes = (
+        *_exceptions(numbers["atlas"], outcome == call),
+        *_notes(evidence, outcome, contest.guards[lead.challenger]),
+    )
+    steps = _steps(contest, lead, open_gates, tried.turned) if outcome == "inconclusive" else ()
     spoken = [(note.text, note.text_zh) for note in notes if note.headline]
     words = wording.join(
         [_sentence(outcome, contest, lead, [*wording.unclear(open_gates), *tried.turned], steps), *spoken]
@@ -182,6 +187,12 @@ def _sentence(
     if outcome == "not_worth_it":
         return wording.not_worth_it(found, lead, rulings)
     return wording.inconclusive(found, lead, rulings, why, [(step.text, step.text_zh) for step in steps])
+
+
+def _steps(
+    contest: Contest, lead: Ruling, open_gates: Sequence[Gate], turned: Sequence[wording.Words]
+) -> tuple[Settle, ...]:
+    return settle(_limiting(contest, lead), lead, open_gates, turned, contest.guards[lead.challenger])
 
 
 def _limiting(contest: Contest, lead: Ruling) -> Comparison:
@@ -205,6 +216,7 @@ def _numbers(evidence: Evidence, contest: Contest | None, lead: Ruling | None) -
         "gamma": _contrast(gamma, gamma.low),
         "rulings": contest.rulings,
         "comparisons": contest.comparisons,
+        "guards": tuple(row for rows in contest.guards.values() for row in rows),
         "money": Money(
             **costs.model_dump(exclude={"data", "people", "device", "exchange", "quote", "question"}),
             defaults=taken(evidence.recipe, evidence.plan.at if evidence.plan else None),
@@ -239,9 +251,11 @@ def _contrast(found: Comparison, low: float) -> Contrast:
     return Contrast(low=low, **facts)
 
 
-def _notes(evidence: Evidence, outcome: Outcome) -> tuple[Note, ...]:
+def _notes(evidence: Evidence, outcome: Outcome, guards: Sequence[GuardRow]) -> tuple[Note, ...]:
     """Where the verdict leans (decision.md 5.6 and 5.8): said in the headline only where it could have turned it."""
-    found = [_note("no_guard", outcome == "worth_it", wording.NO_GUARD)]
+    found = [] if guards else [_note("no_guard", outcome == "worth_it", wording.NO_GUARD)]
+    if guards and all(row.status == "passed" for row in guards):
+        found.append(_note("guards", outcome == "worth_it", wording.guarded(guards)))
     if evidence.trials:
         found.append(_note("chosen_on_dev", True, wording.chosen(evidence.trials)))
     shared = _shared_sources(evidence)
@@ -262,7 +276,7 @@ def _exceptions(found: Atlas | None, called: bool) -> list[Note]:
 
 def _lasting(evidence: Evidence) -> tuple[Note, ...]:
     """Of every run, whatever its outcome: it holds for the contenders themselves."""
-    said = riders(evidence.recipe, [task.card for task in evidence.benchmark.tasks])
+    said = riders(evidence.recipe, [task.card for task in evidence.benchmark.carded])
     return (*_searched(evidence), *(_note("licence", False, words) for words in said))
 
 

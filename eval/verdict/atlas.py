@@ -17,7 +17,7 @@ from eval.paired import Estimate, Floats, Layout
 from eval.significance import holm
 from eval.verdict.contest import Contest
 from eval.verdict.evidence import Evidence
-from eval.verdict.ruling import Call, Ruling, points
+from eval.verdict.ruling import Call, Ruling, guards_decide, points
 from eval.verdict.wording import SCENARIOS, TRAITS, Words
 
 FROZEN = ConfigDict(frozen=True, extra="forbid")
@@ -179,7 +179,8 @@ def _rest(found: Estimate | None, holm_p: float | None) -> Rest | None:
 def _told(places: Sequence[Place], lead: Ruling, incumbent: str, margin: float, error: float) -> Atlas:
     differ = [place for place in places if place.rest and place.rest.holm_p <= error]
     opposite = {"worth_it": "falls_short", "not_worth_it": "clears"}
-    found = [place for place in differ if lead.call in opposite and getattr(place, opposite[lead.call])]
+    asked = lead.call in opposite and not guards_decide(lead)  # a harm is done whatever is gained where
+    found = [place for place in differ if asked and getattr(place, opposite[lead.call])]
     found = [p for p in found if p.rest and (p.rest.gain > 0) == (lead.call == "not_worth_it")]
     words = _words(lead.call, found, len(places)) if found else ("", "")
     return Atlas(

@@ -10,6 +10,7 @@ from eval.money import Bill, Gain, Serving, bill
 from eval.money.odds import Chance
 from eval.sheet import BadPairing
 from eval.verdict.evidence import Evidence
+from eval.verdict.guards import GuardRow, guard_rows
 from eval.verdict.ruling import Contrasted, Ruling, Standing, rule, stand
 from finetune.mistakes import BadInput
 from finetune.recipe import Costs
@@ -25,6 +26,7 @@ class Contest:
     rulings: tuple[Ruling, ...]
     pairs: dict[str, list[Pair]]  # of each challenger those that decide, incumbent first
     chances: dict[tuple[str, str], Chance]  # (challenger, rival) -> gain and wrong answers with their errors
+    guards: dict[str, tuple[GuardRow, ...]]  # of each challenger
 
     @classmethod
     def of(cls, evidence: Evidence) -> Self:
@@ -40,16 +42,17 @@ class Contest:
             _pair(evidence, terms.incumbent, terms.base), role="gamma", confidence=terms.confidence, margin=terms.margin
         )
         bills, rulings, chances = [], [], {}
+        guards = {name: guard_rows(evidence, name) for name in pairs}
         for name, found in comparisons.items():
             against = [each for each in found if each.role != "tau"]
             costs, due = evidence.recipe.costs, []
             for each, pair in zip(against, deciding[name], strict=True):
                 chance = chances[name, each.incumbent] = chance_of(pair, each, costs.loss_per_wrong)
                 due.append(price(evidence, pair, each, standings[name], costs, chance))
-            rulings.append(rule(standings[name], against, due, costs.currency))
+            rulings.append(rule(standings[name], against, due, costs.currency, guards[name]))
             bills += due
         rows = [each for found in comparisons.values() for each in found]
-        return cls((*rows, gamma), standings, tuple(bills), tuple(rulings), deciding, chances)
+        return cls((*rows, gamma), standings, tuple(bills), tuple(rulings), deciding, chances, guards)
 
     def find(self, role: Role, challenger: str) -> Comparison:
         return next(each for each in self.comparisons if (each.role, each.challenger) == (role, challenger))

@@ -12,7 +12,7 @@ from typing import Self
 
 import numpy as np
 
-from eval import columns, grading, pledge
+from eval import columns, gates, grading, pledge
 from eval.benchmark import Benchmark
 from eval.gates import AdapterFact, Asked, ChanceFact, PlanFact, Regraded
 from eval.money import Effort
@@ -46,6 +46,7 @@ class Evidence:
     repeats: dict[str, Repeatability] = field(default_factory=dict)  # contender -> what it differs by from itself
     twins: dict[str, Sheet] = field(default_factory=dict)  # answers to what is asked beside the exam: twins, canaries
     tallies: tuple[Tally, ...] = ()  # of a judge of free answers
+    guarded: dict[str, Sheet] = field(default_factory=dict)  # answers to guards that the exam does not hold
 
     @classmethod
     def read(cls, recipe: Recipe, run: RunDir) -> Self:
@@ -54,8 +55,8 @@ class Evidence:
         second = grading.second(benchmark.tasks)
         scored: Stages = {}
         trained: Stages = {}
-        sheets, twins = {}, {}
-        beside = {task.name for task in benchmark.beside}
+        sheets, twins, guarded = {}, {}, {}
+        beside, guards = ({task.name for task in tasks} for tasks in (benchmark.beside, benchmark.guards))
         for name, chosen in recipe.contenders.items():
             seeds = recipe.seeds(name)
             if chosen.method:
@@ -63,8 +64,10 @@ class Evidence:
             scored[name] = {seed: _scored(recipe, benchmark, run, name, seed) for seed in seeds}
             logs = {seed: _rows(run, name, seed, scored[name][seed], second) for seed in seeds}
             sheets[name] = _sheet(name, logs, beside, turned=False)
-            if beside:
-                twins[name] = _sheet(name, logs, beside, turned=True)
+            if beside - guards:
+                twins[name] = _sheet(name, logs, beside - guards, turned=True)
+            if guards:
+                guarded[name] = _sheet(name, logs, guards, turned=True)
         plan, attempts = pledge.read(run), _attempts(run)
         extractor = _one_extractor(scored) if benchmark.written else ""
         promise = pledge.digest(recipe, benchmark, plan.extractor if plan else extractor)
@@ -74,7 +77,7 @@ class Evidence:
         repeats, tallies = _repeats(run, scored), tallies_of(recipe, benchmark, run)
         return cls(
             recipe, benchmark, plan, promise, sheets, scored, trained, attempts, trials, earlier, regraded, repeats,
-            twins, tallies,
+            twins, tallies, guarded,
         )  # fmt: skip
 
     @property
@@ -99,14 +102,14 @@ class Evidence:
         return {task.name: task.weight for task in self.benchmark.tasks}
 
     @property
+    def guard_sheets(self) -> list[Sheet]:
+        """Of whom guards compare; nothing where the exam holds them all."""
+        return [self.guarded[name] for name in self.judged if name in self.guarded]
+
+    @property
     def expected(self) -> dict[Key, Asked]:
         """Every question of the exam's test part."""
-        return {
-            (task.name, row.id): Asked(row.digest, row.answer or "", task.cluster(row))
-            for task in self.benchmark.tasks
-            for row in task.rows
-            if task.part(row) == "test"
-        }
+        return gates.questions_of(self.benchmark.tasks)
 
     @property
     def extractor(self) -> str:

@@ -15,6 +15,7 @@ from eval.money import Shelf
 from eval.money.odds import fieller
 from eval.power import power
 from eval.spread import best_samples
+from eval.verdict.guards import GuardRow
 from eval.verdict.ruling import Ruling
 from eval.verdict.wording import Words
 from finetune.recipe import Costs
@@ -77,7 +78,7 @@ class Settle(BaseModel):
     """One thing that would settle an open question; `number` of questions or samples, where it can be told."""
 
     model_config = FROZEN
-    what: Literal["items", "samples", "seeds", "gate", "costs", "sensitivity"]
+    what: Literal["items", "samples", "seeds", "gate", "costs", "sensitivity", "guard"]
     number: int | None
     text: str
     text_zh: str
@@ -107,9 +108,13 @@ def seen(found: Comparison, benchmark: Benchmark, confidence: float, best: Payin
 
 
 def settle(
-    found: Comparison, ruling: Ruling, unchecked: Sequence[Gate], turned: Sequence[Words] = ()
+    found: Comparison,
+    ruling: Ruling,
+    unchecked: Sequence[Gate],
+    turned: Sequence[Words] = (),
+    guards: Sequence[GuardRow] = (),
 ) -> tuple[Settle, ...]:
-    """For the contrast that is open, cheapest first: a gate, a price, seeds, samples, questions."""
+    """For the contrast that is open, cheapest first: a gate, a price, seeds, samples, questions; then each guard."""
     steps = [
         Settle(what="gate", number=None, text=f"Check {gate.name}.", text_zh=f"检查“{gate.name_zh}”。")
         for gate in unchecked
@@ -127,7 +132,22 @@ def settle(
         ))  # fmt: skip
     if "unresolved" in codes:
         steps += _measure(found)
-    return tuple(steps)
+    return (*steps, *(_guard(row) for row in guards if row.status == "unresolved"))
+
+
+def _guard(row: GuardRow) -> Settle:
+    en, zh = row.words
+    more = (row.needed or row.n) - row.n
+    if row.vacuous:
+        text = f"Guard of {en}: name sets on which {row.base} does better than guessing."
+        text_zh = f"护栏“{zh}”：换用 {row.base} 得分高于瞎猜的题集。"
+    elif row.needed is None:
+        text = f"Guard of {en}: the change lies at the limit itself; no number of questions tells them apart."
+        text_zh = f"护栏“{zh}”：变化恰在容许下限上，再多题目也分不开。"
+    else:
+        text = f"Guard of {en}: about {more:,} more such questions would settle it, if the true change is the one seen."
+        text_zh = f"护栏“{zh}”：若真实变化即为所见，约需再加同类题目 {more:,} 道。"
+    return Settle(what="guard", number=None if row.needed is None else more, text=text, text_zh=text_zh)
 
 
 def _measure(found: Comparison) -> list[Settle]:

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from eval.gates import ADAPTER_APPLIED, PLAN, PROMPT_CONTENT, SAME_QUESTIONS, Gate
+from eval.gates import ADAPTER_APPLIED, GUARD_QUESTIONS, PLAN, PROMPT_CONTENT, SAME_QUESTIONS, Gate
 from eval.verdict.evidence import Evidence
 from finetune.run import TrainFacts
 
-IDENTITY = {name for name, _ in (SAME_QUESTIONS, PROMPT_CONTENT, ADAPTER_APPLIED, PLAN)}
+IDENTITY = {name for name, _ in (SAME_QUESTIONS, GUARD_QUESTIONS, PROMPT_CONTENT, ADAPTER_APPLIED, PLAN)}
 SAME = 1e-3  # largest difference of a logit between the trained model and its reloaded adapter
 MOVED = 1e-6  # smallest difference of a logit that an adapter must make
 

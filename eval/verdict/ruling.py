@@ -17,8 +17,11 @@ from eval.significance import holm
 FROZEN = ConfigDict(frozen=True, extra="forbid")
 Call = Literal["worth_it", "not_worth_it", "inconclusive"]
 Code = Literal[
-    "above", "pays", "harmful", "equivalent", "not_enough", "below_margin", "too_dear", "unresolved", "price_unresolved"
-]
+    "above", "pays", "harmful", "equivalent", "not_enough", "below_margin", "too_dear", "unresolved",
+    "price_unresolved", "forgets", "loses_language", "loosens", "guard_unresolved",
+]  # fmt: skip
+
+GUARDS: tuple[Code, ...] = ("forgets", "loses_language", "loosens", "guard_unresolved")
 
 
 class Contrasted(Protocol):
@@ -36,6 +39,15 @@ class Contrasted(Protocol):
     def high(self) -> float: ...
     @property
     def margin(self) -> float: ...
+
+
+class Guarded(Protocol):
+    """What the rule asks of a guard."""
+
+    @property
+    def status(self) -> str: ...
+    @property
+    def reason(self) -> "Reason": ...
 
 
 class Reason(BaseModel):
@@ -82,21 +94,30 @@ def stand(contests: Mapping[str, Sequence[Pair]], confidence: float, margin: flo
     return found
 
 
-def rule(standing: Standing, contests: Sequence[Contrasted], bills: Sequence[Bill], currency: str) -> Ruling:
-    """Apply the rule to one challenger's comparisons (incumbent first, then alternatives) and their bills."""
+def rule(
+    standing: Standing,
+    contests: Sequence[Contrasted],
+    bills: Sequence[Bill],
+    currency: str,
+    guards: Sequence[Guarded] = (),
+) -> Ruling:
+    """Apply the rule to one challenger's comparisons (incumbent first, then alternatives), their bills, its guards."""
     margin, nets = contests[0].margin, [(bill, bill.net) for bill in bills if bill.net is not None]
     against = [_against(c, margin) for c in contests if c.high < margin]
     against += [_dear(bill, currency) for bill, net in nets if net.high < 0]
+    against += [each.reason for each in guards if each.status == "failed"]
+    open_guards = [each.reason for each in guards if each.status == "unresolved"]
     beaten = standing.rejected and all(low > margin for low in standing.lows.values())
     call: Call = "inconclusive"
     if against:
         call, reasons = "not_worth_it", against
-    elif beaten and all(net.low > 0 for _, net in nets):
+    elif beaten and all(net.low > 0 for _, net in nets) and not open_guards:
         call, reasons = "worth_it", [_above(c, standing) for c in contests]
         reasons += [_pays(bill, currency) for bill, _ in nets]
     else:
         reasons = [_open(c, standing, margin) for c in contests if not beaten and standing.lows[c.incumbent] <= margin]
         reasons += [_price_open(bill, currency) for bill, net in nets if net.low <= 0]
+        reasons += open_guards
     return Ruling(
         challenger=contests[0].challenger, call=call, reasons=tuple(reasons), low=min(standing.lows.values()),
         lows=standing.lows, holm_p=standing.holm_p, rejected=standing.rejected,
@@ -114,6 +135,11 @@ def overall(rulings: Sequence[Ruling]) -> Call:
 def headline(rulings: Sequence[Ruling], call: Call) -> Ruling:
     """The challenger that the verdict speaks of: of those ruled so, the one with the highest bound."""
     return max((r for r in rulings if r.call == call), key=lambda r: r.low)
+
+
+def guards_decide(ruling: Ruling) -> bool:
+    """Whether nothing but guards stands between a challenger and worth it."""
+    return ruling.call != "worth_it" and all(reason.code in GUARDS for reason in ruling.reasons)
 
 
 def points(value: float) -> str:

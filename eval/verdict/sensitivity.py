@@ -17,7 +17,7 @@ from eval.money import Bill
 from eval.money.odds import Chance, least_value
 from eval.verdict.contest import Contest, price
 from eval.verdict.evidence import Evidence
-from eval.verdict.ruling import Call, Ruling, headline, overall, points, rule, stand
+from eval.verdict.ruling import Call, Ruling, guards_decide, headline, overall, points, rule, stand
 from eval.verdict.variants import Kind, variants
 from eval.verdict.wording import Words
 from finetune.recipe import Costs
@@ -110,7 +110,7 @@ def _measured(evidence: Evidence, contest: Contest, call: Call) -> Iterator[Case
     margin, costs = evidence.recipe.rule.margin, evidence.recipe.costs
     for each in variants(every, evidence.weights, subjects):
         changed = {name: [each.change(pair) for pair in pairs] for name, pairs in contest.pairs.items()}
-        yield _case(evidence, changed, margin, costs, each.kind, each.words, call)
+        yield _case(evidence, contest, changed, margin, costs, each.kind, each.words, call)
 
 
 def _worth(evidence: Evidence, contest: Contest, call: Call) -> Iterator[Case]:
@@ -118,10 +118,10 @@ def _worth(evidence: Evidence, contest: Contest, call: Call) -> Iterator[Case]:
     for tried in MARGINS:
         if abs(tried - margin) > 1e-9:
             words = f"margin {points(tried)} points", f"门槛 {points(tried)} 个百分点"
-            yield _case(evidence, contest.pairs, tried, costs, "margin", words, call)
+            yield _case(evidence, contest, contest.pairs, tried, costs, "margin", words, call)
     if any(bill.net for bill in contest.bills):
         for kind, words, change in _prices(costs):
-            yield _case(evidence, contest.pairs, margin, costs.model_copy(update=change), kind, words, call)
+            yield _case(evidence, contest, contest.pairs, margin, costs.model_copy(update=change), kind, words, call)
 
 
 def _prices(costs: Costs) -> Iterator[tuple[Kind, Words, dict[str, float]]]:
@@ -141,9 +141,16 @@ def _prices(costs: Costs) -> Iterator[tuple[Kind, Words, dict[str, float]]]:
 
 
 def _case(
-    evidence: Evidence, pairs: Pairs, margin: float, costs: Costs, kind: Kind, words: Words, declared: Call
+    evidence: Evidence,
+    contest: Contest,
+    pairs: Pairs,
+    margin: float,
+    costs: Costs,
+    kind: Kind,
+    words: Words,
+    declared: Call,
 ) -> Case:
-    rulings, bounds = _rule(evidence, pairs, margin, costs)
+    rulings, bounds = ruled(evidence, contest, pairs, margin, costs)
     call = overall(rulings)
     lead = headline(rulings, call)
     found = min(bounds[lead.challenger], key=lambda each: lead.lows[each.incumbent])
@@ -154,10 +161,10 @@ def _case(
     )  # fmt: skip
 
 
-def _rule(
-    evidence: Evidence, pairs: Pairs, margin: float, costs: Costs
+def ruled(
+    evidence: Evidence, contest: Contest, pairs: Pairs, margin: float, costs: Costs
 ) -> tuple[list[Ruling], dict[str, list[Bounds]]]:
-    """The same rule as the headline's, on other pairs or prices."""
+    """The same rule as the headline's, on other pairs or prices; the guards are what they are."""
     confidence = evidence.recipe.rule.confidence
     standings = stand(pairs, confidence, margin)
     bounds = {name: [_bounds(pair, confidence, margin) for pair in found] for name, found in pairs.items()}
@@ -166,7 +173,7 @@ def _rule(
         due = [
             price(evidence, pair, each, standings[name], costs) for pair, each in zip(pairs[name], found, strict=True)
         ]
-        rulings.append(rule(standings[name], found, due, costs.currency))
+        rulings.append(rule(standings[name], found, due, costs.currency, contest.guards[name]))
     return rulings, bounds
 
 
@@ -177,7 +184,10 @@ def _bounds(pair: Pair, confidence: float, margin: float) -> Bounds:
 
 
 def _tipping(evidence: Evidence, contest: Contest, call: Call) -> Iterator[Tipping]:
-    """The margins between which nothing can be called, and what the lead challenger would have to be worth."""
+    """The margins between which nothing can be called, and what the lead challenger would have to be worth; nothing
+    where guards alone decide, whatever the gain is worth."""
+    if guards_decide(headline(contest.rulings, call)):
+        return
     rule_, costs = evidence.recipe.rule, evidence.recipe.costs
     level = (1 - rule_.confidence) / 2
     lows = {  # the first step of Holm: some challenger is called at any margin under the largest of these

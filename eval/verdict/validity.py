@@ -11,8 +11,17 @@ from eval.verdict.evidence import Evidence
 from eval.verdict.twins import drops
 
 
+def same_questions(evidence: Evidence, sheets: Sequence[Sheet]) -> list[Gate]:
+    """Without which there is no contest: the exam's questions, and those that guards ask beside it."""
+    found = [gates.same_questions(sheets, evidence.expected)]
+    if evidence.benchmark.guards:
+        asked = gates.questions_of(evidence.benchmark.guards)
+        found.append(gates.same_questions(evidence.guard_sheets, asked, gates.GUARD_QUESTIONS))
+    return found
+
+
 def asked(evidence: Evidence, sheets: Sequence[Sheet], contest: Contest | None) -> list[Gate]:
-    """Every gate but that of the same questions, without which there is no contest."""
+    """Every gate but those of `same_questions`."""
     return [*_gates(evidence, sheets), *_behaviour(evidence, contest), *_advice(evidence, contest)]
 
 
@@ -21,7 +30,7 @@ def _gates(evidence: Evidence, sheets: Sequence[Sheet]) -> list[Gate]:
     unseen = [name for name, digest in templates.items() if evidence.facts(name).served and not digest]
     digest, at = (evidence.plan.digest, evidence.plan.at) if evidence.plan else (None, None)
     return [
-        gates.prompt_content(sheets, templates, unseen),
+        gates.prompt_content([*sheets, *evidence.guard_sheets], templates, unseen),
         gates.adapter_applied(evidence.adapters(evidence.judged)),
         gates.plan(digest, at, evidence.digest, evidence.bound, evidence.regraded),
         gates.exam_unseen(evidence.benchmark.taught(evidence.recipe)),

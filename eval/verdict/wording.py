@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from eval.compare import Comparison
 from eval.gates import Gate
-from eval.verdict.ruling import Ruling, points
+from eval.verdict.guards import GuardRow
+from eval.verdict.ruling import GUARDS, Ruling, points
 
 Words = tuple[str, str]  # English, Chinese
 SCENARIOS: dict[str, Words] = {
@@ -20,6 +21,18 @@ TRAITS: dict[str, Words] = {
     "novel": ("novel tasks", "新颖任务"),
 }  # fmt: skip
 NO_GUARD: Words = ("No guard was declared.", "未声明护栏指标。")
+
+
+def guarded(rows: Sequence[GuardRow]) -> Words:
+    """That every guard passed, with the means that say so."""
+    told = [(*row.words, f"{points(row.gain)} ({points(row.low)} to {points(row.high)}; {points(-row.margin)} borne)",
+             f"{points(row.gain)}（{points(row.low)} 至 {points(row.high)}，容许 {points(-row.margin)}）")
+            for row in rows if row.whole]  # fmt: skip
+    ours, theirs = ", ".join(f"{en} {span}" for en, _, span, _ in told), "、".join(f"{z} {s}" for _, z, _, s in told)
+    return (
+        f"Every guard passed, in points against {rows[0].base}: {ours}.",
+        f"各项护栏通过（对 {rows[0].base}，百分点）：{theirs}。",
+    )
 
 
 def chosen(trials: Mapping[str, float]) -> Words:
@@ -104,8 +117,9 @@ def inconclusive(
 ) -> Words:
     """Names what is open, what would settle it, and what to do meanwhile: the reversible thing. `doubts` are gates left
     open and other ways of looking that contradict."""
-    why = list(doubts)
-    for reason in ruling.reasons[: 0 if why else 1]:
+    why, apart = list(doubts), [reason for reason in ruling.reasons if reason.code not in GUARDS]
+    guards = [reason for reason in ruling.reasons if reason.code in GUARDS]
+    for reason in [*apart[: 0 if why else 1], *guards]:
         plain = reason.code == "unresolved" and reason.rival == found.incumbent  # its figures follow anyway
         why.append(("the interval holds the margin", "区间包含门槛") if plain else (reason.text, reason.text_zh))
     head = f"Inconclusive: {'; '.join(en for en, _ in why)}.", f"尚无定论：{'；'.join(zh for _, zh in why)}。"

@@ -23,10 +23,11 @@ from finetune.frame import PromptFrame
 from finetune.methods import AnyMethod
 from finetune.mistakes import near
 from finetune.recipe.engine import HF, AnyEngine, OpenAI
+from finetune.recipe.guards import Guards
 from finetune.recipe.judging import Judge
 from finetune.recipe.logged import logged_digest
 from finetune.recipe.source import PATH, beside, read_yaml
-from finetune.recipe.suites import expanded
+from finetune.recipe.suites import TaskNames
 from finetune.recipe.window import Window
 
 TRACKERS = (  # as accelerate names them
@@ -44,11 +45,6 @@ def _mapping(value: Any, info: ValidationInfo) -> Any:
     if isinstance(value, dict) and is_local(str(value.get("id", ""))) and folder:
         value = {**value, "id": str((folder / value["id"]).resolve())}
     return value
-
-
-def _task(value: Any, info: ValidationInfo) -> Any:
-    """A name on the shelf stays a name; a folder of the user's own is beside the recipe."""
-    return beside(value, info) if isinstance(value, str) and is_local(value) else value
 
 
 def _data_use(value: Any, info: ValidationInfo) -> Any:
@@ -284,7 +280,7 @@ class Train(BaseModel):
 
 class Exam(BaseModel):
     model_config = FROZEN
-    tasks: Annotated[tuple[Annotated[str, BeforeValidator(_task)], ...], BeforeValidator(expanded)] = Field(
+    tasks: TaskNames = Field(
         min_length=1, description="Names on the shelf eval/tasks, folders (./, ../, /), or suite:NAME (recipes/suites)"
     )
     weights: dict[str, Annotated[float, Field(gt=0)]] = Field(
@@ -324,3 +320,6 @@ class DecisionRule(BaseModel):
         "costs.planned says must be gained",
     )
     confidence: float = Field(0.95, gt=0.5, lt=1, description="Of every interval; higher: fewer false yes, more unsure")
+    guards: Guards | None = Field(
+        None, description="What tuning must not harm; worth it needs every guard to pass. Without it none is asked"
+    )

@@ -4,12 +4,13 @@
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
 
+from finetune.checkpoint import is_local
 from finetune.mistakes import BadInput, explain, near
-from finetune.recipe.source import read_yaml
+from finetune.recipe.source import beside, read_yaml
 
 SHELF = Path(__file__).parents[2] / "recipes" / "suites"
 MARK, GEN = "suite:", "_gen"
@@ -54,3 +55,11 @@ def _of(named: str) -> list[str]:
     if plain not in known:
         raise ValueError(f"no suite {name}{near(name, known)}; there are {', '.join(known)}")
     return Suite.read(SHELF / f"{plain}.yaml").tasks(gen=plain != name)
+
+
+def _task(value: Any, info: ValidationInfo) -> Any:
+    """A name on the shelf stays a name; a folder of the user's own is beside the recipe."""
+    return beside(value, info) if isinstance(value, str) and is_local(value) else value
+
+
+TaskNames = Annotated[tuple[Annotated[str, BeforeValidator(_task)], ...], BeforeValidator(expanded)]
