@@ -97,7 +97,7 @@ class Run:
 
     def _answers(self, name, seed, rates):
         scorer = self.recipe.score_fingerprint(name, seed, self.benchmark.digests)
-        for task in self.benchmark.tasks:
+        for task in self.benchmark.carded:
             rate = rates[task.name] if isinstance(rates, dict) else rates
             for question in task.rows:
                 hard = random.Random(question.id).random()  # one difficulty for all contenders: answers are alike

@@ -80,6 +80,8 @@ def _drawn(v: Verdict, parts: Sequence[view.Part]) -> dict[str, dict[str, Markup
         found["forest"] = charts.both("forest", charts.forest, view.part_bars(parts), v.margin)
     if v.atlas:
         found["atlas"] = charts.both("atlas", charts.forest, view.atlas_bars(v.atlas), v.margin)
+    if v.guards:
+        found["guards"] = charts.both("guards", charts.forest, view.guard_bars(v), -v.guards[0].margin)
     for at, each in enumerate(v.curves):
         facts = each.incumbent, view.curve_spots(each), v.margin
         found[f"curve{at}"] = charts.both(f"curve{at}", charts.curve, *facts)

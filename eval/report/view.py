@@ -137,6 +137,16 @@ def atlas_bars(found: Atlas) -> list[Bar]:
     ]  # fmt: skip
 
 
+def guard_bars(v: Verdict) -> list[Bar]:
+    """One for each harm and language that the lead challenger is guarded against; all have one limit."""
+    rows = [row for row in v.guards if row.whole and row.challenger == v.challenger]
+    return [
+        Bar(Said(*row.words), same(f"n {row.n:,} · C {row.clusters:,}"), row.gain, row.low, row.high,
+            strong=row.status != "passed")
+        for row in rows
+    ]  # fmt: skip
+
+
 def lead_bill(v: Verdict) -> Bill | None:
     """The bill of the challenger that the verdict speaks of, against the incumbent, where its odds can be told."""
     wanted = (v.challenger, v.incumbent)
@@ -214,6 +224,7 @@ def contents(v: Verdict) -> list[tuple[str, Said]]:
         "board": (True, Said("Leaderboard", "排行榜")),
         "opinions": (v.opinions, Said("Judged by a model", "模型裁判")),
         "health": (True, Said("Health", "可靠性")),
+        "guards": (v.guards, Said("Forgetting", "遗忘")),
         "twins": (v.twins, Said("Twins", "变体题")),
         "grounding": (v.grounding, Said("Invented", "凭空作答")),
         "canaries": (v.canaries, Said("Secrets", "密语")),

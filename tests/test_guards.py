@@ -1,0 +1,303 @@
+"""Guards: what tuning must not harm, by hand, in simulation, in the verdict, on the page and in `check`."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+from scipy import stats
+from small_study import tuneworth
+from test_verdict import CLEAR, finished
+from written_exam import _task, build
+
+from eval import pledge
+from eval.benchmark import Benchmark
+from eval.check import guarded
+from eval.guards import guards, reach, unguarded
+from eval.paired import Layout
+from eval.report import render
+from eval.verdict import judge
+from eval.verdict.guards import verdict_of
+from eval.verdict.ruling import overall
+from finetune.mistakes import BadInput
+from finetune.recipe import Recipe
+
+SETS = {"general": ("zh", 900, 1), "reading": ("zh", 400, 1), "foreign": ("en", 500, 1)}
+SAME = dict.fromkeys(SETS, 0.6)
+
+
+@pytest.fixture(autouse=True)
+def no_cards_of_other_tests(monkeypatch):
+    monkeypatch.setenv("TUNEWORTH_CARDS", "")
+
+
+def shelved(folder: Path, *names: str) -> list[str]:
+    """Guard sets on disk, questions of their own documents; their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        _task(folder / name, name, *SETS[name])
+    return [str(folder / name) for name in names]
+
+
+def guarding(folder: Path, rates: dict[str, dict[str, float]] | None = None, terms: str = "", **kinds: list[str]):
+    """A study worth it by its gain, whose contenders answer the guard sets at these rates, else alike."""
+    named = {kind: shelved(folder, *names) for kind, names in kinds.items()}
+    told = {who: dict.fromkeys(("letters", "numbers"), rate) | SAME for who, rate in CLEAR.items()}
+    told = {who: each | (rates or {}).get(who, {}) for who, each in told.items()}
+    change = "{" + ", ".join(
+        [*(f"{kind}: {json.dumps(paths)}" for kind, paths in named.items()), *filter(None, [terms])]
+    )
+    return finished(folder, f"rule.guards={change}}}", rates=told)
+
+
+def test_a_harmless_challenger_passes_and_the_guards_count_in_no_score(tmp_path):
+    plain = judge(*_of(finished(tmp_path / "plain")))
+    found = judge(*_of(guarding(tmp_path / "guarded", {"lora": {"general": 0.63}}, tasks=["general", "foreign"])))
+    assert found.outcome == plain.outcome == "worth_it"
+    assert found.delta == plain.delta
+    assert [task.name for task in found.tasks] == ["letters", "numbers"]
+    assert [(row.kind, row.lang, row.status) for row in found.guards] == [
+        ("forgetting", "en", "passed"), ("forgetting", "zh", "passed"),
+    ]  # fmt: skip
+    assert "Every guard passed, in points against old: general ability in English" in found.sentence
+    assert "各项护栏通过（对 old，百分点）：英文通用能力" in found.sentence_zh
+    assert "No guard was declared" not in found.sentence
+
+
+def _of(run):
+    return run.recipe, run.run
+
+
+def test_the_figures_are_those_of_a_t_interval_by_hand(tmp_path):
+    run = guarding(tmp_path, {"lora": {"general": 0.57, "reading": 0.63}}, tasks=["general", "reading"])
+    found = judge(*_of(run))
+    assert [(row.tasks, row.whole, row.margin) for row in found.guards] == [
+        (("general", "reading"), True, 0.02), (("general",), False, 0.04), (("reading",), False, 0.04),
+    ]  # fmt: skip
+    scores = {who: _scores(run, who) for who in ("lora", "old", "newer")}
+    d = {task: scores["lora"][task] - scores["old"][task] for task in ("general", "reading")}
+    for row in found.guards[1:]:
+        low, high = stats.ttest_1samp(d[row.tasks[0]], 0).confidence_interval(0.95)
+        assert (row.low, row.high) == (pytest.approx(low), pytest.approx(high))
+    whole, parts = found.guards[0], [np.var(each, ddof=1) / len(each) / 4 for each in d.values()]
+    df = sum(parts) ** 2 / sum(part**2 / (len(each) - 1) for part, each in zip(parts, d.values(), strict=True))
+    half = stats.t.ppf(0.975, df) * np.sqrt(sum(parts))
+    assert whole.gain == pytest.approx(np.mean([each.mean() for each in d.values()]))
+    assert (whole.gain - whole.low, whole.high - whole.gain) == (pytest.approx(half), pytest.approx(half))
+    for who, told in zip(scores, (whole.score, whole.base_score, whole.incumbent_score), strict=True):
+        assert told == pytest.approx((scores[who]["general"].mean() + scores[who]["reading"].mean()) / 2)
+
+
+def _scores(run, who: str) -> dict[str, np.ndarray]:
+    """Scores by task, out of the log itself."""
+    lines = run.run.seed(who, run.recipe.seeds(who)[0]).items.read_text("utf-8").splitlines()
+    rows = sorted((json.loads(line) for line in lines), key=lambda row: row["id"])
+    return {task: np.array([row["score"] for row in rows if row["task"] == task]) for task in SETS}
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "code", "says", "says_zh"),
+    [
+        ("tasks", "general", "forgets", "lora forgets: general ability in Chinese falls by at least",
+         "lora 出现遗忘：中文通用能力比 old 至少下降"),
+        ("language", "foreign", "loses_language", "loses the other language: finance in English falls",
+         "削弱了另一种语言：英文金融任务比 old 至少下降"),
+        ("safety", "general", "loosens", "loosens its compliance: compliance and refusal in Chinese falls",
+         "合规与拒答变差：中文合规与拒答比 old 至少下降"),
+    ],
+)  # fmt: skip
+def test_a_guard_that_fails_makes_it_not_worth_it(tmp_path, kind, name, code, says, says_zh):
+    found = judge(*_of(guarding(tmp_path, {"lora": {name: 0.4}}, **{kind: [name]})))
+    assert (found.outcome, found.guards[0].status) == ("not_worth_it", "failed")
+    assert found.delta.low > found.margin
+    assert [reason.code for reason in found.rulings[0].reasons] == [code]
+    assert f"Not worth it: {'lora ' if kind == 'tasks' else ''}"[:14] in found.sentence
+    assert says in found.sentence
+    assert says_zh in found.sentence_zh
+    assert [tip.what for tip in found.sensitivity.tipping] == []  # no margin on the gain undoes a harm
+
+
+def test_a_guard_too_small_to_tell_is_inconclusive_and_says_what_would_settle_it(tmp_path):
+    found = judge(*_of(guarding(tmp_path, {"lora": {"reading": 0.58}}, tasks=["reading"])))
+    row = found.guards[0]
+    assert (found.outcome, row.status) == ("inconclusive", "unresolved")
+    assert row.low < -0.02 < row.high
+    assert row.needed == max(row.n + 1, int(np.ceil(row.n * (row.mde / abs(row.gain + 0.02)) ** 2)))
+    step = next(step for step in found.settle if step.what == "guard")
+    assert step.number == row.needed - row.n
+    assert (
+        f"Guard of general ability in Chinese: about {step.number:,} more such questions would settle it" in step.text
+    )
+    assert step.text in found.sentence
+    assert "the guard of general ability in Chinese is unresolved: lora against old lies between" in found.sentence
+    assert "中文通用能力这一护栏未能判定" in found.sentence_zh
+    assert "the interval holds the margin" not in found.sentence
+
+
+def test_a_base_that_guesses_can_forget_nothing(tmp_path):
+    found = judge(*_of(guarding(tmp_path, dict.fromkeys(CLEAR, {"general": 0.0}), tasks=["general"])))
+    row = found.guards[0]
+    assert (found.outcome, row.status, row.vacuous, row.gain, row.needed) == (
+        "inconclusive",
+        "unresolved",
+        True,
+        0,
+        None,
+    )
+    assert "cannot fail: old itself scores 0.0 there" in found.sentence
+    assert "name sets on which old does better than guessing" in found.sentence
+
+
+def test_a_gain_that_falls_short_needs_no_guard(tmp_path):
+    """Not worth it by the gain stays so, whatever a guard leaves open."""
+    rates = {"lora": {"letters": 0.3, "numbers": 0.3, "reading": 0.58}}
+    found = judge(*_of(guarding(tmp_path, rates, tasks=["reading"])))
+    assert (found.outcome, found.guards[0].status) == ("not_worth_it", "unresolved")
+    assert found.rulings[0].reasons[0].code == "harmful"
+
+
+def test_a_task_of_the_exam_may_guard_and_is_asked_once(tmp_path):
+    """Finance in English is in the exam; lora is worse at it than its base, though the whole gain is clear."""
+    rates = {"lora": {"letters": 0.95, "numbers": 0.2}}
+    told = {who: dict.fromkeys(("letters", "numbers"), rate) | rates.get(who, {}) for who, rate in CLEAR.items()}
+    run = finished(tmp_path, f"rule.guards={{language: [{tmp_path / 'numbers'}]}}", rates=told)
+    assert run.benchmark.guards == ()
+    found = judge(*_of(run))
+    assert (found.outcome, found.guards[0].lang, found.guards[0].n) == ("not_worth_it", "en", 160)
+    by_task = {row.task: row.gain for each in found.comparisons if each.role == "tau" for row in each.tasks}
+    assert found.guards[0].gain == pytest.approx(by_task["numbers"])
+
+
+def test_each_challenger_has_guards_of_its_own(tmp_path):
+    shelved(tmp_path, "general")
+    told = {who: dict.fromkeys(("letters", "numbers"), rate) | SAME for who, rate in CLEAR.items()}
+    told["lora"]["general"], told["prefix"] = 0.4, told["lora"] | {"general": 0.63}
+    change = f"rule.guards={{tasks: [{tmp_path / 'general'}]}}"
+    found = judge(*_of(finished(tmp_path, change, "rule.challengers=[lora, prefix]", rates=told)))
+    assert {row.challenger: row.status for row in found.guards} == {"lora": "failed", "prefix": "passed"}
+    assert {ruling.challenger: ruling.call for ruling in found.rulings} == {
+        "lora": "not_worth_it",
+        "prefix": "worth_it",
+    }
+    assert (found.outcome, found.challenger) == ("worth_it", "prefix")
+    assert overall(found.rulings) == "worth_it"
+
+
+def test_missing_answers_to_a_guard_make_it_invalid(tmp_path):
+    run = guarding(tmp_path, tasks=["general"])
+    log = run.run.seed("old", 0).items
+    lines = log.read_text("utf-8").splitlines(keepends=True)
+    log.write_text("".join(line for line in lines if json.loads(line)["id"] != "general-7"), "utf-8")
+    found = judge(*_of(run))
+    assert found.outcome == "invalid"
+    assert "same guard questions: old lacks questions of the exam (1): general/general-7" in found.sentence
+
+
+def test_a_plan_without_guards_is_the_plan_of_before(tmp_path):
+    plain = build(tmp_path / "plain")
+    assert "guards" not in pledge._promise(plain.recipe, plain.benchmark)["rule"]
+    paths = shelved(tmp_path / "guarded", "general")
+    run = build(tmp_path / "guarded", f"rule.guards={{tasks: {json.dumps(paths)}}}")
+    promise = pledge._promise(run.recipe, run.benchmark)
+    assert promise["rule"]["guards"]["margin"] == 0.02
+    assert [*promise["tasks"], *promise["beside"]] == ["letters", "numbers", "general"]
+
+
+@pytest.mark.parametrize(
+    ("terms", "says"),
+    [
+        ("{margin: 0.01}", "rule.guards: no task is named"),
+        ("{tasks: [mmlu], safety: [mmlu]}", "rule.guards: mmlu stands twice"),
+        ("{tasks: [no_such]}", "rule.guards: no no_such.yaml"),
+        ("{tasks: [mmlu], margin: 0}", "rule.guards.margin: "),
+    ],
+)
+def test_bad_guards_are_refused(tmp_path, terms, says):
+    with pytest.raises(BadInput, match=re.escape(says)):
+        build(tmp_path, f"rule.guards={terms}")
+
+
+def test_about_2950_items_tell_two_points(tmp_path):
+    """decision.md 5.6: 80 of 100, one-sided .025, discordance .15, each question its own document."""
+    _task(tmp_path / "large", "large", "zh", 2950, 1)
+    run = build(tmp_path, f"rule.guards={{tasks: [{tmp_path / 'large'}]}}")
+    seen = reach(guards(run.recipe, run.benchmark)[0], 0.95)
+    assert seen.items == 2950
+    assert seen.needed == pytest.approx(2950, abs=10)
+    assert seen.mde == pytest.approx(0.02, abs=1e-4)
+    loose = reach(replace(guards(run.recipe, run.benchmark)[0], margin=0.04), 0.95)
+    assert loose.needed == pytest.approx(seen.needed / 4, abs=1)
+
+
+def test_check_names_what_each_guard_needs_and_which_is_too_small(tmp_path):
+    paths = shelved(tmp_path, "general", "reading")
+    run = build(tmp_path, f"rule.guards={{tasks: {json.dumps(paths)}}}")
+    console = Console(width=300, record=True, file=io.StringIO())
+    for part in guarded(run.recipe, run.benchmark):
+        console.print(part)
+    said = console.export_text()
+    rows = [
+        re.findall(r"\d+(?:\.\d%)?", line) for line in said.splitlines() if "general, reading" in line and "%" in line
+    ]
+    assert rows[0][:3] == ["1300", "1300", "2.0%"]
+    assert "Too small to resolve, expect `inconclusive`: forgetting zh (general, reading) 1300 of" in said
+    assert "Tuned in one language alone, and no guard of finance in zh: name its tasks in rule.guards.language" in said
+
+
+def test_check_says_where_nothing_is_guarded(tmp_path):
+    run = build(tmp_path)
+    lines = list(unguarded(run.recipe, guards(run.recipe, run.benchmark)))
+    assert [line[:24] for line in lines] == ["No guard is declared: wh"]
+
+
+def test_the_suites_of_the_shelf_are_guards_by_language():
+    recipe = Recipe.read(Path("recipes/demo.yaml"), ("rule.guards={tasks: [suite:guard_zh, suite:guard_en]}",))
+    assert recipe.rule.guards.tasks[:3] == ("cmmlu", "agieval_zh", "cmrc2018")
+
+
+def test_the_rule_errs_as_often_as_it_says_at_the_margin():
+    """At a true change of minus the margin, 2.5 of 100 guards pass, and 2.5 fail: nominal, within Monte-Carlo error."""
+    rng, draws, documents, size = np.random.default_rng(11), 4000, 150, 4
+    layout = Layout.of(np.repeat(np.arange(documents), size).tolist())
+    told = []
+    for _ in range(draws):
+        p = np.clip(rng.normal(0.5, 0.15, documents), 0.1, 0.9).repeat(size)  # alike within a document
+        base, tuned = rng.random(len(p)) < p, rng.random(len(p)) < p - 0.02
+        told.append(verdict_of(layout.estimate(tuned.astype(float) - base, margin=-0.02), 0.02))
+    for wrong in ("passed", "failed"):
+        assert told.count(wrong) / draws == pytest.approx(0.025, abs=3 * np.sqrt(0.025 * 0.975 / draws))
+
+
+def test_the_front_door_tells_the_guards_and_verifies_them(tmp_path):
+    run = guarding(tmp_path, {"lora": {"general": 0.4}}, tasks=["general"])
+    paths = json.dumps([str(tmp_path / "general")])
+    words = [tmp_path / "study.yaml", "--out", tmp_path / "runs", "--set", f"rule.guards={{tasks: {paths}}}"]
+    done = tuneworth("judge", *words, "--gate")
+    assert done.returncode == 3, done.stderr
+    page = tuneworth("report", *words)
+    assert page.returncode == 0, page.stderr
+    again = tuneworth("verify", run.run.folder)
+    assert again.returncode == 0, again.stdout + again.stderr
+    told = json.loads((run.run.folder / "verdict.json").read_text("utf-8"))
+    row = told["guards"][0]
+    html = (run.run.folder / "report.html").read_text("utf-8")
+    assert (row["status"], row["tasks"]) == ("failed", ["general"])
+    assert f'data-guard="forgetting-zh" data-whole="true" data-status="failed" data-gain="{row["gain"]}"' in html
+
+
+def test_a_page_without_guards_has_no_panel(tmp_path):
+    found = judge(*_of(finished(tmp_path)))
+    assert 'id="guards"' not in render(found)
+
+
+def test_guards_are_asked_beside_the_exam(tmp_path):
+    paths = shelved(tmp_path, "general")
+    found = Benchmark.read(build(tmp_path, f"rule.guards={{tasks: {json.dumps(paths)}}}").recipe)
+    assert [task.name for task in found.tasks] == ["letters", "numbers"]
+    assert [task.name for task in found.asked] == ["letters", "numbers", "general"]
