@@ -6,6 +6,7 @@ of its own and is never graded from what stands there. No torch here.
 """
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from eval.benchmark import Task
@@ -100,17 +101,24 @@ def second(tasks: Sequence[Task]) -> Reading | None:
     asked = {(task.name, row.id): row for task in written.values() for row in task.rows}
     kinds = [[task.name, task.items_digest, task.answer, task.reading, task.until] for task in written.values()]
 
+    @lru_cache(maxsize=4096)  # samples of a question stand together, and short answers are often the same
+    def read(named: str, number: str, answer: str) -> tuple[float, float]:
+        """As the log was graded, and the other way."""
+        task, question = written[named], asked[named, number]
+        other = "strict" if task.reading == "lenient" else "lenient"
+        gold, options = question.answer or "", question.options
+        ours, theirs = (grade(task.answer, answer, gold, options, way).score for way in (task.reading, other))
+        return ours, theirs
+
     def score(row: ItemScore) -> float:
-        task, question = written.get(row.task), asked.get((row.task, row.id))
         kept = row.rule == HEAD or row.outcome in ("missing", "truncated", "unclosed_thinking")
-        if task is None or question is None or kept or row.finish == "filter":
+        if (row.task, row.id) not in asked or kept or row.finish == "filter":
             return row.score
         _, answer, closed = split(row.text)
-        answer, gold, options = cut(answer, task.until), question.answer or "", question.options
-        if not closed or grade(task.answer, answer, gold, options, task.reading).score != row.score:
+        if not closed:
             return row.score
-        other = "strict" if task.reading == "lenient" else "lenient"
-        return grade(task.answer, answer, gold, options, other).score
+        as_logged, other = read(row.task, row.id, cut(answer, written[row.task].until))
+        return other if as_logged == row.score else row.score
 
     return Reading(digest_of([EXTRACTOR, kinds]), score)
 

@@ -92,8 +92,7 @@ class Run:
         for each in seeds:
             rows = list(self._answers(name, each, rates))
             rows = [change(answer) for answer in rows] if change else rows
-            append(self.run.seed(name, each).items, rows)
-            self._scored(name, each, rows, facts)
+            self.hand_in(name, each, rows, **facts)
 
     def _answers(self, name, seed, rates):
         scorer = self.recipe.score_fingerprint(name, seed, self.benchmark.digests)
@@ -110,7 +109,9 @@ class Run:
                         **graded("correct" if 0.7 * hard + 0.3 * luck < rate else "wrong"),
                     )  # fmt: skip
 
-    def _scored(self, name, seed, rows, facts) -> None:
+    def hand_in(self, name: str, seed: int, rows: list[ItemScore], **facts) -> None:
+        """Answers made elsewhere: their log, and the manifest of a finished scoring."""
+        append(self.run.seed(name, seed).items, rows)
         chosen, plan = self.recipe.contenders[name], pledge.read(self.run)
         tuned = AdapterProbe(prompts=16, kl=0.2, kl_same=1e-9, norm=1.0) if chosen.tuned else None
         scoring = ScoreFacts(**{
