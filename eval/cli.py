@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from eval import cards, review
-from eval.terminal import DataRoot, WithText, console, look_in
+from eval.terminal import DataRoot, NoText, WithText, console, look_in
 from finetune.mistakes import BadInput, told
 
 app = typer.Typer(
@@ -155,17 +155,18 @@ def opinions(
 @careful
 def judge(
     recipe: RecipeFile, out: Out = RUNS, changes: Changes = [], data_root: DataRoot = None, gate: Gate = False,  # noqa: B006
-    junit: Junit = None, baseline: Baseline = None,
+    junit: Junit = None, baseline: Baseline = None, with_text: WithText = False, no_text: NoText = False,
 ) -> None:  # fmt: skip
-    """Weigh the scores: verdict.json, verdict.md and a table. Example: tuneworth judge recipes/demo.yaml --gate
+    """Weigh the scores: verdict.json, flips.json.gz, verdict.md, a table. Example: tuneworth judge recipes/demo.yaml
 
     In CI: tuneworth judge recipes/demo.yaml --gate --junit junit.xml --baseline kept/verdict.json
     """
     from eval.closing import judge as weigh
     from eval.closing import leave
+    from eval.flips.texts import Texts
 
     read = _read(recipe, changes, data_root)
-    weigh(read, out, junit, baseline)
+    weigh(read, out, Texts(with_text, no_text), junit, baseline)
     leave(read, out, gate)
 
 
@@ -199,12 +200,14 @@ def regrade(
 def run(
     recipe: RecipeFile, out: Out = RUNS, changes: Changes = [], data_root: DataRoot = None,  # noqa: B006
     gate: Gate = False, dry_run: DryRun = False, junit: Junit = None, baseline: Baseline = None,
+    with_text: WithText = False, no_text: NoText = False,
 ) -> None:  # fmt: skip
     """All of it, skipping what is done and unchanged; goes on after a kill. Example: tuneworth run recipes/demo.yaml"""
     from eval import closing
     from eval.course import Course
+    from eval.flips.texts import Texts
 
-    read = _read(recipe, changes, data_root)
+    read, texts = _read(recipe, changes, data_root), Texts(with_text, no_text)
     closing.known(read, baseline)
     course = Course(read, recipe, out, tuple(changes), dry_run)
     course.build()
@@ -216,7 +219,7 @@ def run(
             from eval.opinion.asking import give
 
             give(read, course.folder, typer.echo)
-        closing.judge(read, out, junit, baseline)
+        closing.judge(read, out, texts, junit, baseline)
         closing.report(read, out)
         closing.leave(read, out, gate)
 

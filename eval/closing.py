@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from eval.terminal import console
-from finetune.files import write_whole
+from finetune.files import file_digest, write_whole
 from finetune.mistakes import BadInput
 from finetune.recipe import Recipe
 from finetune.run import RunDir
@@ -15,18 +15,28 @@ from finetune.run import RunDir
 SUMMARY = "GITHUB_STEP_SUMMARY"  # names the file that GitHub's actions show under a job
 
 if TYPE_CHECKING:
+    from eval.flips.texts import Texts
     from eval.outlets import Baseline
     from eval.verdict import Verdict
 
 
-def judge(recipe: Recipe, out: Path, junit: Path | None = None, baseline: Path | None = None) -> None:
-    """Weigh the scores: verdict.json, verdict.md, JUnit XML where asked for, a table, and drift against a baseline."""
+def judge(
+    recipe: Recipe, out: Path, texts: "Texts", junit: Path | None = None, baseline: Path | None = None
+) -> None:  # fmt: skip
+    """Weigh the scores: verdict.json, flips.json.gz, verdict.md, JUnit XML where asked for, a table, and drift against
+    a baseline."""
+    from eval import flips
+    from eval.flips.gather import gather
     from eval.report import table
-    from eval.verdict import judge as weigh
+    from eval.verdict import weigh
+    from eval.verdict.evidence import Evidence
 
     folder, before = RunDir(out / recipe.name), known(recipe, baseline)
-    verdict = weigh(recipe, folder)
+    evidence = Evidence.read(recipe, folder)
+    verdict = weigh(evidence)
     write_whole(folder.verdict, verdict.model_dump_json(indent=1) + "\n")
+    found = gather(evidence, verdict, folder, file_digest(folder.verdict), texts)
+    flips.write(folder.flips, found.packed(), private=found.private)
     console().print(table(verdict))
     _hand_out(verdict, folder, junit, before)
 
@@ -70,12 +80,14 @@ def _append(told: str) -> None:
 
 
 def report(recipe: Recipe, out: Path) -> None:
-    """The page, from verdict.json."""
+    """The page, from verdict.json and flips.json.gz; as private as these."""
+    from eval import flips
     from eval.report import render
     from eval.verdict import Verdict
 
     folder = RunDir(out / recipe.name)
-    write_whole(folder.report, render(Verdict.read(folder.verdict)))
+    verdict, found = Verdict.read(folder.verdict), flips.beside(folder.verdict, folder.flips)
+    flips.write(folder.report, render(verdict, found).encode(), private=found is not None and found.private)
     typer.echo(f"report: {folder.report}")
 
 

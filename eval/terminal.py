@@ -14,6 +14,7 @@ DataRoot = Annotated[
     Path | None, typer.Option("--data-root", envvar="TUNEWORTH_DATA", help="Where cards look for their files")
 ]
 WithText = Annotated[bool, typer.Option("--with-text", help="Show texts of private cards too; never where CI is set")]
+NoText = Annotated[bool, typer.Option("--no-text", help="No question or answer on the page: ids and outcomes only")]
 
 
 def console() -> Any:

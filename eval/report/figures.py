@@ -42,6 +42,11 @@ def number(value: float | int | None) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def count(value: int) -> str:
+    """A difference of counts, with its sign."""
+    return f"+{number(value)}" if value > 0 else number(value)
+
+
 def moment(at: float | None) -> str:
     """Seconds since the epoch as a date and time, UTC."""
     return "–" if at is None else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -8,6 +8,9 @@ function speak(lang) {
   for (const button of document.querySelectorAll("[data-speak]")) {
     button.setAttribute("aria-pressed", String(button.dataset.speak === lang));
   }
+  for (const option of document.querySelectorAll("option[data-en]")) {  // these hold no parts to show and hide
+    option.textContent = option.dataset[lang === "en" ? "en" : "zh"];
+  }
 }
 
 // A click sorts by the column, largest number (or first letter) first; a second click turns the order round.

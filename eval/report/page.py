@@ -13,8 +13,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from eval.compare import Comparison
+from eval.flips import Flips
 from eval.money import defaults
-from eval.report import charts, figures, view, words
+from eval.report import charts, disagreements, figures, view, words
 from eval.report.chances import chances
 from eval.report.origin import origins
 from eval.report.words import Said, same
@@ -30,9 +31,9 @@ STRIPES = {  # the drawing's hatches, for the key beside it
 }
 
 
-def render(verdict: Verdict) -> str:
-    """The page, in English and Chinese by a switch. The same verdict gives the same bytes."""
-    return _environment().get_template("page.html").render(_context(verdict)) + "\n"
+def render(verdict: Verdict, flips: Flips | None = None) -> str:
+    """The page, in English and Chinese by a switch. The same verdict and flips give the same bytes."""
+    return _environment().get_template("page.html").render(_context(verdict, flips)) + "\n"
 
 
 def _environment() -> Environment:
@@ -46,14 +47,17 @@ def _environment() -> Environment:
         "say": lambda en, zh: words.spoken(Said(str(en), str(zh))),
         "spoken": lambda said: words.spoken(said if isinstance(said, Said) else same(said)),
         "probability": figures.probability, "tiny": figures.tiny, "queries": _queries, "low": view.deciding_low,
-        "curve_caption": view.curve_caption, "known": _known, "default": lambda *each: Said(*defaults.said(*each)),
+        "curve_caption": view.curve_caption, "known": _known, "count": figures.count, "option": disagreements.option,
+        "default": lambda *each: Said(*defaults.said(*each)),
     }  # fmt: skip
     return made
 
 
-def _context(v: Verdict) -> dict[str, Any]:
+def _context(v: Verdict, flips: Flips | None) -> dict[str, Any]:
     lead = view.lead(v)
-    script = (HERE / "page.js").read_text("utf-8")
+    turned = disagreements.shown(flips) if flips and flips.contrasts else {"flips": None}
+    names = ("page", "flips") if turned["flips"] else ("page",)
+    script, style = ("".join((HERE / f"{name}.{kind}").read_text("utf-8") for name in names) for kind in ("js", "css"))
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     parts = view.parts(v, lead) if lead else []
     shared, own = origins(v)
@@ -61,9 +65,9 @@ def _context(v: Verdict) -> dict[str, Any]:
         "v": v, "words": words, "word": view.word(v), "asides": view.asides(v), "faults": view.faults(v),
         "odds": view.lead_bill(v),
         "calls": v.outcome not in ("invalid", "exploratory"), "lead": lead, "parts": parts, "board": view.board(v),
-        "gates": view.gates(v), "proof": view.proof(v), "contents": view.contents(v), "shared": shared,
-        "origins": own, "drawn": _drawn(v, parts), "swatches": _swatches(), **_holm(v, lead),
-        "style": Markup((HERE / "page.css").read_text("utf-8")), "script": Markup(script), "script_hash": digest,
+        "gates": view.gates(v), "proof": view.proof(v), "shared": shared, "origins": own,
+        "contents": view.contents(v, bool(turned["flips"])), "drawn": _drawn(v, parts), "swatches": _swatches(),
+        "style": Markup(style), "script": Markup(script), "script_hash": digest, **_holm(v, lead), **turned,
     }  # fmt: skip
 
 

@@ -212,7 +212,7 @@ def deciding_low(v: Verdict, found: Comparison) -> float:
     return lows.get(found.incumbent, found.low) if found.role in ("delta", "alternative") else found.low
 
 
-def contents(v: Verdict) -> list[tuple[str, Said]]:
+def contents(v: Verdict, flips: bool = False) -> list[tuple[str, Said]]:
     """Sections of this page, for the list at its top."""
     every = {
         "plumbing": (v.plumbing, Said("Checks", "检查")),
@@ -223,6 +223,7 @@ def contents(v: Verdict) -> list[tuple[str, Said]]:
         "sight": (v.power, Said("What it could see", "看清多少")),
         "board": (True, Said("Leaderboard", "排行榜")),
         "opinions": (v.opinions, Said("Judged by a model", "模型裁判")),
+        "flips": (flips, Said("Flips", "分歧题")),
         "health": (True, Said("Health", "可靠性")),
         "guards": (v.guards, Said("Forgetting", "遗忘")),
         "twins": (v.twins, Said("Twins", "变体题")),

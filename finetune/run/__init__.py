@@ -1,6 +1,6 @@
 """Where the files of a run lie, and what a finished stage says of itself.
 
-    <out>/<recipe name>/recipe.json  attempts.jsonl  verdict.json  verdict.md  report.html
+    <out>/<recipe name>/recipe.json  attempts.jsonl  verdict.json  flips.json.gz  verdict.md  report.html
     <out>/<recipe name>/<contender>/{repeatability.json, opinions.jsonl, to_label.jsonl}
     <out>/<recipe name>/<contender>/seed-<n>/{adapter/, train.json, items.{jsonl,parquet}, score.json}
 
@@ -122,6 +122,11 @@ class RunDir:
     @property
     def verdict(self) -> Path:
         return self.folder / "verdict.json"
+
+    @property
+    def flips(self) -> Path:
+        """Where contenders disagree, for the page."""
+        return self.folder / "flips.json.gz"
 
     @property
     def summary(self) -> Path:

@@ -1,0 +1,130 @@
+"""Flips out of a judged run: who disagrees is told by the sheets, what they said by a few lines of their logs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eval import columns
+from eval.compare import Comparison
+from eval.flips import Answer, Asked, Balance, Flips, Item
+from eval.flips.texts import Texts, asked, bare, fitting, said
+from eval.items import ItemScore, at_lines
+from eval.sheet import Key, Sheet
+from eval.task import Task
+from eval.verdict import Verdict
+from eval.verdict.evidence import Evidence
+from finetune.run import RunDir
+
+Tally = dict[Key, tuple[int, int]]  # question -> right answers, of how many
+
+
+def gather(evidence: Evidence, verdict: Verdict, run: RunDir, digest: str, texts: Texts) -> Flips:
+    """The flips of every contrast that decides, the verdict's own first; none where no contest was held.
+
+    `digest`: sha256 of verdict.json.
+    """
+    compared = [each for each in verdict.comparisons if each.role in ("delta", "alternative")]
+    compared.sort(key=lambda each: each.challenger != verdict.challenger)
+    pairs = [(each.challenger, each.incumbent) for each in compared]
+    tallies = {name: _tally(evidence.sheets[name]) for pair in pairs for name in pair}
+    turned = [_turned(*(tallies[name] for name in pair)) for pair in pairs]
+    wanted: dict[str, set[Key]] = {}
+    for pair, keys in zip(pairs, turned, strict=True):
+        for name in pair:
+            wanted.setdefault(name, set()).update(keys)
+    answers = {name: _answers(evidence, run, name, keys, tallies[name]) for name, keys in wanted.items()}
+    told = {task.name: texts.of(task.card) for task in evidence.benchmark.tasks}
+    items, count = fitting(list(_items(evidence, answers, told)), turned[0] if turned else ())
+    return Flips(
+        verdict=digest, texts=count, private=any(task.private and told[task.name] for task in evidence.benchmark.tasks),
+        contrasts=tuple(_balance(each, keys) for each, keys in zip(compared, turned, strict=True)),
+        tasks=tuple(_source(task, told[task.name]) for task in evidence.benchmark.tasks), items=tuple(items),
+    )  # fmt: skip
+
+
+def _tally(sheet: Sheet) -> Tally:
+    shares = sheet.share("correct").mean(axis=0)
+    counts = [sheet.samples[task] * len(sheet.seeds) for task, _ in sheet.questions]
+    return {
+        key: (round(share * of), of) for key, share, of in zip(sheet.questions, shares.tolist(), counts, strict=True)
+    }
+
+
+def _holds(tally: tuple[int, int]) -> bool:
+    """As `Answer.holds`."""
+    return 2 * tally[0] > tally[1]
+
+
+def _turned(ours: Tally, theirs: Tally) -> dict[Key, bool]:
+    """Questions on which one side alone is right, and whether that is ours."""
+    held = {key: (_holds(found), _holds(theirs[key])) for key, found in ours.items()}
+    return {key: mine for key, (mine, other) in held.items() if mine != other}
+
+
+def _balance(found: Comparison, turned: Mapping[Key, bool]) -> Balance:
+    gained = sum(turned.values())
+    facts = found.model_dump(include={"challenger", "incumbent", "role", "n"})
+    return Balance(**facts, gained=gained, lost=len(turned) - gained)
+
+
+def _source(task: Task, told: bool) -> Asked:
+    card = task.card
+    return Asked(
+        task=task.name, scenario=task.scenario, title=card.title, licence=card.licence.name,
+        licence_url=card.licence.url, commercial=card.licence.commercial,
+        source=card.source.repository if card.source else "", told=told,
+    )  # fmt: skip
+
+
+def _items(evidence: Evidence, answers: Mapping[str, Mapping[Key, Answer]], told: Mapping[str, bool]) -> Iterator[Item]:
+    """In the order of the exam; without texts where its card does not tell them."""
+    for task in evidence.benchmark.tasks:
+        for row in task.rows:
+            given = {name: found[task.name, row.id] for name, found in answers.items() if (task.name, row.id) in found}
+            if given:
+                item = Item(task=task.name, id=row.id, lang=row.lang, answers=given, **asked(row))
+                yield item if told[task.name] else bare(item)
+
+
+def _answers(evidence: Evidence, run: RunDir, name: str, keys: Collection[Key], tally: Tally) -> dict[Key, Answer]:
+    """Of each question the first answer, by seed and sample, that is as right as the contender is; one that the log
+    does not hold is missing."""
+    found: dict[Key, ItemScore] = {}
+    for seed, stage in evidence.scored[name].items():
+        left = {key: _holds(tally[key]) for key in keys if key not in found}
+        log = run.seed(name, seed).items
+        lines = _lines(columns.glance(log), stage.fingerprint, left) if left else frozenset()
+        found |= {(row.task, row.id): row for row in at_lines(log, lines)}
+    first = next(iter(evidence.scored[name]))
+    return {key: _answer(found.get(key), first, *tally[key]) for key in keys}
+
+
+def _answer(row: ItemScore | None, seed: int, right: int, of: int) -> Answer:
+    if row is None:
+        return Answer(seed=seed, sample=0, right=right, of=of, outcome="missing")
+    facts = {"rule": row.rule, "outcome": row.outcome, "seed": row.seed, "sample": row.sample}
+    return Answer(right=right, of=of, **facts, **said(row))
+
+
+def _lines(rows: columns.Columns, scorer: str, wanted: Mapping[Key, bool]) -> frozenset[int]:
+    """Places in the log of the first samples that are right, or not, as is wanted of their question."""
+    (task, tasks), (number, ids) = rows.coded("task"), rows.coded("id")
+    at_task, at_id = ({word: at for at, word in enumerate(words)} for words in (tasks, ids))
+    asks = np.full(len(tasks) * len(ids), -1, dtype=np.int8)
+    for (name, which), right in wanted.items():
+        if name in at_task and which in at_id:
+            asks[at_task[name] * len(ids) + at_id[which]] = right
+    code = task * len(ids) + number
+    fits = (asks[code] == _is(rows, "outcome", "correct")) & _is(rows, "scorer", scorer) & _is(rows, "part", "test")
+    hits = np.flatnonzero(fits)
+    hits = hits[np.argsort(rows.numbers("sample")[hits], kind="stable")]
+    _, first = np.unique(code[hits], return_index=True)
+    return frozenset(hits[first].tolist())
+
+
+def _is(rows: columns.Columns, name: str, word: str) -> NDArray[np.bool_]:
+    codes, words = rows.coded(name)
+    return codes == (words.index(word) if word in words else len(words))
