@@ -36,7 +36,12 @@ Launcher = Annotated[
     str | None, typer.Option("--launcher", help="With --dry-run: `slurm` prints a job script for sbatch")
 ]
 Probe = Annotated[bool, typer.Option("--probe", help="Measure noise floor, batch invariance and engine parity")]
-Count = Annotated[int | None, typer.Option("--items", help="Questions of the probe (128): four times halve intervals")]
+Timing = Annotated[
+    bool, typer.Option("--timing", help="Time development questions before the plan: costs.planned.timing")
+]
+Count = Annotated[
+    int | None, typer.Option("--items", help="Questions of probe (128) or timing (32): four times halve errors")
+]
 Gate = Annotated[bool, typer.Option("--gate", help="Exit status tells the outcome: 0, 3, 4, 5, 8; smoke: 0 or 7")]
 Junit = Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="JUnit XML: the verdict and each gate")]
 Baseline = Annotated[
@@ -120,19 +125,26 @@ def train(
 @careful
 def score(
     recipe: RecipeFile, contender: Only = None, out: Out = RUNS, changes: Changes = [],  # noqa: B006
-    data_root: DataRoot = None, dry_run: DryRun = False, probe: Probe = False, count: Count = None,
+    data_root: DataRoot = None, dry_run: DryRun = False, probe: Probe = False, timing: Timing = False,
+    count: Count = None,
 ) -> None:  # fmt: skip
     """Let contenders sit the exam. Example: tuneworth score recipes/demo.yaml --contender newer
 
     With --probe none sits it: a sample is asked again, alone, and on the other engine, for the gates of the judge.
+    With --timing none does either: challengers and incumbent are timed on development questions, for the margin.
     """
     from eval.course import Course
 
-    if count is not None and not probe:
-        raise BadInput(f"--items {count}: is of --probe; the exam asks all its questions")
+    if count is not None and not (probe or timing):
+        raise BadInput(f"--items {count}: is of --probe and --timing; the exam asks all its questions")
+    if probe and timing:
+        raise BadInput("--probe and --timing: one after the other")
     course = Course(_read(recipe, changes, data_root), recipe, out, tuple(changes), dry_run)
     course.build()
-    course.repeat(contender, count) if probe else course.score(contender)
+    if timing:
+        course.time(contender, count)
+    else:
+        course.repeat(contender, count) if probe else course.score(contender)
 
 
 @app.command()

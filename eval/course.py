@@ -122,6 +122,12 @@ class Course:
                     here = self.recipe.contenders[name].here  # one process asks a server, or reads a log
                     self._stage("score", name, seed, self.recipe.exam.launch if here else None)
 
+    def time(self, only: str | None, count: int | None) -> None:
+        """What a query takes challengers and incumbent, before the plan, for a margin of costs."""
+        for name in [only] if only else [*self.recipe.rule.challengers, self.recipe.rule.incumbent]:
+            words = line(Job("score", self.path, name, None, self.out, self.changes), None)
+            self._go([*words, "--timing", *(["--items", str(count)] if count is not None else [])])
+
     def repeat(self, only: str | None, count: int | None) -> None:
         """What each contender differs by from itself, in one process each; measured anew every time."""
         for name in self._named(only):

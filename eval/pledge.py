@@ -54,6 +54,12 @@ def keep(recipe: Recipe, run: RunDir, benchmark: Benchmark | None = None) -> Pla
 
     A smoke run, of which no verdict comes, may go to another plan and back: the one before is set aside.
     """
+    planned = recipe.costs.planned
+    if planned and planned.timing and not planned.timed:
+        raise BadInput(
+            f"costs.planned.timing: {planned.timing} holds no timing.json of challengers and incumbent, and the margin "
+            f"needs it before the exam; run: tuneworth train RECIPE, then tuneworth score RECIPE --timing"
+        )
     benchmark = benchmark or Benchmark.read(recipe)
     standing = read(run)
     if standing and standing.digest == digest(recipe, benchmark, standing.extractor):
@@ -143,6 +149,10 @@ def _promise(recipe: Recipe, benchmark: Benchmark, extractor: str = "") -> dict[
 
 def _costs(found: dict[str, Any]) -> dict[str, Any]:
     """Without the younger keys that change nothing: a plan of before they were there stays the same."""
+    planned = found["planned"] and {
+        key: value for key, value in found["planned"].items() if key != "timing" and (key != "timed" or value)
+    }  # the path is this machine's, what was timed is the promise
+    found = {**found, "planned": planned}
     return {key: value for key, value in found.items() if key not in YOUNGER or value != YOUNGER[key]}
 
 

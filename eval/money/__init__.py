@@ -63,6 +63,14 @@ class Shelf(BaseModel):
     months: float | None = Field(description="At the pace between these two releases; None where a date is not known")
 
 
+class Timed(BaseModel):
+    """Of the cost of a query in `planned`: that it was timed."""
+
+    model_config = FROZEN
+    questions: int = Field(description="Development questions, of the contender with the fewest")
+    holds: bool = Field(description="Before the plan, and of the same state of the recipe as the scores")
+
+
 class Money(BaseModel):
     """The declared prices, and the bill of every challenger against every rival."""
 
@@ -78,6 +86,7 @@ class Money(BaseModel):
     speedup: float = 1.0
     uncertainty: float = 0.0
     planned: dict[str, float] | None = Field(None, description="What made the margin, before any score")
+    timed: Timed | None = Field(None, description="None: dc of the margin was declared, or there is none")
     shelf: Shelf | None = None
     defaults: tuple[Taken, ...] = Field((), description="Prices left to the shelf, with date and source")
     bills: tuple[Bill, ...]

@@ -96,6 +96,7 @@ EVENTS = {
     "train": Said("tunings", "微调"),
     "regraded": Said("regradings", "重新读取"),
     "opinions": Said("rounds of the judge", "裁判询问"),
+    "timing": Said("timings", "计时"),
     "probe": Said("probes of repeatability", "可重复性探测"),
 }
 PROBES = {

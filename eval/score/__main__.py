@@ -1,7 +1,7 @@
 """ENGINE ROOM: one contender in, item scores and manifest out.
 
     python -m eval.score RECIPE --contender NAME [--seed N] [--out DIR] [--set key=value ...] [--data-root DIR]
-    python -m eval.score RECIPE --contender NAME --probe [--items N] ...
+    python -m eval.score RECIPE --contender NAME --probe | --timing [--items N] ...
 
 Works under `accelerate launch` and `torchrun` too; a second start scores only what is missing, with any number of
 processes. Exit status: 0 done, 1 a fault of ours, 2 bad input (one line, and what was scored is kept).
@@ -20,11 +20,13 @@ from eval import pledge
 from eval.benchmark import Benchmark
 from eval.grading import outdated
 from eval.repeatability import told
+from finetune.files import write_whole
 from finetune.mistakes import BadInput, of_the_disk
 from finetune.recipe import Recipe
 from finetune.run import RunDir
 
 ITEMS = 128  # questions of a probe
+TIMED = 32  # of a timing: seconds of a query vary less than what is answered
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,7 +36,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         recipe = Recipe.read(asked.recipe, tuple(asked.set))
         if asked.probe:
-            return probe(recipe, asked.contender, asked.items, asked.out)
+            return probe(recipe, asked.contender, ITEMS if asked.items is None else asked.items, asked.out)
+        if asked.timing:
+            return timing(recipe, asked.contender, TIMED if asked.items is None else asked.items, asked.out)
         return score(recipe, asked.contender, asked.seed, asked.out)
     except BadInput as fault:
         return _say_bad(str(fault))
@@ -51,7 +55,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--contender", required=True, help="name in the recipe")
     parser.add_argument("--seed", type=int, help="of its training; all of train.seeds, one after another, without it")
     parser.add_argument("--probe", action="store_true", help="ask a sample again and again: repeatability.json")
-    parser.add_argument("--items", type=int, default=ITEMS, help=f"questions of the probe ({ITEMS}): more see finer")
+    parser.add_argument(
+        "--timing", action="store_true", help="time development questions, before the plan: timing.json"
+    )
+    parser.add_argument(
+        "--items", type=int, help=f"questions of the probe ({ITEMS}) or timing ({TIMED}): more see finer"
+    )
     parser.add_argument("--out", type=Path, default=Path("runs"), help="folder of the runs")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a key of the recipe")
     parser.add_argument("--data-root", type=Path, help="where cards look for their files (or TUNEWORTH_DATA)")
@@ -120,6 +129,32 @@ def probe(recipe: Recipe, name: str, count: int, out: Path) -> int:
         found = repeat(recipe, name, scorer, benchmark, run, count)
         found.write(run.repeatability(name))
     print(f"probe {name}: {told(found)}", flush=True)
+    return 0
+
+
+def timing(recipe: Recipe, name: str, count: int, out: Path) -> int:
+    """Time a contender on about `count` development questions, of which no score is kept. Gives the status."""
+    _refuse_unknown(recipe, name)
+    run, benchmark, seed = RunDir(out / recipe.name), Benchmark.read(recipe), recipe.seeds(name)[0]
+    if count < 1:
+        raise BadInput(f"--items {count}: one question is needed at least")
+    if recipe.contenders[name].items:
+        raise BadInput(f"--timing: the answers of {name} were given elsewhere, and nobody can be timed")
+    if not any(task.dev for task in benchmark.tasks):
+        raise BadInput("--timing: needs development questions, which are never judged on; set exam.dev, such as 0.2")
+    if pledge.read(run):
+        raise BadInput(f"--timing: the plan stands ({run.plan}), and what is timed after it cannot make its margin")
+    if os.environ.get("WORLD_SIZE", "1") != "1":
+        raise BadInput("--timing: runs in one process; start it without a launcher")
+    _hush()
+    scorer = recipe.score_fingerprint(name, seed, benchmark.digests)
+    from eval.score.timing import clocked
+
+    with run.hold(name, [seed]):
+        run.attempt("timing", contender=name, seed=seed, fingerprint=scorer)
+        found = clocked(recipe, name, scorer, benchmark, run, count)
+        write_whole(run.timing(name), found.model_dump_json(indent=1) + "\n")
+    print(f"timing {name}: {found.seconds:.4g} s a query over {found.answers} answers", flush=True)
     return 0
 
 

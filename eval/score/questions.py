@@ -68,11 +68,11 @@ def questions(task: Task) -> list[Question]:
     return found
 
 
-def sampled(benchmark: Benchmark, count: int) -> list[Question]:
-    """About `count` questions of the test part, evenly over each task and at least two of it."""
+def sampled(benchmark: Benchmark, count: int, part: str = "test") -> list[Question]:
+    """About `count` questions of one part, evenly over each task and at least two of it (or all)."""
     found = []
     for task in benchmark.tasks:
-        asked = [each for each in questions(task) if task.part(each.row) == "test"]
+        asked = [each for each in questions(task) if task.part(each.row) == part]
         whole = sum(len(each.rows) for each in benchmark.tasks)
         wanted = min(len(asked), max(2, round(count * len(task.rows) / whole)))
         found += [asked[place * len(asked) // wanted] for place in range(wanted)]

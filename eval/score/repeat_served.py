@@ -7,7 +7,8 @@ server's own sampling cannot be known, so `sampling: server` leaves them out.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 from eval.benchmark import Benchmark
@@ -31,6 +32,15 @@ DRAWN = "the server draws as it likes (sampling: server), so nothing can be aske
 
 def repeat(recipe: Recipe, name: str, scorer: str, benchmark: Benchmark, run: RunDir, count: int) -> Repeatability:
     """Measured on about `count` questions. BadInput: the server ignores what it is asked, or does not answer."""
+    with opened(recipe, name, scorer, benchmark, run) as (sitting, proof):
+        return _measured(sitting, proof, sampled(benchmark, count))
+
+
+@contextmanager
+def opened(
+    recipe: Recipe, name: str, scorer: str, benchmark: Benchmark, run: RunDir
+) -> Iterator[tuple[Sitting, Proof]]:
+    """What is needed to ask a server, once it is proven to do as asked. BadInput: as `repeat`."""
     refuse_likelihood(recipe, benchmark)
     contender = recipe.contenders[name]
     engine, chat = contender.served, open_chat(contender)
@@ -40,8 +50,7 @@ def repeat(recipe: Recipe, name: str, scorer: str, benchmark: Benchmark, run: Ru
         candidate = Candidate(name, 0, scorer, engine="openai", template=chat.digest if chat else "")
         parts = Parts(run.seed(name, 0), scorer, private=benchmark.private)
         sitting = Sitting(recipe, benchmark, run, contender, engine, client, chat, candidate, parts)
-        proof = probe(client, contender, chat, recipe.exam.samples)
-        return _measured(sitting, proof, sampled(benchmark, count))
+        yield sitting, probe(client, contender, chat, recipe.exam.samples)
     finally:
         client.close()
 

@@ -12,8 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from eval import gates
 from eval.compare import Comparison
 from eval.gates import Gate
-from eval.money import Money, answer_price
-from eval.money.defaults import taken
+from eval.money import Money
 from eval.opinion.tally import Tally
 from eval.verdict import wording
 from eval.verdict.atlas import Atlas, atlas
@@ -24,8 +23,9 @@ from eval.verdict.evidence import Evidence
 from eval.verdict.grounding import Grounding, grounding
 from eval.verdict.guards import GuardRow
 from eval.verdict.licences import riders
-from eval.verdict.outlook import Power, Settle, paying, seen, settle, shelf
+from eval.verdict.outlook import Power, Settle, seen, settle, shelf
 from eval.verdict.plumbing import Plumbing, plumbing
+from eval.verdict.pricing import best, money
 from eval.verdict.roll import ContenderRow, Provenance, TaskInfo, contender_rows, provenance, task_rows
 from eval.verdict.ruling import Ruling, headline, overall
 from eval.verdict.sensitivity import Sensitivity, sensitivity
@@ -207,7 +207,7 @@ def _numbers(evidence: Evidence, contest: Contest | None, lead: Ruling | None) -
         return {}
     lead = lead or max(contest.rulings, key=lambda each: each.low)
     delta, tau = contest.find("delta", lead.challenger), contest.find("tau", lead.challenger)
-    gamma, costs = contest.comparisons[-1], evidence.recipe.costs
+    gamma = contest.comparisons[-1]
     return {
         "challenger": lead.challenger,
         "claim": "recipe" if delta.seeds >= 3 else "artifact",
@@ -217,28 +217,11 @@ def _numbers(evidence: Evidence, contest: Contest | None, lead: Ruling | None) -
         "rulings": contest.rulings,
         "comparisons": contest.comparisons,
         "guards": tuple(row for rows in contest.guards.values() for row in rows),
-        "money": Money(
-            **costs.model_dump(exclude={"data", "people", "device", "exchange", "quote", "question"}),
-            defaults=taken(evidence.recipe, evidence.plan.at if evidence.plan else None),
-            bills=contest.bills,
-            shelf=shelf(delta, tau, gamma, _released(evidence.recipe)),
-        ),
-        "power": seen(
-            delta, evidence.benchmark, evidence.recipe.rule.confidence, paying(delta, costs, _answers(evidence, delta))
-        ),
+        "money": money(evidence, contest.bills, shelf(delta, tau, gamma, _released(evidence.recipe))),
+        "power": seen(delta, evidence.benchmark, evidence.recipe.rule.confidence, best(evidence, delta)),
         "curves": curves(evidence),
         "atlas": atlas(evidence, contest, lead),
     }
-
-
-def _answers(evidence: Evidence, found: Comparison) -> float | None:
-    """Price of one more answer of both sides; None where one was given elsewhere at no known price."""
-    sides = [
-        answer_price(evidence.mean(name, "seconds"), evidence.recipe.costs, evidence.token_price(name))
-        for name in (found.challenger, found.incumbent)
-    ]
-    known = [each for each in sides if each is not None]
-    return sum(known) if len(known) == len(sides) else None
 
 
 def _released(recipe: Recipe) -> tuple[str, str]:

@@ -7,7 +7,7 @@ Each stage has a fingerprint over exactly what it depends on: `train_fingerprint
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, Field, StringConstraints, ValidationError, ValidationInfo, model_validator
 
 from finetune.files import digest_of
 from finetune.methods import AnyMethod, Knobs, adapter_digest, declared, settled, trials
@@ -19,6 +19,7 @@ from finetune.recipe.judging import Judge
 from finetune.recipe.lineage import lineage, refuse_misfits
 from finetune.recipe.sections import FROZEN, CardSplit, Contender, DataUse, DecisionRule, Exam, FolderName, Train
 from finetune.recipe.source import apply_change, data_root, read_yaml, switches
+from finetune.recipe.timing import Timing
 from finetune.recipe.window import Window
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "Judge",
     "OpenAI",
     "Recipe",
+    "Timing",
     "Train",
     "Window",
     "data_root",
@@ -85,18 +87,10 @@ class Recipe(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _shares_apart(cls, raw: Any) -> Any:
-        return shares.apart(raw)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _default_prices(cls, raw: Any) -> Any:
-        return prices.settled(raw)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _margin_of_costs(cls, raw: Any) -> Any:
-        return margin.settled(raw)
+    def _written_out(cls, raw: Any, info: ValidationInfo) -> Any:
+        """Shares first, then prices, of which a margin may be made."""
+        folder = (info.context or {}).get("folder") or Path()
+        return margin.settled(prices.settled(shares.apart(raw)), folder)
 
     @model_validator(mode="after")
     def _names_fit(self) -> "Recipe":

@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from finetune.recipe.prices import Quote
+from finetune.recipe.timing import Timing
 
 FROZEN = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -17,6 +18,10 @@ class Planned(BaseModel):
     per_query: float = Field(
         0, description="Cost of a query beyond the incumbent's, timed on questions not judged on; below 0: less"
     )
+    timing: str | None = Field(
+        None, description="Folder of the run in which `tuneworth score --timing` measured; it then tells per_query"
+    )
+    timed: tuple[Timing, ...] = Field((), description="What it measured; written, never given")
 
 
 class Costs(BaseModel):

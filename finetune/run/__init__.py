@@ -145,6 +145,10 @@ class RunDir:
         """What it differs by from itself: `tuneworth score --probe`."""
         return self.folder / contender / "repeatability.json"
 
+    def timing(self, contender: str) -> Path:
+        """What a query takes it: `tuneworth score --timing`."""
+        return self.folder / contender / "timing.json"
+
     def opinions(self, contender: str) -> Path:
         """What the judge said of its answers beside the incumbent's."""
         return self.folder / contender / "opinions.jsonl"

@@ -1,0 +1,52 @@
+"""What a verdict says in money: declared, default and timed prices, every bill, the samples that pay best."""
+
+from collections.abc import Sequence
+
+from eval.compare import Comparison
+from eval.money import Bill, Money, Shelf, Timed, answer_price
+from eval.money.defaults import taken
+from eval.verdict.evidence import Evidence
+from eval.verdict.outlook import Paying, paying
+
+OWN = {
+    "data",
+    "people",
+    "device",
+    "exchange",
+    "quote",
+    "question",
+    "planned",
+}  # of costs, told in other words or nowhere
+
+
+def money(evidence: Evidence, bills: Sequence[Bill], life: Shelf | None) -> Money:
+    """Prices as they were declared or taken, and every bill."""
+    costs, planned = evidence.recipe.costs, evidence.recipe.costs.planned
+    return Money(
+        **costs.model_dump(exclude=OWN),
+        planned={"tuning": planned.tuning, "per_query": planned.per_query} if planned else None,
+        timed=_timed(evidence), bills=tuple(bills), shelf=life,
+        defaults=taken(evidence.recipe, evidence.plan.at if evidence.plan else None),
+    )  # fmt: skip
+
+
+def _timed(evidence: Evidence) -> Timed | None:
+    """Whether what was timed is what was scored, and stood before the plan."""
+    planned, plan = evidence.recipe.costs.planned, evidence.plan
+    if not planned or not planned.timed:
+        return None
+    scored = {stage.fingerprint for stages in evidence.scored.values() for stage in stages.values()}
+    return Timed(
+        questions=min(each.questions for each in planned.timed),
+        holds=plan is not None and all(each.at <= plan.at and each.fingerprint in scored for each in planned.timed),
+    )
+
+
+def best(evidence: Evidence, found: Comparison) -> Paying | None:
+    """The number of samples that sees most for the money, of one contrast."""
+    sides = [
+        answer_price(evidence.mean(name, "seconds"), evidence.recipe.costs, evidence.token_price(name))
+        for name in (found.challenger, found.incumbent)
+    ]
+    known = [each for each in sides if each is not None]
+    return paying(found, evidence.recipe.costs, sum(known) if len(known) == len(sides) else None)
