@@ -13,7 +13,13 @@ from finetune.mistakes import BadInput
 if TYPE_CHECKING:
     from eval.leaderboard import Board, Limits, Sitting
 
-Folders = Annotated[list[Path], typer.Argument(help="Folders of finished runs, such as runs/demo", show_default=False)]
+Folders = Annotated[
+    list[Path],
+    typer.Argument(
+        help="Folders of finished runs, such as runs/demo; beside them what lm_eval --log_samples wrote",
+        show_default=False,
+    ),
+]
 Out = Annotated[Path, typer.Option("--out", help="Folder for leaderboard.{html,md,csv,json}")]
 Explain = Annotated[bool, typer.Option("--explain", help="List who can stand together, and why others cannot")]
 Group = Annotated[int | None, typer.Option("--group", min=1, help="Only this one of the groups that --explain lists")]
@@ -30,6 +36,8 @@ def leaderboard(
     data_root: DataRoot = None,
 ) -> None:  # fmt: skip
     """Contenders of many runs on one board, in tiers; refuses to put together what cannot be compared.
+
+    A folder of lm-eval's samples is one contender more, on the first run's exam; what its log cannot tell is unknown.
 
     Example: tuneworth leaderboard runs/demo runs/another --out board
 

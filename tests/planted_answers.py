@@ -79,7 +79,7 @@ class Contender:
         thought, beside = LENGTHS[name]
         lengths = np.minimum(thought * np.exp(draw.normal(0, 0.5, kinds.shape)), LONGEST - 48).astype(int)
         for row, mine, sizes in zip(task.rows, kinds.tolist(), lengths.tolist(), strict=True):
-            asked = ask(row)
+            asked = ask(row) if task.protocol == "generated" else row.question  # as the tasks' YAML asks
             question = Question(task, row, asked, row.options, "", task.until, {}, None)
             content = hashlib.sha256(asked.encode()).hexdigest()
             facts = {"prompt": hashlib.sha256(f"{name} {asked}".encode()).hexdigest(), "content": content}

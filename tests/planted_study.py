@@ -100,7 +100,7 @@ def _recipe(tasks: list[str], samples: int) -> dict[str, Any]:
         "exam": {"tasks": tasks, "samples": samples, "twins": ["options", "evidence"], "judge": JUDGE},
         "rule": {
             "challengers": ["lora", "prefix"], "incumbent": "newer", "alternatives": ["prompted", "informed"],
-            "base": "old",
+            "base": "old", "guards": {"tasks": tasks[-1:], "language": tasks[2:3]},
         },
         "costs": COSTS,
     }  # fmt: skip

@@ -30,8 +30,8 @@ from tests.planted_exam import TASKS
 
 COUNT, SAMPLES = 520, 2
 SECTIONS = (
-    "interval", "parts", "atlas", "curve", "sight", "board", "opinions", "health", "twins", "grounding", "canaries",
-    "money", "sensitivity", "provenance",
+    "interval", "parts", "atlas", "curve", "sight", "board", "opinions", "health", "guards", "twins", "grounding",
+    "canaries", "money", "sensitivity", "provenance",
 )  # fmt: skip
 
 
@@ -105,7 +105,7 @@ def test_every_section_of_the_page_is_there_and_filled(study, verdict):
 
 def test_no_part_of_the_verdict_is_left_empty(verdict):
     empty = {name for name, value in verdict if value in (None, (), "")}
-    assert empty <= {"plumbing", "settle", "note", "note_zh"}  # of other outcomes
+    assert empty <= {"plumbing", "settle", "notes"}  # of other outcomes
     assert not [gate.name for gate in verdict.gates if gate.required and gate.status != "passed"]
 
 
@@ -130,6 +130,17 @@ def test_contrasts_that_were_planted_lie_in_their_intervals(verdict):
         half = (each.high - each.low) / 2
         assert each.gain == pytest.approx(truth(each.challenger, each.incumbent), abs=1.5 * half)
     assert verdict.delta.gain == pytest.approx(verdict.tau.gain - verdict.gamma.gain)
+
+
+def test_what_tuning_harmed_lies_in_the_intervals_of_the_guards(verdict):
+    planted = {
+        "forgetting": truth("lora", "old", {"general_en": 1}),
+        "language": truth("lora", "old", {"ratios_en": 1}),
+    }
+    rows = {row.kind: row for row in verdict.guards if row.challenger == "lora" and row.whole}
+    for kind, change in planted.items():
+        assert rows[kind].low < change < rows[kind].high
+        assert rows[kind].status == ("unresolved" if rows[kind].low < -rows[kind].margin else "passed")
 
 
 def test_what_was_planted_beside_the_score_is_found(verdict):
@@ -281,6 +292,7 @@ def test_at_size_the_planted_map_is_found(tmp_path):
     assert found.outcome == "not_worth_it"
     assert set(found.atlas.exceptions) >= {"compliance Q&A"}
     assert found.curves[0].step.trend == "rising"
+    assert next(row.status for row in found.guards if (row.challenger, row.kind) == ("lora", "forgetting")) == "failed"
     assert gate(found, "items known by heart").status == "failed"
     assert made.run.report.stat().st_size < 5e6
     assert json.loads(made.run.verdict.read_text("utf-8"))["delta"]["n"] == 3000

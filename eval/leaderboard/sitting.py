@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from eval import columns
+from eval.leaderboard import logged
 from eval.sheet import BadPairing, Sheet
 from eval.verdict import Verdict
 from eval.verdict.roll import ContenderOrigin, ContenderRow
@@ -72,13 +73,40 @@ class Sitting:
     @property
     def budget(self) -> int | None:
         """Tokens that an answer may have."""
-        found = self.origin.decoding.get("max_new_tokens")
+        decoding = self.origin.decoding
+        found = decoding.get("max_new_tokens", decoding.get("max_gen_toks"))  # as lm-eval calls it
         return None if found is None else int(found)
 
 
 def sittings(folders: Sequence[Path]) -> list[Sitting]:
-    """All contenders of these runs. BadInput names the run that is not finished, or has changed since its verdict."""
-    runs = _runs(folders)
+    """All contenders of these runs, and of what lm-eval logged beside them, which answers the first run's exam.
+
+    BadInput names the run that is not finished, or has changed since its verdict; a log that is not of that exam, or
+    beside which no run stands.
+    """
+    logs = [folder for folder in folders if logged.is_log(folder)]
+    runs = _runs([folder for folder in folders if folder not in logs])
+    if logs and not runs:
+        raise BadInput(f"{logs[0]}: of lm-eval, which says nothing of documents; name a run of the same exam beside it")
+    return [*_own(runs), *_logged(logs, runs)]
+
+
+def _logged(logs: Sequence[Path], runs: Sequence[Run]) -> list[Sitting]:
+    """One contender each, by the name of its folder or file."""
+    taken = {run.label for run in runs} | {row.name for run in runs for row in run.verdict.contenders}
+    found = []
+    for path in logs:
+        label = path.resolve().name if path.resolve().name not in taken else str(path)
+        if label in taken:
+            raise BadInput(f"{path}: stands twice; name each log once")
+        taken.add(label)
+        each = logged.read(path, label, runs[0].verdict, runs[0].recipe["exam"])
+        run = Run(path, label, each.verdict, runs[0].recipe)
+        found.append(Sitting(label, run, each.row, each.origin, each.sheet, None, None))
+    return found
+
+
+def _own(runs: Sequence[Run]) -> list[Sitting]:
     names = Counter(row.name for run in runs for row in run.verdict.contenders)
     found = []
     for run in runs:
