@@ -39,6 +39,10 @@ def judge(
     flips.write(folder.flips, found.packed(), private=found.private)
     console().print(table(verdict))
     _hand_out(verdict, folder, junit, before)
+    if recipe.train.tracker:
+        from eval.outlets.tracked import track  # accelerate and W&B take their time
+
+        track(recipe, folder, verdict, lambda text: typer.echo(text, err=True))
 
 
 def known(recipe: Recipe, baseline: Path | None) -> "Baseline | None":

@@ -27,6 +27,7 @@ from safetensors import SafetensorError
 from finetune.launch import Launch, absent
 from finetune.methods.lora import causal
 from finetune.mistakes import BadInput
+from finetune.run.tracking import remedy
 
 T = TypeVar("T")
 BUCKET = 1 << 26  # numbers summed over the processes at once: 256 MB, where a whole model's gradient has no room twice
@@ -326,4 +327,4 @@ def _refuse_tracker(tracker: str | None) -> None:
     if tracker not in known:
         raise BadInput(f"train.tracker: {tracker} is unknown; accelerate has {', '.join(known)}")
     if tracker not in [str(name) for name in get_available_trackers()]:
-        raise BadInput(f"train.tracker: the package of {tracker} is not installed; `pip install {tracker}`")
+        raise BadInput(f"train.tracker: the package of {tracker} is not installed; `{remedy(tracker)}`")

@@ -273,7 +273,9 @@ class Train(BaseModel):
         "exceed the slowest load, save or forward",
     )
     tracker: Annotated[str, AfterValidator(_tracker)] | None = Field(
-        None, description="wandb, tensorboard, swanlab, mlflow: any accelerate tracker"
+        None,
+        description="wandb, tensorboard, swanlab, mlflow: any accelerate tracker gets curves and the verdict's "
+        "figures; wandb tables and artifacts too",
     )
     launch: LaunchFile | None = Field(None, description="recipes/launch/<machine>.yaml; one process without it")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import netrc
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -11,10 +10,10 @@ from typing import Any, TypeVar
 
 from accelerate import Accelerator
 
+from finetune.run.tracking import wandb_mode, wandb_settings
 from finetune.train.savepoint import Progress
 
 T = TypeVar("T")
-WANDB = "api.wandb.ai"
 STEP_LINES = 20  # of one run: every step of a short one, every twentieth part of a long one
 
 
@@ -34,15 +33,22 @@ class Journal:
     def track(self, project: str, facts: dict[str, Any], folder: str) -> None:
         """Open the tracker, if one is named. W&B and SwanLab stay offline where there is no key for them."""
         names = [str(tracker) for tracker in self.accelerator.log_with]
-        if "wandb" in names and not _wandb_key():
-            os.environ.setdefault("WANDB_MODE", "offline")
+        if "wandb" in names:
+            os.environ.setdefault("WANDB_MODE", wandb_mode())
         if "swanlab" in names and not os.environ.get("SWANLAB_API_KEY"):
             os.environ.setdefault("SWANLAB_MODE", "offline")
-        options = {"wandb": {"dir": folder, "name": self.title}, "swanlab": {"logdir": folder}}
+        wandb = {"dir": folder, "name": self.title, "job_type": "train", "settings": wandb_settings()}
+        options = {"wandb": wandb, "swanlab": {"logdir": folder}}
         if names:
             os.makedirs(folder, exist_ok=True)
             self.accelerator.project_configuration.logging_dir = folder
             self.accelerator.init_trackers(project, facts, {name: options.get(name, {}) for name in names})
+
+    def hand_over(self, artifact: Callable[[], Any], digest: str) -> None:
+        """The adapter, to the one tracker that keeps artifacts; it is found again by its digest."""
+        for tracker in self.accelerator.trackers:
+            if tracker.name == "wandb" and self.accelerator.is_main_process:
+                tracker.tracker.log_artifact(artifact(), aliases=["latest", digest[:12]])
 
     def end(self, progress: Progress) -> None:
         """The last line of a run."""
@@ -93,12 +99,3 @@ class Journal:
                 yield
             finally:
                 self._print, self._advance = plain, lambda step: None
-
-
-def _wandb_key() -> bool:
-    """Whether W&B would find a key to log in with; without one it ends the run at once."""
-    try:
-        stored = WANDB in netrc.netrc().hosts
-    except (OSError, netrc.NetrcParseError):
-        stored = False
-    return stored or bool(os.environ.get("WANDB_API_KEY"))

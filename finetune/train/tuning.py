@@ -18,6 +18,7 @@ from finetune.narrow import narrow
 from finetune.recipe import Contender, Recipe
 from finetune.recipe.privacy import refuse_personal
 from finetune.run import Hardware, RunDir, RunManifest, SeedDir, TrainFacts, git_state, host, versions
+from finetune.run.tracking import adapter_artifact
 from finetune.train.adapter import Origin, Proof, keep
 from finetune.train.journal import Journal
 from finetune.train.lesson import lesson
@@ -95,6 +96,8 @@ class Tuning:
             facts = _facts(progress, examples, (beginning, proof), sizes, peaks, origin.chat.digest)
             self._manifest(clock, facts).write(self.place.train_manifest)
             savepoints.drop()
+            if self.trial is None:
+                journal.hand_over(lambda: self._artifact(facts.adapter_digest), facts.adapter_digest)
         journal.end(progress)
 
     def _savepoints(self, journal: Journal) -> tuple[Savepoints, Savepoint | None]:
@@ -189,7 +192,13 @@ class Tuning:
         method = self.contender.method
         knobs = {**self.recipe.train.model_dump(mode="json"), **(method.model_dump(mode="json") if method else {})}
         plain = {key: value for key, value in knobs.items() if isinstance(value, str | int | float | bool)}
-        return {**plain, "contender": self.name, "seed": self.seed}
+        data = ", ".join(use.card.name for use in self.recipe.data_of(self.name))
+        model = self.contender.model.id.rstrip("/").rpartition("/")[2]  # a folder's path is nobody else's business
+        own = {"model": model, "data": data, "fingerprint": self.fingerprint}
+        return {**plain, "contender": self.name, "seed": self.seed, **own}
+
+    def _artifact(self, digest: str) -> Any:
+        return adapter_artifact(self.recipe, self.name, self.seed, self.place, digest)
 
     def _manifest(self, clock: Clock, facts: TrainFacts) -> RunManifest:
         size = self.world.size
