@@ -163,7 +163,8 @@ def exam(benchmark: Benchmark) -> Table:
         asked = ", ".join(filter(None, (task.protocol, task.lang, task.edition, task.scenario)))
         rates = (f"{task.guess_rate:.0%}", f"{blind.best(task).score:.0%}")
         table.add_row(task.name, asked, *map(str, counts), *rates, f"{task.weight:g}")
-    for task in (*benchmark.guards, *benchmark.twins, *filter(None, [benchmark.canaries])):
+    beside = (*benchmark.guards, *benchmark.twins, *filter(None, [benchmark.canaries]))
+    for task in (each for each in beside if each.rows):
         made = (len(task.rows), len({row.cluster for row in task.rows}))
         table.add_row(task.name, "beside the exam, in no score", *map(str, made), "", "", "", "")
     return table

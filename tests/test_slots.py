@@ -304,6 +304,10 @@ def test_a_study_on_notices_is_judged_and_its_page_gives_micro_and_macro_f1(tmp_
     shown = render(verdict)
     assert "micro over all pairs" in shown
     assert "槽位宏平均" in shown
+    assert "do not differ" not in shown
+    alike = tuple(row.model_copy(update={"gain": 0.0, "low": 0.0, "high": 0.0}) for row in lead.corpus)
+    told = [one.model_copy(update={"corpus": alike}) if one == lead else one for one in verdict.comparisons]
+    assert render(verdict.model_copy(update={"comparisons": tuple(told)})).count("do not differ") == len(alike)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from written_exam import row as answered
 
 from eval import items
 from eval.benchmark import Benchmark, read_task
+from eval.check import exam
 from eval.cli import app
 from eval.gates import DropFact, known_by_heart
 from eval.score import __main__ as score
@@ -72,6 +74,10 @@ def test_options_that_speak_of_others_stay_where_they_are(option):
         ("exp(2, 3)", 8.0),
         ("greater(281.09, 286.22)", "no"),
         ("divide(3, 0)", None),
+        ("x0 = 60.94 - 25.14; ans = x0 / 25.14", 35.8 / 25.14),
+        ("ans = 45 * 4\nx0 = 45 * 4; ans = x0 + 44", 224.0),
+        ("def solution():\n    rate = 7.2/100\n    loss = -(1_500 * rate) ** 2  # of it\n    return loss", -11664.0),
+        ("a = 3 / 0", None),
     ],
 )
 def test_programs_run(text, result):
@@ -80,7 +86,27 @@ def test_programs_run(text, result):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "table_max(revenue, none)", "add(1)", "add(#0, 1)", "add(1, two)", "import(1, 2)"]
+    "text",
+    [
+        "",
+        "table_max(revenue, none)",
+        "add(1)",
+        "add(#0, 1)",
+        "add(1, two)",
+        "import(1, 2)",
+        "a = 1",
+        "a = b + 1",
+        "a = 1 +",
+        "a = 11 + 'x'",
+        "a = int(11 / 2)",
+        "import os\na = 11 + 2",
+        "a = b = 11 + 2",
+        "a = [11][0] + 12",
+        "def solution(x=11):\n    return x + 12",
+        "for i in x: a = 11 + 1",
+        "a = 11" + " + 11" * 5000,
+        "a = True + 12",
+    ],
 )
 def test_a_program_that_takes_no_two_numbers_is_none(text):
     assert Program.read(text) is None
@@ -114,6 +140,13 @@ def test_a_number_twin_changes_each_figure_everywhere_and_its_gold():
 )
 def test_no_number_twin_is_made_of_what_cannot_be_checked(facts):
     assert perturbed(SUM.model_copy(update=facts)) is None
+
+
+def test_constants_and_small_numbers_of_an_assignment_are_of_no_text():
+    program = Program.read("ans = (41.5 - 3) / 100 * 365")
+    assert program.literals == ("41.5",)
+    assert program.run({"41.5": "43"}) == pytest.approx(146)
+    assert Program.read("a = 12.0 + 17\nb = 33 + 18\nc = b * 2").literals == ("33", "18")  # nothing else counts
 
 
 @pytest.mark.parametrize(
@@ -337,6 +370,10 @@ def test_twins_are_part_of_plan_and_fingerprint_and_only_where_asked_for(study):
     asked, without = Recipe.read(path), Recipe.read(path, ("exam.twins=[]",))
     benchmarks = Benchmark.read(asked), Benchmark.read(without)
     assert benchmarks[1].twins == ()
+    tasks, made = [[task.name for task in some if task.rows] for some in (benchmarks[0].tasks, benchmarks[0].twins)]
+    assert list(exam(benchmarks[0]).columns[0].cells) == tasks + made
+    none = replace(benchmarks[0], twins=tuple(replace(task, rows=()) for task in benchmarks[0].twins))
+    assert list(exam(none).columns[0].cells) == tasks
     assert set(benchmarks[0].digests) - set(benchmarks[1].digests) == {"own~options", "sums~numbers", "own~sex"}
     with pytest.raises(BadInput, match=r"exam\.twins.*'groups' or 'evidence'"):
         Recipe.read(path, ("exam.twins=[paraphrase]",))
@@ -373,6 +410,13 @@ def test_a_card_with_a_program_keeps_its_digest(study):
         assert ask(before.rows(None, "test")[1]) == ask(DataCard.read(other).rows(None, "test")[1])
     finally:
         other.unlink()
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(("name", "made"), [("convfinqa", 271), ("financemath", 45)])
+def test_programs_written_as_assignments_give_number_twins(shared_data, name, made):
+    task = read_task(Path("eval/tasks").resolve() / name, name)
+    assert len(task.twins("numbers").rows) == made
 
 
 @pytest.mark.data

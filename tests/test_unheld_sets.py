@@ -70,6 +70,7 @@ def test_lm_eval_asks_the_same_questions_of_financeiq(financeiq, name):
         ("0,,甲,乙,丙,丁,A\n", r"test/税务师\.csv:2: Question is empty"),
         ('0,"问？,甲,乙,丙,丁,A\n', r"test/税务师\.csv:2: not CSV"),
         ("0,问？,甲,乙,丙,丁,AB\n", r"test/税务师\.csv:2: answer 'AB' names several options"),
+        ("", r"test/税务师\.csv: no record in it"),
     ],
 )
 def test_a_broken_row_of_financeiq_is_refused_by_file_and_line(financeiq, row, told):
@@ -199,6 +200,7 @@ def test_scale_and_sets_count_by_the_publishers_rules(said, gold, score):
     ("change", "told"),
     [
         ({"scale": "dozen"}, r"test_gold\.json#1\.1: scale 'dozen'; known are thousand"),
+        ({"answer": [5, None]}, r"test_gold\.json#1\.1: answer is no text, number or list"),
         ({"answer": {"x": 1}}, r"test_gold\.json#1\.1: answer is no text, number or list"),
         ({"answer": []}, r"test_gold\.json#1\.1: answer is empty"),
         ({"answer": None}, r"test_gold\.json#1\.1: answer is empty"),

@@ -1,11 +1,14 @@
 """Programs that compute an answer, as FinQA writes them: `subtract(5829, 5735), divide(#0, 5735)`.
 
-Chen et al. 2021 (arXiv 2109.00122), table 1. Steps that read a table row by its name are not run here.
+Chen et al. 2021 (arXiv 2109.00122), table 1. Steps that read a table row by its name are not run here. Programs that
+other sets write as assignments become the same steps (`eval.twins.source`).
 """
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+from eval.twins.source import assigned
 
 STEP = re.compile(r"\s*(add|subtract|multiply|divide|exp|greater)\(\s*([^(),]+?)\s*,\s*([^(),]+?)\s*\)\s*(?:,|$)")
 LITERAL = re.compile(r"-?(?:\d+\.?\d*|\.\d+)%?")
@@ -20,7 +23,10 @@ class Program:
 
     @classmethod
     def read(cls, text: str) -> "Program | None":
-        """None where a step is not of the six that compute with two numbers."""
+        """None where a step is not of the six that compute with two numbers. Assignments are read too."""
+        if "=" in text:
+            found = assigned(text)
+            return cls(found) if found else None
         steps: list[tuple[str, str, str]] = []
         place = 0
         while place < len(text):

@@ -55,9 +55,9 @@ def grounding(evidence: Evidence) -> Grounding | None:
     written = [task for task in evidence.benchmark.tasks if task.protocol == "generated"]
     tasks = {task.name for task in written if any(row.context for row in task.rows)}
     figures = [row for name, sheet in evidence.sheets.items() if (row := _figures(name, sheet, tasks, level))]
-    counts = counted(evidence.benchmark, turned=False)
-    if not (refusals or figures or counts):
+    if not (refusals or figures):
         return None
+    counts = counted(evidence.benchmark, turned=False) if refusals else ()
     return Grounding(counts=counts, refusals=tuple(refusals), figures=tuple(figures))
 
 

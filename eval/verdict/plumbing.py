@@ -67,7 +67,7 @@ def _training(who: str, facts: TrainFacts) -> list[Check]:
         ended = ("the closing token is no target", "结束符不在训练目标中")
     told = facts.end_token_trained  # None: a classification head, which writes nothing
     return [
-        _check(f"{who}: loss fell", f"{who}：损失下降", last < first, *(f"{first:.3f} -> {last:.3f}",) * 2),
+        _check(f"{who}: loss fell", f"{who}：损失下降", last < first, *(f"{first:.4f} -> {last:.4f}",) * 2),
         *([] if told is None else [_check(f"{who}: end token trained", f"{who}：学会结束", told, *ended)]),
         _check(f"{who}: adapter moved the logits", f"{who}：适配器改变输出", shift > MOVED,
                f"by up to {moved[0]}", f"最大 {moved[0]}"),

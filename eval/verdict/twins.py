@@ -68,7 +68,7 @@ class Twins(BaseModel):
 
 
 def twins(evidence: Evidence) -> Twins | None:
-    """None where the recipe asks for none."""
+    """None where none was asked."""
     if not evidence.benchmark.twins:
         return None
     kinds = [kind for kind in _kinds(evidence.benchmark) if kind != "evidence"]

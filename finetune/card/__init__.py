@@ -230,8 +230,13 @@ class DataCard(BaseModel):
 
     def _records(self, path: Path, file: str) -> Iterator[tuple[str, dict[str, Any]] | str]:
         """(place, record) pairs; a break that ends the reading of a file comes as its last."""
+        empty = True
         try:
-            yield from read_records(path, self.format, self.reading, file)
+            for found in read_records(path, self.format, self.reading, file):
+                empty = False
+                yield found
+            if empty:
+                yield f"{file}: no record in it; get the file again, or take it out of splits"
         except BadCard as fault:
             yield str(fault)
 

@@ -247,7 +247,8 @@ class _Found:
         if scale and scale not in SCALES:
             raise BadCard(f"{self.place}: {self.columns.scale} {scale!r}; known are {', '.join(SCALES)}; correct it")
         listed = value if isinstance(value, list) else [value]
-        if not all(one is None or isinstance(one, str | int | float) for one in listed):
+        known = all(isinstance(one, str | int | float) for one in listed)
+        if not known and value is not None:  # a part that says nothing would leave another answer standing
             raise BadCard(f"{self.place}: {self.columns.answer} is no text, number or list of these; correct it")
         lines = [" ".join(plain(one).split()) for one in listed]
         own = re.compile(rf"%|{'|'.join(SCALES)}", re.I)
