@@ -119,8 +119,9 @@ class Course:
                     note = outdated(done.scoring.extractor, benchmark.carded) if done.scoring else ""
                     typer.echo(f"score {name} seed {seed}: done, unchanged{note}")
                 else:
-                    here = self.recipe.contenders[name].here  # one process asks a server, or reads a log
-                    self._stage("score", name, seed, self.recipe.exam.launch if here else None)
+                    chosen = self.recipe.contenders[name]  # one process asks a server, reads a log, or starts vLLM
+                    many = chosen.here and not chosen.vllm
+                    self._stage("score", name, seed, self.recipe.exam.launch if many else None)
 
     def time(self, only: str | None, count: int | None) -> None:
         """What a query takes challengers and incumbent, before the plan, for a margin of costs."""

@@ -51,7 +51,7 @@ class ItemScore(BaseModel):
     tokens_out: int | None  # thought included
     seconds: float | None  # of the batch, shared out over its items by tokens
     rank: int = 0
-    engine: Literal["hf", "openai", "lm_eval"] = "hf"  # lm_eval: imported from its log
+    engine: Literal["hf", "vllm", "openai", "lm_eval"] = "hf"  # lm_eval: imported from its log
     # Younger fields; in rows of before they are empty.
     version: str = ""  # of the task
     prompt: str = ""  # sha256 of the token ids that the model was given, or of the message sent to a server

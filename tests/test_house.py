@@ -47,7 +47,7 @@ DOORS = {
         "licence",
     )
 }
-HEAVY = {"torch", "transformers", "peft", "accelerate", "datasets", "lm_eval", "bitsandbytes", "deepspeed"}
+HEAVY = {"torch", "transformers", "peft", "accelerate", "datasets", "lm_eval", "bitsandbytes", "deepspeed", "vllm"}
 FEEDERS = {"finetune.data", "finetune.tokenised", "finetune.world", "eval.lm"}
 FORBIDDEN = {"utils", "helpers", "common", "misc", "base", "core", "manager", "types"} | set(sys.stdlib_module_names)
 FILES = sorted(p for package in ("finetune", "eval") for p in (ROOT / package).rglob("*.py"))

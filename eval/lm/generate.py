@@ -54,7 +54,7 @@ def writing(
     as fit into the memory of a forward of the budget; rows that outgrow it go back, and come in again with what they
     have written."""
     rows = [
-        _Row(place, tuple(prompt), Generator(device=model.device).manual_seed(seed), _Answer(chat, until))
+        _Row(place, tuple(prompt), Generator(device=model.device).manual_seed(seed), Answer(chat, until))
         for place, (prompt, seed) in enumerate(zip(prompts, seeds, strict=True))
     ]
     rows.sort(key=lambda row: (-len(row.prompt), row.prompt))  # equal ones together
@@ -72,7 +72,7 @@ class _Row:
     place: int
     prompt: tuple[int, ...]
     generator: Generator
-    answer: _Answer
+    answer: Answer
     uniform: Tensor | None = None  # noise of its next token; kept where a step is taken again
     seconds: float = 0.0
 
@@ -180,7 +180,7 @@ class _Writer:
             self.running = [self.running[number] for number in self.slots.drop(gone)]
 
 
-class _Answer:
+class Answer:
     """One row's output as it grows."""
 
     def __init__(self, chat: Chat, until: Sequence[str]) -> None:

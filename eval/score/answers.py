@@ -25,6 +25,7 @@ from eval.lm.draw import Sampling
 from eval.lm.generate import Written, writing
 from eval.lm.labels import label_scores, token_tags
 from eval.lm.options import scored
+from eval.lm.vllm_engine import Paged
 from eval.score.candidate import Candidate
 from eval.score.parts import Key
 from eval.score.questions import Question
@@ -101,7 +102,7 @@ class Desk:
 
     @property
     def candidate(self) -> Candidate:
-        return Candidate(self.name, self.seed, self.scorer, self.rank)
+        return Candidate(self.name, self.seed, self.scorer, self.rank, "vllm" if self.contender.vllm else "hf")
 
     def key(self, entry: Entry) -> Key:
         return self.candidate.key(entry.question, entry.sample)
@@ -136,7 +137,7 @@ class Desk:
 
     def _choose(self, model: Any, entries: Sequence[Entry], budget: Budget) -> Iterator[list[ItemScore]]:
         choices = [Choice(entry.prompt, entry.options) for entry in entries]
-        for batch, found in scored(model, choices, budget):
+        for batch, found in model.scored(choices) if isinstance(model, Paged) else scored(model, choices, budget):
             yield [self._chosen(entries[i], choices[i], said) for i, said in zip(batch, found, strict=True)]
 
     def _chosen(self, entry: Entry, choice: Choice, found: Sequence[tuple[float, bool]]) -> ItemScore:
@@ -191,7 +192,8 @@ class Desk:
         names = [f"{entry.question.task.name}/{entry.question.row.id}" for entry in entries]
         seeds = [draw_seed(self.exam.seed, name, entry.sample) for name, entry in zip(names, entries, strict=True)]
         prompts, until = [entry.prompt for entry in entries], entries[0].question.until
-        for done in writing(model, self.chat, prompts, seeds, how, until, budget):
+        asked = self.chat, prompts, seeds, how, until
+        for done in model.writing(*asked) if isinstance(model, Paged) else writing(model, *asked, budget):
             yield [self._graded(entries[place], written) for place, written in done]
 
     def _graded(self, entry: Entry, written: Written) -> ItemScore:

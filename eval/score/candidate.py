@@ -18,7 +18,7 @@ class Candidate:
     seed: int
     scorer: str  # score fingerprint
     rank: int = 0  # of the process
-    engine: Literal["hf", "openai", "lm_eval"] = "hf"
+    engine: Literal["hf", "vllm", "openai", "lm_eval"] = "hf"
     template: str = ""  # digest of the chat rendering, where it is ours
 
     def say(self, text: str) -> None:

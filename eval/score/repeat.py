@@ -1,4 +1,5 @@
-"""The same contender again, where its model runs here: other draws in other batches, and one answer at a time.
+"""The same contender again, where its model runs here: other draws in other batches, one answer at a time, and what
+vLLM answers once more by transformers.
 
 What is found is written to `<contender>/repeatability.json` and to no item log; the judge reads it (eval.gates.steady).
 """
@@ -7,16 +8,18 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from eval.benchmark import Benchmark
 from eval.items import ItemScore
 from eval.lm.budget import Budget, batches
-from eval.repeatability import Batching, Floor, Repeatability, apart, changes
+from eval.lm.vllm_engine import Paged
+from eval.repeatability import Batching, Floor, Parity, Repeatability, apart, changes
 from eval.score.answers import Desk, Entry
 from eval.score.ledger import progress
+from eval.score.parity import compared, greedy, in_transformers
 from eval.score.questions import Question, sampled
 from eval.score.sitting import Sitting
 from finetune.recipe import Recipe
@@ -33,16 +36,32 @@ def repeat(recipe: Recipe, name: str, scorer: str, benchmark: Benchmark, run: Ru
     sitting = Sitting.open(recipe, name, recipe.seeds(name)[0], scorer, benchmark, run, world)
     asked = sampled(benchmark, count)
     passes = Passes.open(sitting, asked)
+    weights = {task.name: task.weight for task in benchmark.tasks}
     with progress(PASSES * len(passes.entries), shown=True) as advance:
         once, again, alone = passes.once(advance), passes.again(advance), passes.alone(advance)
-    weights = {task.name: task.weight for task in benchmark.tasks}
+        parity = _parity(sitting, passes, asked, weights, advance) if isinstance(passes.model, Paged) else None
     floor = Floor(apart=apart(once, again, weights), changes=changes(once, again))
     together = sum(len(batch) for batch in passes.batches if len(batch) > 1)
     return Repeatability(
         contender=name, seed=sitting.desk.seed, fingerprint=scorer, at=time.time(), kind=sitting.kind,
         questions=len(asked), answers=len(once), batch_tokens=recipe.exam.batch_tokens, floor=floor,
-        batching=Batching(together=together, changes=changes(once, alone)), parity=None,
+        batching=Batching(together=together, changes=changes(once, alone)), parity=parity,
     )  # fmt: skip
+
+
+def _parity(
+    paged: Sitting, passes: Passes, asked: Sequence[Question], weights: Mapping[str, float], advance: Advance
+) -> Parity:
+    """What vLLM answers beside transformers, which is opened once vLLM has given its memory back."""
+    recipe = in_transformers(paged.recipe, paged.desk.name, greedy(paged.desk.contender))
+    sitting = Sitting.open(
+        recipe, paged.desk.name, paged.desk.seed, paged.parts.scorer, paged.benchmark, paged.run, paged.world
+    )
+    entries = tuple(entry for question in asked for entry in sitting.desk.entries(question))
+    theirs = Passes(replace(sitting.desk, contender=greedy(paged.desk.contender)), passes.model, entries).once(advance)
+    passes.model.close()
+    ours = Passes.open(sitting, asked).once(advance)
+    return compared(sitting.kind, paged.kind, sitting.desk.chat, ours, theirs, weights)
 
 
 @dataclass(frozen=True)

@@ -16,15 +16,15 @@ from eval.endpoint import key_of, open_chat, refuse_likelihood
 from eval.endpoint.client import Client
 from eval.endpoint.probe import Proof, probe
 from eval.items import ItemScore
-from eval.repeatability import Batching, Floor, Kind, Parity, Repeatability, apart, changes, prefix
+from eval.repeatability import Batching, Floor, Parity, Repeatability, apart, changes
 from eval.score.candidate import Candidate
 from eval.score.ledger import progress
+from eval.score.parity import compared, greedy, in_transformers
 from eval.score.parts import Parts
 from eval.score.questions import Question, sampled
 from eval.score.served import Sitting
-from finetune.chat import Chat
 from finetune.mistakes import BadInput
-from finetune.recipe import Contender, Recipe
+from finetune.recipe import Recipe
 from finetune.run import RunDir
 
 DRAWN = "the server draws as it likes (sampling: server), so nothing can be asked twice alike"
@@ -64,11 +64,11 @@ def _measured(sitting: Sitting, proof: Proof, asked: Sequence[Question]) -> Repe
     with progress(2 * len(answers) + 2 * greedily * len(first), shown=True) as advance:
         once = sitting.answers(answers, proof, threads, advance)
         again = _seeded(sitting, 1).answers(answers[::-1], proof, threads, advance)
-        greedy = replace(sitting, contender=_greedy(sitting.contender))
-        together = greedy.answers(first, proof, threads, advance) if greedily else []
-        alone = greedy.answers(first, proof, 1, advance) if greedily else []
+        drawless = replace(sitting, contender=greedy(sitting.contender))
+        together = drawless.answers(first, proof, threads, advance) if greedily else []
+        alone = drawless.answers(first, proof, 1, advance) if greedily else []
     batching = Batching(together=len(first) if threads > 1 else 0, changes=changes(together, alone)) if alone else None
-    parity, why = _parity(greedy, asked, together, weights) if together else (None, DRAWN)
+    parity, why = _parity(drawless, asked, together, weights) if together else (None, DRAWN)
     missing = {**({} if parity else {"parity": why}), **({} if batching else {"batching": DRAWN})}
     return Repeatability(
         contender=sitting.candidate.name, seed=0, fingerprint=sitting.candidate.scorer, at=time.time(),
@@ -84,11 +84,6 @@ def _seeded(sitting: Sitting, step: int) -> Sitting:
     return replace(sitting, recipe=sitting.recipe.model_copy(update={"exam": changed}))
 
 
-def _greedy(contender: Contender) -> Contender:
-    decoding = contender.model.decoding.model_copy(update={"temperature": 0.0, "top_p": 1.0, "top_k": 0})
-    return contender.model_copy(update={"model": contender.model.model_copy(update={"decoding": decoding})})
-
-
 def _parity(
     sitting: Sitting, asked: Sequence[Question], theirs: Sequence[ItemScore], weights: Mapping[str, float]
 ) -> tuple[Parity | None, str]:
@@ -102,32 +97,12 @@ def _parity(
         return None, f"its weights are not here ({fault})"
     from eval.score import repeat as local  # torch and transformers take seconds to load
     from eval.score.sitting import Sitting as Here
-    from finetune.recipe import HF
     from finetune.world import World
 
-    chosen = contender.model_copy(update={"engine": HF()})
-    exam = sitting.recipe.exam.model_copy(update={"samples": 1})
-    recipe = sitting.recipe.model_copy(update={"contenders": {**sitting.recipe.contenders, name: chosen}, "exam": exam})
+    recipe = in_transformers(sitting.recipe, name, contender)
     world = World.open(None, None, sitting.run.folder)
     here = Here.open(recipe, name, 0, sitting.candidate.scorer, sitting.benchmark, sitting.run, world)
     passes = local.Passes.open(here, asked)
     with progress(len(passes.entries), shown=True) as advance:
         ours = passes.once(advance)
-    return _compared(here.kind, sitting.kind, here.desk.chat, ours, theirs, weights), ""
-
-
-def _compared(
-    here: Kind, there: Kind, chat: Chat, ours: Sequence[ItemScore], theirs: Sequence[ItemScore],
-    weights: Mapping[str, float],
-) -> Parity:  # fmt: skip
-    """Token by token as our tokenizer reads both texts."""
-    known = {(row.task, row.id): row for row in theirs}
-    pairs = [(row, known[row.task, row.id]) for row in ours]
-    spelled = [(chat.encode(a.text), chat.encode(b.text)) for a, b in pairs]
-    common = [prefix(a, b) for a, b in spelled]
-    shares = [same / max(1, len(a), len(b)) if a != b else 1.0 for same, (a, b) in zip(common, spelled, strict=True)]
-    return Parity(
-        here=here, there=there, apart=apart(ours, theirs, weights), changes=changes(ours, theirs),
-        prefix=sum(shares) / len(shares), prefix_tokens=sum(common) / len(common),
-        same_prompts=sum(a.tokens_in == b.tokens_in for a, b in pairs) / len(pairs),
-    )  # fmt: skip
+    return compared(here.kind, sitting.kind, here.desk.chat, ours, theirs, weights), ""

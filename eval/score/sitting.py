@@ -5,12 +5,15 @@ Questions are dealt out to the processes, each writing a file of its own (`eval.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any
+
+from transformers import AutoConfig
 
 from eval import items, pledge
 from eval.answerable import refuse_tasks
@@ -21,9 +24,11 @@ from eval.items import ItemScore
 from eval.lm.budget import Budget
 from eval.lm.context import refuse_windows
 from eval.lm.draw import vocabulary
+from eval.lm.vllm_engine import Paged, need_vllm, version
 from eval.repeatability import Kind
 from eval.score.answers import Desk, Entry, likelihood_chat
 from eval.score.ledger import begin, first_start, progress, task_facts, tell
+from eval.score.paged import prove, rank_of
 from eval.score.parts import Parts
 from eval.score.probe import checked_adapter, probe
 from eval.score.questions import questions
@@ -47,7 +52,10 @@ from finetune.world import World, open_base, said_dtype
 
 def sit(recipe: Recipe, name: str, pending: Sequence[tuple[int, str]], benchmark: Benchmark, run: RunDir) -> None:
     """Score one contender for each pending (seed, score fingerprint)."""
-    world = World.open(recipe.exam.launch, None, run.folder)
+    paged = recipe.contenders[name].vllm
+    if paged and os.environ.get("WORLD_SIZE", "1") != "1":
+        raise BadInput(f"contender {name}: vLLM takes its devices itself (engine.tensor_parallel); start one process")
+    world = World.open(None if paged else recipe.exam.launch, None, run.folder)
     if world.sharded or world.zero:
         raise BadInput(f"exam.launch: {recipe.exam.launch} splits the model, which is not built; use a DDP file")
     for seed, fingerprint in pending:
@@ -73,6 +81,8 @@ class Sitting:
     ) -> Sitting:
         """Check what must be there. BadInput before anything is written."""
         contender, place = recipe.contenders[name], run.seed(name, seed)
+        if contender.vllm:
+            need_vllm()
         chat = Chat.open(contender.model.folder(), contender.model.family, contender.model.think)
         adapter = checked_adapter(recipe, name, seed, place, chat)
         head = heads.read(adapter) if adapter else None
@@ -88,6 +98,8 @@ class Sitting:
         """Engine and dtype, as the manifest has them."""
         chosen = self.desk.contender
         dtype = said_dtype(self.world.dtype(chosen.model.dtype), four_bit=chosen.four_bit)
+        if chosen.vllm:
+            return f"vllm {version()} on {self.world.device.type}", dtype
         return f"transformers {versions()['transformers']} on {self.world.device.type}", dtype
 
     def take(self) -> None:
@@ -95,12 +107,16 @@ class Sitting:
         asked = [question for task in self.benchmark.asked for question in questions(task)]
         entries = [entry for question in asked for entry in self.desk.entries(question)]
         model, proof = self.opened(entries)
-        first_at = self._begin()
-        done = self.parts.rows()
-        pending = [entry for entry in entries if self.desk.key(entry) not in done]
-        self.world.accelerator.wait_for_everyone()  # all have read what stands there before anyone appends
-        self.desk.candidate.say(f"{len(pending)} of {len(entries)} answers to go")
-        self._answer(model, pending)
+        try:
+            first_at = self._begin()
+            done = self.parts.rows()
+            pending = [entry for entry in entries if self.desk.key(entry) not in done]
+            self.world.accelerator.wait_for_everyone()  # all have read what stands there before anyone appends
+            self.desk.candidate.say(f"{len(pending)} of {len(entries)} answers to go")
+            self._answer(model, pending)
+        finally:
+            if isinstance(model, Paged):
+                model.close()  # before the processes part: it is a party of its own
         self.world.accelerator.wait_for_everyone()
         if self.world.main:
             self._finish(self._merged(entries), first_at, proof)
@@ -108,21 +124,47 @@ class Sitting:
 
     def opened(self, entries: Sequence[Entry]) -> tuple[Any, AdapterProbe | None]:
         """The model, ready to answer these, and the proof that its adapter is on. BadInput: a prompt is too long."""
+        if self.desk.contender.vllm:
+            return self._paged(entries)
         base = self._base()
         self._refuse_too_long(entries, base.config)
         return self._tuned(base, entries)
+
+    def _paged(self, entries: Sequence[Entry]) -> tuple[Paged, AdapterProbe | None]:
+        """The same in vLLM, which is given room for the longest of these."""
+        spec, engine = self.desk.contender.model, self.desk.contender.vllm
+        assert engine is not None, "asked for a contender that vLLM runs"
+        rank, config = rank_of(self.adapter), AutoConfig.from_pretrained(spec.folder(), local_files_only=True)
+        self._refuse_too_long(entries, config)
+        if self.desk.head:
+            raise BadInput(f"adapter {self.adapter}: has a classification head, which vLLM cannot ask; say engine: hf")
+        base = Paged.open(
+            spec.folder(), str(self.world.dtype(spec.dtype)).removeprefix("torch."), engine,
+            known=self._known(config.vocab_size), rows=config.vocab_size, rank=rank,
+            longest=max(len(entry.prompt) + self.desk.room(entry) for entry in entries),
+            tokens=self.recipe.exam.batch_tokens, processor=self.world.device.type == "cpu",
+        )  # fmt: skip
+        if self.adapter is None:
+            return base, None
+        model, proof = prove(base, self.adapter, list(dict.fromkeys(entry.prompt for entry in entries)))
+        return model, self._convincing(proof)
 
     def _base(self) -> Any:
         spec = self.desk.contender.model
         base = open_base(spec.folder(), self.world.dtype(spec.dtype), four_bit=self.desk.contender.four_bit)
         model = base.to(self.world.device).eval()
-        known, rows = vocabulary(self.desk.chat), model.config.vocab_size
+        self._known(model.config.vocab_size)
+        return model
+
+    def _known(self, rows: int) -> int:
+        """Tokens that the tokenizer knows. BadInput: more than the model has `rows` for."""
+        known = vocabulary(self.desk.chat)
         if known > rows:
             raise BadInput(
-                f"model {spec.id}: its tokenizer knows {known} tokens, but the model only {rows}; they do not belong "
-                f"together"
+                f"model {self.desk.contender.model.id}: its tokenizer knows {known} tokens, but the model only {rows}; "
+                f"they do not belong together"
             )
-        return model
+        return known
 
     def _refuse_too_long(self, entries: Sequence[Entry], config: Any) -> None:
         """A prompt cut in silence would be another question, and so would one that a layer sees a window of."""
@@ -152,10 +194,15 @@ class Sitting:
             return base, None
         prompts = list(dict.fromkeys(entry.prompt for entry in entries))
         model, proof = probe(base, lambda model: load(model, folder).to(self.world.device).eval(), prompts)
+        return model, self._convincing(proof)
+
+    def _convincing(self, proof: AdapterProbe) -> AdapterProbe:
+        """A proof that the adapter does something, which is said. BadInput: it does not."""
         if proof.norm == 0 or proof.kl == 0:
-            raise BadInput(f"adapter {folder}: changes nothing (norm {proof.norm:g}, KL {proof.kl:g}); train it again")
+            nothing = f"changes nothing (norm {proof.norm:g}, KL {proof.kl:g})"
+            raise BadInput(f"adapter {self.adapter}: {nothing}; train it again")
         self.desk.candidate.say(f"adapter on, KL to the base {proof.kl:.3g}, of the base to itself {proof.kl_same:.3g}")
-        return model, proof
+        return proof
 
     def _answer(self, model: Any, pending: Sequence[Entry]) -> None:
         """This process's share, rows appended as soon as they are graded."""
@@ -181,12 +228,13 @@ class Sitting:
         )
 
     def _finish(self, rows: Sequence[ItemScore], first_at: float, proof: AdapterProbe | None) -> None:
-        size = self.world.size
+        engine, size = self.desk.contender.vllm, self.world.size
+        devices = engine.tensor_parallel if engine else size
         RunManifest(
             stage="score", contender=self.desk.name, seed=self.desk.seed, fingerprint=self.parts.scorer,
             started_at=first_at, finished_at=time.time(), device_seconds=sum(row.seconds or 0.0 for row in rows),
             versions=versions(), git=git_state(Path(__file__).parent), scoring=self._facts(rows, first_at, proof),
-            hardware=Hardware(device=self.world.device_name(), devices=size, processes=size, host=host()),
+            hardware=Hardware(device=self.world.device_name(), devices=devices, processes=size, host=host()),
         ).write(self.parts.place.score_manifest)  # fmt: skip
         tell(self.benchmark, rows, self.desk.candidate)
 

@@ -87,10 +87,11 @@ def _pair(evidence: Evidence, challenger: str, rival: str) -> Pair:
 
 
 def serving_seconds(evidence: Evidence, name: str, costs: Costs) -> float | None:
-    """Device-seconds of a query where a server answers, which is faster than here and takes no trained prompt."""
+    """Device-seconds of a query where a server answers, which is faster than here and takes no trained prompt; what a
+    server or vLLM has answered is measured as it is."""
     chosen, seconds = evidence.recipe.contenders[name], evidence.mean(name, "seconds")
     prompt = chosen.method is not None and chosen.method.kind.startswith("ptuning")
-    return seconds / (1 if prompt or chosen.served else costs.speedup) if seconds is not None else None
+    return seconds / (1 if prompt or chosen.served or chosen.vllm else costs.speedup) if seconds is not None else None
 
 
 def price(

@@ -14,7 +14,7 @@ from finetune.methods import AnyMethod, Knobs, adapter_digest, declared, settled
 from finetune.mistakes import BadInput, explain
 from finetune.recipe import budget, margin, prices, shares
 from finetune.recipe.costs import Costs
-from finetune.recipe.engine import HF, OpenAI, is_loopback
+from finetune.recipe.engine import HF, VLLM, OpenAI, is_loopback
 from finetune.recipe.judging import Judge
 from finetune.recipe.lineage import lineage, refuse_misfits
 from finetune.recipe.sections import FROZEN, CardSplit, Contender, DataUse, DecisionRule, Exam, FolderName, Train
@@ -24,6 +24,7 @@ from finetune.recipe.window import Window
 
 __all__ = [
     "HF",
+    "VLLM",
     "Contender",
     "Costs",
     "DataUse",
@@ -211,7 +212,8 @@ class Recipe(BaseModel):
         tuning = self.train_fingerprint(contender, seed) if chosen.method else None
         brought = adapter_digest(Path(chosen.adapter)) if chosen.adapter else None
         draws = [self.exam.samples, self.exam.seed]
-        return digest_of([SCORE_CODE, _model_state(chosen), tuning, brought, _dump(chosen.prompt), draws, tasks])
+        parts = [SCORE_CODE, _model_state(chosen), tuning, brought, _dump(chosen.prompt), draws, tasks]
+        return digest_of([*parts, {"engine": "vllm"}] if chosen.vllm else parts)
 
 
 def _model_state(contender: Contender) -> list[Any]:

@@ -1,5 +1,5 @@
-"""Engines: who runs a contender's model. `hf` is transformers in this process; `openai` is a server that speaks
-OpenAI's protocol (vLLM, SGLang, DeepSeek's API), which is asked for written answers only.
+"""Engines: who runs a contender's model. `hf` is transformers and `vllm` is vLLM, both in this process; `openai` is a
+server that speaks OpenAI's protocol (vLLM, SGLang, DeepSeek's API), which is asked for written answers only.
 
 A key never stands in a recipe: `key_env` names the environment variable that holds it.
 """
@@ -26,11 +26,6 @@ from finetune.recipe.prices import Quote
 FROZEN = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 SECRET = re.compile(r"\b(?:sk|pk|hf|gsk|xai|Bearer)[-_ ][A-Za-z0-9_-]{12,}")  # how the trade's keys begin
 SECRET_NAME = re.compile(r"key|token$|secret|password|authoriz|^auth|^headers?$", re.I)
-NO_VLLM = (  # lm-eval 0.4.13 imports vllm at its top, so that not even the call could be tested without it
-    "vllm is not run in this process: through lm-eval it gives the text alone, without what ended it or how many "
-    "tokens it took, and cuts long prompts in silence; start `vllm serve` and ask it: {kind: openai, url: "
-    "http://127.0.0.1:8000/v1, model: NAME, api: completions}"
-)
 ENVIRONMENT = (
     "keys do not stand in recipes; put it into the environment and name the variable: key_env: DEEPSEEK_API_KEY"
 )
@@ -74,6 +69,24 @@ class HF(BaseModel):
 
     model_config = FROZEN
     kind: Literal["hf"] = "hf"
+
+
+class VLLM(BaseModel):
+    """vLLM, in this process: dtype is the model's, the length is what the exam needs, `exam.batch_tokens` go through it
+    at once. Its knobs are the machine's, and no part of a fingerprint."""
+
+    model_config = FROZEN
+    kind: Literal["vllm"]
+    tensor_parallel: int = Field(
+        1, ge=1, description="Devices of this machine over which each layer is split: for a model too large for one"
+    )
+    gpu_memory_utilization: float = Field(
+        0.9,
+        gt=0,
+        le=1,
+        description="Share of a device's memory that vLLM takes (on processors: of the machine's): more holds more "
+        "answers at once; options by likelihood take batch_tokens x vocabulary x 8 bytes beside it",
+    )
 
 
 class OpenAI(BaseModel):
@@ -205,17 +218,15 @@ def _leaves(value: Any, name: str = "body") -> list[tuple[str, Any]]:
 
 
 def _named(value: Any) -> Any:
-    """`hf` alone is its kind. Anything else that is no mapping might be a key, so it is not repeated."""
-    if value == "hf":
-        return {"kind": "hf"}
-    if value == "vllm" or (isinstance(value, dict) and value.get("kind") == "vllm"):
-        raise ValueError(NO_VLLM)
-    if isinstance(value, dict) and value.get("kind") not in ("hf", "openai"):
-        raise ValueError("kind must be hf or openai")
-    if not isinstance(value, dict | HF | OpenAI):
-        raise ValueError("must be hf, or a mapping such as {kind: openai, url: http://127.0.0.1:8000/v1, model: name}")
+    """`hf` or `vllm` alone is its kind. Anything else that is no mapping might be a key, so it is not repeated."""
+    if value in ("hf", "vllm"):
+        return {"kind": value}
+    if isinstance(value, dict) and value.get("kind") not in ("hf", "vllm", "openai"):
+        raise ValueError("kind must be hf, vllm or openai")
+    if not isinstance(value, dict | HF | VLLM | OpenAI):
+        raise ValueError("must be hf, vllm or a mapping: {kind: openai, url: http://127.0.0.1:8000/v1, model: name}")
     return value
 
 
-Engine = Annotated[HF | OpenAI, Discriminator("kind")]
+Engine = Annotated[HF | VLLM | OpenAI, Discriminator("kind")]
 AnyEngine = Annotated[Engine, BeforeValidator(_named)]

