@@ -42,7 +42,7 @@ class Study:
         raw = yaml.safe_load(self.recipe.read_text("utf-8"))
         named = raw["contenders"]
         named["thinks"] = {"model": older | {"think": "keep", "decoding": {"max_new_tokens": 24}}}
-        named["drawn"] = {"model": older | DRAWN}
+        named["drawn"] = {"model": model(newer, "qwen3", **DRAWN)}  # untaught, so that its draws differ
         twice = {f"{name}-v": each | {"engine": IN_VLLM} for name, each in named.items() if name != "tuned"}
         raw["contenders"] = named | twice
         self.recipe.write_text(yaml.safe_dump(raw, allow_unicode=True), "utf-8")
