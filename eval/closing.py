@@ -42,7 +42,7 @@ def judge(
     if recipe.train.tracker:
         from eval.outlets.tracked import track  # accelerate and W&B take their time
 
-        track(recipe, folder, verdict, lambda text: typer.echo(text, err=True))
+        track(recipe, folder, verdict, texts, lambda text: typer.echo(text, err=True))
 
 
 def known(recipe: Recipe, baseline: Path | None) -> "Baseline | None":

@@ -8,6 +8,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
+from test_guards import guarding
 from test_verdict import finished
 from typer.testing import CliRunner
 from verdict_samples import sample
@@ -114,6 +115,25 @@ def test_a_failed_gate_is_a_failure_with_its_figure(tmp_path):
     assert "the adapter moves the outputs by a KL of 1e-09" in failure.text
     assert found["verdict 结论"].find("failure").get("type") == "invalid"
     assert "1 failed 未通过: adapter applied 适配器生效" in (kept(tmp_path) / "verdict.md").read_text("utf-8")
+
+
+def test_a_guard_is_a_case_and_drifts(tmp_path):
+    guarding(tmp_path, {"lora": {"general": 0.4}}, tasks=["general"])
+    change = (f"rule.guards={{tasks: [{json.dumps(str(tmp_path / 'general'))}]}}",)
+    report, old = tmp_path / "junit.xml", tmp_path / "old.json"
+    assert judge(tmp_path, "--gate", "--junit", report, changes=change).exit_code == 3
+    v = Verdict.read(kept(tmp_path) / "verdict.json")
+    (row,) = v.guards
+    failure = cases(report)["lora: general ability in Chinese 中文通用能力"].find("failure")
+    assert (failure.get("type"), row.reason.text in failure.text) == ("guard", True)
+    assert f"−{100 * -row.gain:.1f} [" in failure.text
+    said = json.loads((kept(tmp_path) / "verdict.json").read_text("utf-8"))
+    said["guards"][0]["status"] = "passed"
+    old.write_text(json.dumps(said), "utf-8")
+    done = judge(tmp_path, "--baseline", old, changes=change)
+    assert drifts(done.stdout)[-1].startswith("guard lora, forgetting, zh, general: passed → failed · 护栏 lora")
+    line = (kept(tmp_path) / "verdict.md").read_text("utf-8").splitlines()[6]
+    assert "Guards 护栏: 0 of 1 passed 通过; lora: general ability in Chinese 中文通用能力 未通过" in line
 
 
 @pytest.mark.parametrize("outcome", OUTCOMES)

@@ -83,15 +83,15 @@ def test_wandb_has_a_trainings_config_curves_and_adapter(tiny, tmp_path, monkeyp
     assert not any(each.encode() in kept for each in (KEY, TOKEN, str(tiny("qwen2"))))
 
 
-def judged(folder: Path, tracker: str, **terms: Any) -> Path:
+def judged(folder: Path, tracker: str, *more: str) -> Path:
     """A run whose lora said something, with adapters on disk, judged in a process of its own; the run's folder."""
     told = {"change": lambda answer: answer.model_copy(update={"question": ASKED, "text": SAID})}
-    made = finished(folder, sit={"lora": told}, **terms)
+    made = finished(folder, sit={"lora": told})
     for name in ("lora", "prefix"):
         made.run.seed(name, 17).adapter.mkdir()
         (made.run.seed(name, 17).adapter / "adapter_model.safetensors").write_bytes(name.encode() * 9)
     asked = ("judge", folder / "study.yaml", "--out", folder / "runs", "--set", f"train.tracker={tracker}", "--gate")
-    done = tuneworth(*asked, cwd=folder, TUNEWORTH_CARDS="", **SECRETS)
+    done = tuneworth(*asked, *more, cwd=folder, TUNEWORTH_CARDS="", **SECRETS)
     assert done.returncode == 0, done.stderr
     assert f"tracker {tracker}: " in done.stderr
     assert not any(secret in done.stdout + done.stderr for secret in (KEY, TOKEN))
@@ -153,6 +153,14 @@ def test_of_private_cards_wandb_has_ids_and_no_text(tmp_path, monkeypatch):
     for adapter in artifacts(logged(folder / "logs"), "adapter"):
         assert [each.path for each in adapter.manifest.contents] == ["train.json"]
         assert json.loads(adapter.metadata)["weights"] is False
+
+
+@needs_wandb
+@pytest.mark.slow
+def test_no_text_is_for_wandb_too(tmp_path):
+    folder = judged(tmp_path, "wandb", "--no-text")
+    assert {row["text"] for row in table(folder, "items/lora")} == {None}
+    assert json.dumps(SAID)[1:-1].encode() not in written(folder / "logs")
 
 
 def test_tensorboard_gets_the_figures_of_the_verdict(tmp_path):

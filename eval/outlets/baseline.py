@@ -14,6 +14,7 @@ from eval.report.figures import interval, points
 from eval.report.view import plumbed
 from eval.report.words import OUTCOMES, STATUSES, Said, same
 from eval.verdict import Contrast, Verdict
+from eval.verdict.guards import GuardRow
 from finetune.mistakes import BadInput
 from finetune.recipe import Recipe
 
@@ -42,6 +43,15 @@ class Stood(BaseModel):
     model_config = LOOSE
     name: str
     name_zh: str
+    status: str
+
+
+class Guarded(BaseModel):
+    model_config = LOOSE
+    challenger: str
+    kind: str
+    lang: str
+    tasks: tuple[str, ...]
     status: str
 
 
@@ -101,6 +111,7 @@ class Baseline(BaseModel):
     tasks: tuple[Asked, ...]
     gates: tuple[Stood, ...]
     provenance: Made
+    guards: tuple[Guarded, ...] = ()
     plumbing: Plumbed | None = None
 
     @classmethod
@@ -169,8 +180,8 @@ class Change:
 
 
 def drift(before: Baseline, now: Verdict) -> list[Change]:
-    """Word, gain and every score, moved or not; then what else moved: the rule, the extractor, gates."""
-    rest = [*_rule(before, now), *_gates(before, now)]
+    """Word, gain and every score, moved or not; then what else moved: the rule, the extractor, gates, guards."""
+    rest = [*_rule(before, now), *_gates(before, now), *_guards(before, now)]
     return [_word(before, now), *_gain(before, now), *_scores(before, now), *(each for each in rest if each.moved)]
 
 
@@ -211,3 +222,14 @@ def _gates(before: Baseline, now: Verdict) -> Iterator[Change]:
     for name, (_, name_zh) in {**old, **new}.items():
         stood = (STATUSES.get(side[name][0], NONE) if name in side else NONE for side in (old, new))
         yield Change(Said(name, name_zh), *stood)
+
+
+def _guards(before: Baseline, now: Verdict) -> Iterator[Change]:
+    old, new = ({_called(row): row.status for row in rows} for rows in (before.guards, now.guards))
+    for name in {**old, **new}:
+        stood = (STATUSES.get(str(side.get(name)), NONE) for side in (old, new))
+        yield Change(Said(f"guard {name}", f"护栏 {name}"), *stood)
+
+
+def _called(row: Guarded | GuardRow) -> str:
+    return f"{row.challenger}, {row.kind}, {row.lang}, {' + '.join(row.tasks)}"

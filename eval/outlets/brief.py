@@ -77,7 +77,17 @@ def _gates(v: Verdict) -> str:
         + ("" if status == "passed" else _listed(": ", map(_named, gates)))
         for status, gates in found.items()
     )
-    return f"Gates 检验: {'; '.join(parts)}"
+    return f"Gates 检验: {'; '.join(parts)}{_guards(v)}"
+
+
+def _guards(v: Verdict) -> str:
+    """The same of guards, behind it."""
+    if not v.guards:
+        return ""
+    open_ = (f"{row.challenger}: {' '.join(row.words)} {STATUSES[row.status].zh}" for row in v.guards
+             if row.status != "passed")  # fmt: skip
+    count = sum(row.status == "passed" for row in v.guards)
+    return f". Guards 护栏: {count} of {len(v.guards)} passed 通过{_listed('; ', open_)}"
 
 
 def _named(gate: Gate) -> str:

@@ -1,4 +1,4 @@
-"""JUnit XML: a test case for the verdict and one for each gate (of a smoke run, for each check).
+"""JUnit XML: a test case for the verdict and one for each gate and guard (of a smoke run, for each check).
 
 The dialect that GitHub's actions, GitLab and Jenkins read: testsuites, testsuite, testcase with failure or skipped.
 """
@@ -14,11 +14,14 @@ from typing import Literal
 from eval.gates import Gate
 from eval.outlets.brief import exit_status
 from eval.report import view
-from eval.report.figures import tiny
+from eval.report.figures import interval, points, tiny
 from eval.report.words import STATUSES
 from eval.verdict import Verdict
+from eval.verdict.guards import GuardRow
 from eval.verdict.plumbing import Check
 
+State = Literal["passed", "failure", "skipped"]
+STATES: dict[str, State] = {"passed": "passed", "failed": "failure"}  # whatever else stands open is skipped
 FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # of XML 1.0
 
 
@@ -28,7 +31,7 @@ class Case:
 
     group: str
     name: str
-    state: Literal["passed", "failure", "skipped"]
+    state: State
     kind: str
     message: str
     text: str
@@ -36,7 +39,7 @@ class Case:
 
 def junit(v: Verdict) -> str:
     """The same verdict gives the same bytes. The verdict's own case passes where `--gate` would end with 0."""
-    cases = [_verdict(v), *(_checks(v) if v.plumbing else map(_gate, v.gates))]
+    cases = [_verdict(v), *(_checks(v) if v.plumbing else map(_gate, v.gates)), *map(_guard, v.guards)]
     counts = {
         "tests": str(len(cases)), "failures": str(sum(case.state == "failure" for case in cases)), "errors": "0",
         "skipped": str(sum(case.state == "skipped" for case in cases)),
@@ -78,8 +81,19 @@ def _gate(gate: Gate) -> Case:
     status = STATUSES[gate.status]
     said = f"{gate.reason}\n{gate.reason_zh}\n" + "".join(f"{k}: {tiny(value)}\n" for k, value in gate.figures.items())
     message = f"{status.en} {status.zh}: {gate.reason}"
-    states: dict[str, Literal["passed", "failure"]] = {"passed": "passed", "failed": "failure"}
-    return Case(f"gates.{kind}", f"{gate.name} {gate.name_zh}", states.get(gate.status, "skipped"), kind, message, said)
+    state = STATES.get(gate.status, "skipped")
+    return Case(f"gates.{kind}", f"{gate.name} {gate.name_zh}", state, kind, message, said)
+
+
+def _guard(row: GuardRow) -> Case:
+    """As a gate: harm shown is a failure, what is unresolved is skipped."""
+    (en, zh), status = row.words, STATUSES[row.status]
+    said = f"{points(row.gain)} {interval(row.low, row.high)}, borne 容许 {points(-row.margin)}\nn: {row.n}\n"
+    said += f"clusters: {row.clusters}\n"
+    why = "" if row.status == "passed" else f": {row.reason.text}"
+    said += "" if row.status == "passed" else f"{row.reason.text}\n{row.reason.text_zh}\n"
+    state = STATES.get(row.status, "skipped")
+    return Case("guards", f"{row.challenger}: {en} {zh}", state, "guard", f"{status.en} {status.zh}{why}", said)
 
 
 def _checks(v: Verdict) -> Iterator[Case]:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from eval.flips.texts import cut
 from eval.items import ItemScore, rows
 from eval.report.view import deciding_low
 from eval.verdict import Verdict
 
 MOST = 200_000  # rows of a table, W&B's own limit
-SHOWN = 2_000  # characters of a text: its head and its tail
 TEXTS = ("question", "options", "gold", "extracted", "text")
 FACTS = ("seed", "task", "id", "cluster", "part", "lang", "sample", "outcome", "score", "rule", "tokens_in",
          "tokens_thinking", "tokens_out", "seconds")  # fmt: skip
@@ -51,7 +51,9 @@ def contenders(v: Verdict) -> Table:
     for row in v.contenders:
         head = [row.name, ", ".join(row.roles), row.model.rstrip("/").rpartition("/")[2], row.method]
         made.append([*head, "all", row.score, row.low, row.high, None, None, 1.0])
-        made += [[*head, task.task, task.score, task.low, task.high, *size[task.task]] for task in row.tasks]
+        made += [
+            [*head, task.task, task.score, task.low, task.high, *size.get(task.task, (None,) * 3)] for task in row.tasks
+        ]
     columns = "contender", "roles", "model", "method", "task", "score", "low", "high", "n", "clusters", "weight"
     return Table(columns, made)
 
@@ -68,6 +70,15 @@ def gates(v: Verdict) -> Table:
     return Table(columns, made)
 
 
+def guards(v: Verdict) -> Table:
+    """What tuning must not harm: the challenger minus its own base."""
+    columns = ("challenger", "kind", "lang", "status", "gain", "low", "high", "margin", "n", "clusters", "score",
+               "base_score", "incumbent_score")  # fmt: skip
+    return Table(("tasks", *columns), [
+        [", ".join(row.tasks), *(getattr(row, key) for key in columns)] for row in v.guards
+    ])  # fmt: skip
+
+
 def answers(logs: Iterable[Path], public: frozenset[str]) -> Table:
     """Item logs of one contender's seeds, up to MOST answers; of tasks that are not public, ids and no text."""
     made: list[list[Any]] = []
@@ -82,8 +93,4 @@ def _texts(row: ItemScore, *, shown: bool) -> Iterator[str | None]:
     for key in TEXTS:
         said = getattr(row, key)
         said = "\n".join(said) if isinstance(said, tuple) else said
-        yield _cut(said) if shown and said is not None else None
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= SHOWN else f"{text[: SHOWN // 2]} … {text[-SHOWN // 2 :]}"
+        yield cut(said) if shown and said is not None else None

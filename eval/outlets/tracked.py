@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from eval.benchmark import Benchmark
+from eval.flips.texts import Texts
 from eval.outlets import tables
 from eval.task import CANARIES
 from eval.verdict import Verdict
@@ -22,19 +23,19 @@ from finetune.run import RunDir
 from finetune.run.tracking import adapter_artifact, artifact_name, remedy, wandb_mode, wandb_settings
 
 
-def track(recipe: Recipe, run: RunDir, v: Verdict, say: Callable[[str], None]) -> None:
+def track(recipe: Recipe, run: RunDir, v: Verdict, texts: Texts, say: Callable[[str], None]) -> None:
     """Hand a verdict over to the recipe's tracker, if it names one; `say` is told where it went, or why not."""
     if recipe.train.tracker:
-        say(_handed(recipe.train.tracker, recipe, run, v))
+        say(_handed(recipe.train.tracker, recipe, run, v, texts))
 
 
-def _handed(name: str, recipe: Recipe, run: RunDir, v: Verdict) -> str:
+def _handed(name: str, recipe: Recipe, run: RunDir, v: Verdict, texts: Texts) -> str:
     if find_spec(name) is None:
         return f"train.tracker: {name} is not installed, so the verdict is not in it; `{remedy(name)}`"
     logs = run.folder / "logs"
     try:
         logs.mkdir(parents=True, exist_ok=True)
-        _to_wandb(recipe, run, v) if name == "wandb" else _to_other(name, recipe, run, v)
+        _to_wandb(recipe, run, v, texts) if name == "wandb" else _to_other(name, recipe, run, v)
     except Exception as fault:  # a tracker may fail in any way: its network, its service, its disk
         said = str(fault).strip().partition("\n")[0] if not isinstance(fault, OSError) else told(fault)
         return f"train.tracker: {name} took no verdict ({type(fault).__name__}: {said}); verdict.json stands"
@@ -51,7 +52,7 @@ def _to_other(name: str, recipe: Recipe, run: RunDir, v: Verdict) -> None:
         tracker.finish()
 
 
-def _to_wandb(recipe: Recipe, run: RunDir, v: Verdict) -> None:
+def _to_wandb(recipe: Recipe, run: RunDir, v: Verdict, texts: Texts) -> None:
     import wandb
 
     folder = str(run.folder / "logs")
@@ -63,7 +64,7 @@ def _to_wandb(recipe: Recipe, run: RunDir, v: Verdict) -> None:
         )  # fmt: skip
         try:
             adapters = _use_adapters(session, recipe, run, v)
-            session.log({**tables.scalars(v), **_tables(recipe, run, v)})
+            session.log({**tables.scalars(v), **_tables(recipe, run, v, texts)})
             session.summary.update({"verdict": v.outcome, "sentence": v.sentence, "sentence_zh": v.sentence_zh})
             session.log_artifact(_artifact(recipe, run, v, adapters))
         finally:
@@ -92,12 +93,13 @@ def _config(v: Verdict) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _tables(recipe: Recipe, run: RunDir, v: Verdict) -> dict[str, Any]:
+def _tables(recipe: Recipe, run: RunDir, v: Verdict, texts: Texts) -> dict[str, Any]:
     import wandb
 
-    asked = Benchmark.read(recipe).asked
-    public = frozenset(task.name for task in asked if not task.private and task.name != CANARIES)  # secrets stay here
+    told = [] if texts.nothing else Benchmark.read(recipe).asked  # --with-text is for this machine, not for a tracker
+    public = frozenset(task.name for task in told if not task.private and task.name != CANARIES)  # secrets stay here
     found = {"contenders": tables.contenders(v), "comparisons": tables.comparisons(v), "gates": tables.gates(v)}
+    found |= {"guards": tables.guards(v)} if v.guards else {}
     for name in recipe.contenders:
         found[f"items/{name}"] = tables.answers([run.seed(name, seed).items for seed in recipe.seeds(name)], public)
     return {
