@@ -19,7 +19,7 @@ from eval.verdict import judge
 from eval.verdict.contest import Contest
 from eval.verdict.evidence import Evidence
 from eval.verdict.ruling import overall
-from eval.verdict.sensitivity import _rule
+from eval.verdict.sensitivity import ruled
 from finetune.recipe import Costs
 
 PRICED = ("costs.gpu_hour=18", "costs.value_per_correct=1", "costs.queries=100000", "costs.people=4000")
@@ -111,7 +111,7 @@ def test_the_value_at_which_it_surely_pays_counts_the_error_of_wrong_answers(tmp
 
     def call(value: float) -> str:
         change = costs.model_copy(update={"value_per_correct": value})
-        return overall(_rule(evidence, contest.pairs, 0.02, change)[0])
+        return overall(ruled(evidence, contest, contest.pairs, 0.02, change)[0])
 
     assert call(tips["value"] * 1.001) == "worth_it"
     assert call(tips["value"] * 0.999) == "inconclusive"
