@@ -30,8 +30,8 @@ from tests.planted_exam import TASKS
 
 COUNT, SAMPLES = 520, 2
 SECTIONS = (
-    "interval", "parts", "atlas", "curve", "sight", "board", "opinions", "health", "guards", "twins", "grounding",
-    "canaries", "money", "sensitivity", "provenance",
+    "interval", "parts", "atlas", "curve", "sight", "board", "opinions", "flips", "health", "guards", "twins",
+    "grounding", "canaries", "money", "sensitivity", "provenance",
 )  # fmt: skip
 
 

@@ -85,7 +85,7 @@
     put(line, cut(item.question || item.id));
     small.append(...word(cause), " · ", Object.assign(document.createElement("bdi"), { textContent: item.task }));
     button.append(way, line, small);
-    button.addEventListener("click", () => { at = place; choose(); list.querySelector("[aria-current]").focus(); });
+    button.addEventListener("click", () => { step(place); reveal(); });
     row.append(button);
     return row;
   }
@@ -151,6 +151,11 @@
     at = Math.min(shown.length - 1, Math.max(0, to));
     choose();
     list.querySelector("[aria-current]").focus();
+  }
+
+  // On a narrow screen a question stands below the list: whoever chose one wants to see it.
+  function reveal() {
+    if (find("shown").offsetLeft === list.parentNode.offsetLeft) find("shown").scrollIntoView({ block: "start" });
   }
 
   // #flip=TASK/ID, with &of=CHALLENGER&against=RIVAL where it is not the verdict's own contrast.
