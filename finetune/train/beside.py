@@ -17,6 +17,8 @@ from typing import Any
 import torch
 from torch.nn.functional import linear
 
+from finetune.train.product import product
+
 
 class Beside(torch.autograd.Function):
     """x W' + bias + scale x A' B' of inputs [..., in], with weight [out, in], a [rank, in] and b [out, rank].
@@ -26,7 +28,7 @@ class Beside(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Any, weight: Any, bias: Any, a: Any, b: Any, scale: float) -> Any:
-        out = linear(x, weight, bias)
+        out = product(x, weight, bias)
         x, a, b = (tensor.to(out.dtype) for tensor in (x, a, b))  # autocast's precision, where there is one
         low = linear(x, a)
         out.view(-1, out.shape[-1]).addmm_(low.flatten(0, -2), b.t(), alpha=scale)  # a copy would be lost in silence
@@ -41,7 +43,7 @@ class Beside(torch.autograd.Function):
         below = (gradient @ b).mul_(ctx.scale)
         whole = None
         if ctx.needs_input_grad[0]:
-            whole = (gradient @ weight).addmm_(below, a).view(x.shape)
+            whole = product(gradient, weight.t()).addmm_(below, a).view(x.shape)
         return whole, None, None, below.t() @ inputs, (gradient.t() @ low).mul_(ctx.scale), None
 
 
