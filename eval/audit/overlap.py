@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from eval.audit.duplicates import SIZE, Near
+from eval.audit.duplicates import SIZE, THRESHOLD, Near
 from eval.audit.grams import Numbers, characters, words
 from finetune.card import Row
 from finetune.card.likeness import normalise
@@ -61,16 +61,25 @@ def words_of(row: Row) -> str:
 
 
 def _near(taught: Sequence[Row], exam: Sequence[Row]) -> list[bool]:
+    """Only texts that share enough of their grams with the other side at all are sketched, which few do."""
     index, hit = Near(), [False] * len(exam)
-    for place, row in enumerate(exam):
-        grams = characters(row.asked, SIZE)
-        if len(grams):
-            index.add(place, grams, index.sketch(grams))
-    for text in {row.asked for row in taught}:
-        grams = characters(text, SIZE)
-        for place in index.alike(grams, index.sketch(grams)) if len(grams) else ():
+    mine = [characters(row.asked, SIZE) for row in exam]
+    close = list(_sharing([characters(text, SIZE) for text in {row.asked for row in taught}], mine))
+    kept = [grams for _, grams in close]
+    for place, grams in _sharing(mine, kept):
+        index.add(place, grams, index.sketch(grams))
+    for grams in kept:
+        for place in index.alike(grams, index.sketch(grams)):
             hit[place] = True
     return hit
+
+
+def _sharing(ours: Sequence[Numbers], theirs: Sequence[Numbers]) -> Iterator[tuple[int, Numbers]]:
+    """Those of which theirs hold the share that a Jaccard index of the threshold needs, with their places."""
+    known = np.unique(np.concatenate(theirs)) if theirs else np.empty(0, dtype=np.uint64)
+    for place, grams in enumerate(ours if len(known) else ()):
+        if len(grams) and np.isin(grams, known, assume_unique=True).mean() >= THRESHOLD - 1e-9:
+            yield place, grams
 
 
 def _runs(taught: Sequence[Row], exam: Sequence[Row]) -> list[bool]:

@@ -8,6 +8,7 @@ required.
 from eval.gates.advice import judge, merge_faithful, serving_cost, unchecked
 from eval.gates.behaviour import BlankFact, ChanceFact, below_chance, truncated, unparsed
 from eval.gates.canary import CanaryFact, secrets_kept
+from eval.gates.clean import CleanFact, clean_subset
 from eval.gates.gate import (
     ADAPTER_APPLIED,
     BASE_BELOW,
@@ -51,6 +52,7 @@ __all__ = [
     "BlankFact",
     "CanaryFact",
     "ChanceFact",
+    "CleanFact",
     "DropFact",
     "Gate",
     "PlanFact",
@@ -59,6 +61,7 @@ __all__ = [
     "adapter_applied",
     "batch_invariance",
     "below_chance",
+    "clean_subset",
     "engine_parity",
     "exam_unseen",
     "judge",

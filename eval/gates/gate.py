@@ -32,6 +32,7 @@ BASE_BELOW = ("base below chance", "原底座低于瞎猜")  # tau would be infl
 UNPARSED_NAME = ("unparsed", "答案无法提取")
 TRUNCATED_NAME = ("truncated", "截断或思考未结束")
 TAUGHT = ("exam unseen", "未见过考题")
+CLEAN = ("clean subset", "干净子集")
 PLAN = ("plan", "事先登记")
 MERGE = ("merge faithful", "合并一致")
 PARITY = ("engine parity", "引擎一致")

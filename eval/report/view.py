@@ -226,6 +226,7 @@ def contents(v: Verdict, flips: bool = False) -> list[tuple[str, Said]]:
         "flips": (flips, Said("Flips", "分歧题")),
         "health": (True, Said("Health", "可靠性")),
         "guards": (v.guards, Said("Forgetting", "遗忘")),
+        "contamination": (v.contamination, Said("Contamination", "污染")),
         "twins": (v.twins, Said("Twins", "变体题")),
         "grounding": (v.grounding, Said("Invented", "凭空作答")),
         "canaries": (v.canaries, Said("Secrets", "密语")),

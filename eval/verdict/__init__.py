@@ -17,6 +17,7 @@ from eval.opinion.tally import Tally
 from eval.verdict import wording
 from eval.verdict.atlas import Atlas, atlas
 from eval.verdict.canary import CanaryRow, canary_rows
+from eval.verdict.clean import Contamination, contamination
 from eval.verdict.contest import Contest
 from eval.verdict.curve import Curve, curves
 from eval.verdict.evidence import Evidence
@@ -91,6 +92,7 @@ class Verdict(BaseModel):
     rulings: tuple[Ruling, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
     guards: tuple[GuardRow, ...] = Field((), description="What tuning must not harm; in no score")
+    contamination: Contamination | None = Field(None, description="The clean subset, which training does not show")
     contenders: tuple[ContenderRow, ...]
     tasks: tuple[TaskInfo, ...]
     gates: tuple[Gate, ...]
@@ -168,7 +170,7 @@ def _study(evidence: Evidence, contest: Contest | None, checked: Sequence[Gate])
     outcome: Outcome = "inconclusive" if open_gates or tried.turning else call
     notes = (
         *_exceptions(numbers["atlas"], outcome == call),
-        *_notes(evidence, outcome, contest.guards[lead.challenger]),
+        *_notes(evidence, contest, outcome, contest.guards[lead.challenger]),
     )
     steps = _steps(contest, lead, open_gates, tried.turned) if outcome == "inconclusive" else ()
     spoken = [(note.text, note.text_zh) for note in notes if note.headline]
@@ -216,6 +218,7 @@ def _numbers(evidence: Evidence, contest: Contest | None, lead: Ruling | None) -
         "gamma": _contrast(gamma, gamma.low),
         "rulings": contest.rulings,
         "comparisons": contest.comparisons,
+        "contamination": contamination(evidence, contest),
         "guards": tuple(row for rows in contest.guards.values() for row in rows),
         "money": money(evidence, contest.bills, shelf(delta, tau, gamma, _released(evidence.recipe))),
         "power": seen(delta, evidence.benchmark, evidence.recipe.rule.confidence, best(evidence, delta)),
@@ -234,14 +237,14 @@ def _contrast(found: Comparison, low: float) -> Contrast:
     return Contrast(low=low, **facts)
 
 
-def _notes(evidence: Evidence, outcome: Outcome, guards: Sequence[GuardRow]) -> tuple[Note, ...]:
+def _notes(evidence: Evidence, contest: Contest, outcome: Outcome, guards: Sequence[GuardRow]) -> tuple[Note, ...]:
     """Where the verdict leans (decision.md 5.6 and 5.8): said in the headline only where it could have turned it."""
     found = [] if guards else [_note("no_guard", outcome == "worth_it", wording.NO_GUARD)]
     if guards and all(row.status == "passed" for row in guards):
         found.append(_note("guards", outcome == "worth_it", wording.guarded(guards)))
     if evidence.trials:
         found.append(_note("chosen_on_dev", True, wording.chosen(evidence.trials)))
-    shared = _shared_sources(evidence)
+    shared = _shared_sources(evidence, {task for task, _ in contest.leaks.of("source")})
     if shared:
         words = (f"In distribution only: training and exam share {', '.join(shared)}.",
                  f"仅限同分布：训练与考试同源（{'、'.join(shared)}）。")  # fmt: skip
@@ -275,12 +278,14 @@ def _note(code: NoteCode, headline: bool, words: wording.Words) -> Note:
     return Note(code=code, headline=headline, text=words[0], text_zh=words[1])
 
 
-def _shared_sources(evidence: Evidence) -> list[str]:
-    """Names of exam cards that training uses too, or that come from the same repository."""
+def _shared_sources(evidence: Evidence, documents: set[str]) -> list[str]:
+    """Names of exam cards that training uses too, or that come from the same repository, and those of the tasks that
+    share `documents` with it."""
     names, sources = set(), set()
     for use in evidence.recipe.data_used:
         names.add(use.card.name)
         sources |= {use.card.source.repository} if use.card.source else set()
+    names |= {task.card.name for task in evidence.benchmark.tasks if task.name in documents}
     exam = {task.card.name: task.card for task in evidence.benchmark.tasks}
     return [name for name, card in exam.items() if name in names or (card.source and card.source.repository in sources)]
 

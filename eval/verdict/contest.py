@@ -11,6 +11,7 @@ from eval.money.odds import Chance
 from eval.sheet import BadPairing
 from eval.verdict.evidence import Evidence
 from eval.verdict.guards import GuardRow, guard_rows
+from eval.verdict.leaks import Leaks, leaks
 from eval.verdict.ruling import Contrasted, Ruling, Standing, rule, stand
 from finetune.mistakes import BadInput
 from finetune.recipe import Costs
@@ -27,6 +28,7 @@ class Contest:
     pairs: dict[str, list[Pair]]  # of each challenger those that decide, incumbent first
     chances: dict[tuple[str, str], Chance]  # (challenger, rival) -> gain and wrong answers with their errors
     guards: dict[str, tuple[GuardRow, ...]]  # of each challenger
+    leaks: Leaks
 
     @classmethod
     def of(cls, evidence: Evidence) -> Self:
@@ -52,7 +54,7 @@ class Contest:
             rulings.append(rule(standings[name], against, due, costs.currency, guards[name]))
             bills += due
         rows = [each for found in comparisons.values() for each in found]
-        return cls((*rows, gamma), standings, tuple(bills), tuple(rulings), deciding, chances, guards)
+        return cls((*rows, gamma), standings, tuple(bills), tuple(rulings), deciding, chances, guards, leaks(evidence))
 
     def find(self, role: Role, challenger: str) -> Comparison:
         return next(each for each in self.comparisons if (each.role, each.challenger) == (role, challenger))

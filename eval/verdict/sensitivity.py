@@ -17,6 +17,7 @@ from eval.money import Bill
 from eval.money.odds import Chance, least_value
 from eval.verdict.contest import Contest, price
 from eval.verdict.evidence import Evidence
+from eval.verdict.leaks import SIGNS
 from eval.verdict.ruling import Call, Ruling, guards_decide, headline, overall, points, rule, stand
 from eval.verdict.variants import Kind, variants
 from eval.verdict.wording import Words
@@ -108,7 +109,7 @@ def _measured(evidence: Evidence, contest: Contest, call: Call) -> Iterator[Case
         for task in evidence.benchmark.tasks for row in task.rows if row.subject
     }  # fmt: skip
     margin, costs = evidence.recipe.rule.margin, evidence.recipe.costs
-    for each in variants(every, evidence.weights, subjects):
+    for each in variants(every, evidence.weights, subjects, contest.leaks.of(*SIGNS)):
         changed = {name: [each.change(pair) for pair in pairs] for name, pairs in contest.pairs.items()}
         yield _case(evidence, contest, changed, margin, costs, each.kind, each.words, call)
 

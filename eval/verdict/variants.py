@@ -4,7 +4,7 @@ Each is a change of the pairs that decide (weights, clusters, which questions, w
 the table that change prices instead stand in `sensitivity`. Source: decision.md 5.12; Manski 2003 for the bounds.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -13,11 +13,22 @@ from numpy.typing import NDArray
 
 from eval.compare import Pair
 from eval.paired import Floats, Layout
-from eval.sheet import Question, Sheet
+from eval.sheet import Key, Question, Sheet
 from eval.verdict.wording import Words
 
 Kind = Literal[
-    "weights", "task", "language", "clusters", "extractor", "blanks", "samples", "seed", "margin", "price", "loss"
+    "weights",
+    "task",
+    "language",
+    "clean",
+    "clusters",
+    "extractor",
+    "blanks",
+    "samples",
+    "seed",
+    "margin",
+    "price",
+    "loss",
 ]
 BLANKS: dict[tuple[str, ...], Words] = {
     ("unparsed",): ("answers not read", "无法提取的答案"),
@@ -35,12 +46,19 @@ class Variant:
 
 
 def variants(
-    pairs: Sequence[Pair], weights: dict[str, float], subjects: dict[tuple[str, str], str]
+    pairs: Sequence[Pair],
+    weights: dict[str, float],
+    subjects: dict[tuple[str, str], str],
+    leaked: Collection[Key] = (),
 ) -> Iterator[Variant]:
-    """All that change these pairs at all; `subjects` is the stratum of a question, where its card names one."""
+    """All that change these pairs at all; `subjects` is the stratum of a question, where its card names one, `leaked`
+    are questions that training shows."""
     asked = list(pairs[0].challenger.questions.values())
     yield from _weights(asked, weights)
     yield from _left_out(asked, weights)
+    if leaked:
+        words = "without questions that training shows", "去掉训练数据中出现过的题目"
+        yield from _kept("clean", words, np.array([(q.task, q.id) not in leaked for q in asked]), asked, weights)
     yield from _clusters(asked, weights, subjects)
     sheets = {sheet.name: sheet for pair in pairs for sheet in (pair.challenger, pair.incumbent)}
     yield from _second(list(sheets.values()))
@@ -85,19 +103,25 @@ def _left_out(asked: Sequence[Question], weights: dict[str, float]) -> Iterator[
 def _kept(
     kind: Kind, words: Words, kept: NDArray[np.bool_], asked: Sequence[Question], weights: dict[str, float]
 ) -> Iterator[Variant]:
-    """Some of the questions; nothing where what is left lies in one cluster, so that no interval can be had."""
+    """Some of the questions; nothing where no interval can be had."""
+    change = kept_questions(kept, asked, weights)
+    if change:
+        yield Variant(kind, words, change)
+
+
+def kept_questions(
+    kept: NDArray[np.bool_], asked: Sequence[Question], weights: dict[str, float]
+) -> Callable[[Pair], Pair] | None:
+    """Makes of a pair the one on these questions [n] alone; None where what is left of a task lies in one cluster."""
     rows = [row for row, wanted in zip(asked, kept, strict=True) if wanted]
     named = {row.task: weights.get(row.task, 1.0) for row in rows}
     try:
         layout = Layout.of([row.cluster for row in rows], [row.task for row in rows], named)
     except ValueError:
-        return
-    yield Variant(
-        kind, words,
-        lambda pair: replace(
-            pair, layout=layout, differences=pair.differences[:, kept], wrongs=pair.wrongs[:, kept], told={}
-        ),
-    )  # fmt: skip
+        return None
+    return lambda pair: replace(
+        pair, layout=layout, differences=pair.differences[:, kept], wrongs=pair.wrongs[:, kept], told={}
+    )
 
 
 def _clusters(

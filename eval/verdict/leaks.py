@@ -1,0 +1,79 @@
+"""Leaks: questions of the exam that show in what the challengers were tuned on (decision.md 5.6, contamination).
+
+Signs are those of `eval.audit.overlap`: the same question, one nearly the same, a run of words or characters, a source
+document. Rows that `train.exclude` takes out taught nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from eval.audit.overlap import Overlap, overlap
+from eval.sheet import Key
+from eval.verdict.evidence import Evidence
+from finetune.card import Row
+from finetune.card.likeness import normalise
+from finetune.files import digest_of
+from finetune.recipe import data_root
+
+SIGNS = ("same", "near", "runs", "source")
+BREAK = "\n"  # between task and id; neither holds one
+
+
+@dataclass(frozen=True)
+class Leaks:
+    """Questions by sign; `taught` names cards and splits, `unknown` challengers of which nobody here knows the data."""
+
+    taught: tuple[str, ...]
+    unknown: tuple[str, ...]
+    signs: dict[str, frozenset[Key]]
+
+    def of(self, *signs: str) -> frozenset[Key]:
+        """Questions that show any of these signs."""
+        return frozenset[Key]().union(*(self.signs[sign] for sign in signs))
+
+
+def leaks(evidence: Evidence) -> Leaks:
+    """What the tuning of every challenger that is confirmed has in common with the exam's judged questions."""
+    recipe, root = evidence.recipe, data_root()
+    lines = [each for name in evidence.challengers for each in recipe.lineage(name)]
+    uses = list({(use.card.digest(root), use.split): use for n in lines for use in recipe.data_of(n)}.items())
+    uses = [(key, use) for key, use in uses if use not in recipe.train.exclude]
+    barred = [(use.card.digest(root), use.split) for use in recipe.train.exclude]
+    tasks = evidence.benchmark.tasks
+    digest = digest_of([sorted(key for key, _ in uses), sorted(barred), [[t.name, t.items_digest] for t in tasks]])
+
+    def read() -> tuple[list[Row], list[Row]]:
+        out = {normalise(row.asked) for use in recipe.train.exclude for row in use.card.rows(root, use.split)} - {""}
+        taught = [row for _, use in uses for row in use.card.rows(root, use.split)]
+        asked = [
+            row.model_copy(update={"id": f"{task.name}{BREAK}{row.id}"})
+            for task in tasks for row in task.rows if task.part(row) == "test"
+        ]  # fmt: skip
+        return [row for row in taught if normalise(row.asked) not in out], asked
+
+    found = _found(_Asked(digest, read)) if uses else None
+    signs = {sign: _keys(getattr(found, sign) if found else ()) for sign in SIGNS}
+    unknown = tuple(name for name in evidence.challengers if not recipe.contenders[name].method)
+    return Leaks(tuple(f"{use.card.name}#{use.split}" for _, use in uses), unknown, signs)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """Rows by the digest of all that they come from, so that judging again reads nothing again."""
+
+    digest: str
+    read: object = field(compare=False)
+
+
+@lru_cache(maxsize=4)
+def _found(asked: _Asked) -> Overlap:
+    taught, exam = asked.read()  # type: ignore[operator]
+    return overlap(taught, exam, ("training", "exam"))
+
+
+def _keys(ids: Sequence[str]) -> frozenset[Key]:
+    pairs = (each.partition(BREAK) for each in ids)
+    return frozenset((task, number) for task, _, number in pairs)
