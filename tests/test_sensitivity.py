@@ -121,7 +121,7 @@ def test_answers_in_no_form_asked_for_are_read_the_other_way_from_the_columns_to
 def test_every_row_is_told_and_the_share_that_agrees(wide):
     _, _, made = wide
     cases = made.sensitivity.cases
-    kinds = {"weights", "task", "language", "clusters", "extractor", "blanks", "samples", "seed", "margin"}
+    kinds = {"weights", "task", "language", "clusters", "extractor", "blanks", "samples", "seed", "margin", "prompt"}
     assert {case.kind for case in cases} == kinds  # nothing is priced here
     assert made.sensitivity.agreeing == pytest.approx(np.mean([case.call == made.sensitivity.call for case in cases]))
     assert Verdict.model_validate_json(made.model_dump_json()) == made

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from eval.compare import Pair
 from eval.money import Bill
 from eval.money.odds import Chance, least_value
+from eval.verdict import siblings
 from eval.verdict.contest import Contest, price
 from eval.verdict.evidence import Evidence
 from eval.verdict.leaks import SIGNS
@@ -108,8 +109,15 @@ def _measured(evidence: Evidence, contest: Contest, call: Call) -> Iterator[Case
         (task.name, row.id): f"{task.card.name}/{row.subject}"
         for task in evidence.benchmark.tasks for row in task.rows if row.subject
     }  # fmt: skip
+    sources = {
+        (task.name, row.id): f"{task.card.name}/{row.source}"
+        for task in evidence.benchmark.tasks for row in task.rows if row.source
+    }  # fmt: skip
     margin, costs = evidence.recipe.rule.margin, evidence.recipe.costs
-    for each in variants(every, evidence.weights, subjects, contest.leaks.of(*SIGNS)):
+    asked = list({sheet.name: None for pair in every for sheet in (pair.challenger, pair.incumbent)})
+    told = asked, evidence.recipe.contenders, evidence.sheets
+    ways = variants(every, evidence.weights, subjects, sources, contest.leaks.of(*SIGNS))
+    for each in (*ways, *siblings.prompts(*told), *siblings.decodings(*told)):
         changed = {name: [each.change(pair) for pair in pairs] for name, pairs in contest.pairs.items()}
         yield _case(evidence, contest, changed, margin, costs, each.kind, each.words, call)
 

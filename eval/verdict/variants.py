@@ -23,6 +23,8 @@ Kind = Literal[
     "clean",
     "clusters",
     "extractor",
+    "prompt",
+    "decoding",
     "blanks",
     "samples",
     "seed",
@@ -49,17 +51,18 @@ def variants(
     pairs: Sequence[Pair],
     weights: dict[str, float],
     subjects: dict[tuple[str, str], str],
+    sources: dict[tuple[str, str], str],
     leaked: Collection[Key] = (),
 ) -> Iterator[Variant]:
-    """All that change these pairs at all; `subjects` is the stratum of a question, where its card names one, `leaked`
-    are questions that training shows."""
+    """All that change these pairs at all; `subjects` and `sources` are a question's stratum and where it came from (a
+    filing), where its card names them, `leaked` are questions that training shows."""
     asked = list(pairs[0].challenger.questions.values())
     yield from _weights(asked, weights)
     yield from _left_out(asked, weights)
     if leaked:
         words = "without questions that training shows", "去掉训练数据中出现过的题目"
         yield from _kept("clean", words, np.array([(q.task, q.id) not in leaked for q in asked]), asked, weights)
-    yield from _clusters(asked, weights, subjects)
+    yield from _clusters(asked, weights, subjects, sources)
     sheets = {sheet.name: sheet for pair in pairs for sheet in (pair.challenger, pair.incumbent)}
     yield from _second(list(sheets.values()))
     yield from _blanks(list(sheets.values()))
@@ -125,21 +128,34 @@ def kept_questions(
 
 
 def _clusters(
-    asked: Sequence[Question], weights: dict[str, float], subjects: dict[tuple[str, str], str]
+    asked: Sequence[Question],
+    weights: dict[str, float],
+    subjects: dict[tuple[str, str], str],
+    sources: dict[tuple[str, str], str],
 ) -> Iterator[Variant]:
-    """Finer than declared (each question for itself) and coarser (its subject), where they differ."""
+    """Finer than declared (each question for itself), coarser (its subject) and what lies between (its source), where
+    they differ."""
     tasks, clusters = [row.task for row in asked], [row.cluster for row in asked]
     named = {task: weights.get(task, 1.0) for task in dict.fromkeys(tasks)}
     if len(set(clusters)) < len(asked):
         layout = Layout.of(range(len(asked)), tasks, named)
         yield _laid(("every question a cluster of its own", "每道题自成一组"), "clusters", layout)
-    coarse = [subjects.get((row.task, row.id), "") for row in asked]
-    if all(coarse) and len(set(coarse)) < len(set(clusters)):
-        try:
-            layout = Layout.of(coarse, tasks, named)
-        except ValueError:
-            return
-        yield _laid(("clusters are subjects", "按学科成组"), "clusters", layout)
+    filed, coarse = ([strata.get((row.task, row.id), "") for row in asked] for strata in (sources, subjects))
+    both = len(set(zip(filed, clusters, strict=True)))
+    if len(set(filed)) < len(asked) and {both} != {len(set(filed)), len(set(clusters))}:
+        yield from _grouped(("clusters are sources", "按来源成组"), filed, tasks, named)
+    if len(set(coarse)) < len(set(clusters)):
+        yield from _grouped(("clusters are subjects", "按学科成组"), coarse, tasks, named)
+
+
+def _grouped(words: Words, groups: Sequence[str], tasks: Sequence[str], named: dict[str, float]) -> Iterator[Variant]:
+    """By these groups; nothing where a question has none, or a task lies in one."""
+    try:
+        layout = Layout.of(groups, tasks, named) if all(groups) else None
+    except ValueError:
+        return
+    if layout:
+        yield _laid(words, "clusters", layout)
 
 
 def _scored(kind: Kind, words: Words, scores: dict[str, Floats]) -> Variant:
