@@ -5,6 +5,7 @@ data card, so the questions can be read, hashed and clustered without torch, and
 `load`, named in the YAML as `custom_dataset: !function eval.benchmark.load`.
 """
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from eval.extract import AnswerKind, Reading, refuse_bad_gold
+from eval.extract.fields import NOTICES, Fields
 from eval.task import CANARIES, Protocol, Scenario, Task, Trait, canary_task, read_yaml
 from eval.twins import NAMED
 from finetune.card import DataCard, Row, ask
@@ -156,7 +158,8 @@ def read_task(folder: Path, name: str, weight: float = 1.0, dev: float = 0.0, se
     rows = tuple(select(card, source["split"], source))
     if not rows:
         raise BadInput(f"{path}: card {card.name} has no question in split {source['split']}")
-    _refuse_bad_golds(path, facts["answer"], rows)
+    fields = _fields(path, facts)
+    _refuse_bad_golds(path, facts["answer"], rows, fields)
     held = {row.id for row in rows if _draw(str(row.cluster), seed) < dev}
     if len(held) == len(rows):
         raise BadInput(f"{path}: exam.dev {dev:g} leaves none of {len(rows)} questions to judge on; lower it")
@@ -174,6 +177,7 @@ def read_task(folder: Path, name: str, weight: float = 1.0, dev: float = 0.0, se
         dev=frozenset(held),
         scenario=facts.get("scenario"),
         traits=_traits(path, facts),
+        fields=fields,
     )  # fmt: skip
 
 
@@ -184,17 +188,25 @@ def _traits(path: Path, facts: Mapping[str, Any]) -> tuple[Trait, ...]:
     return tuple(trait for trait in known if trait in named)
 
 
+def _fields(path: Path, facts: Mapping[str, Any]) -> Fields:
+    """Those that the task declares, else a notice's. BadInput names the file."""
+    try:
+        return Fields.of(facts["fields"]) if "fields" in facts else NOTICES
+    except BadInput as fault:
+        raise BadInput(f"{path}: metadata.{fault}") from None
+
+
 def _until(raw: Mapping[str, Any]) -> tuple[str, ...]:
     """As lm-eval reads it: one string or several, and what parts few-shot examples where none is named."""
     named = (raw.get("generation_kwargs") or {}).get("until", raw.get("fewshot_delimiter", "\n\n")) or []
     return (named,) if isinstance(named, str) else tuple(named)
 
 
-def _refuse_bad_golds(path: Path, kind: str, rows: Sequence[Row]) -> None:
+def _refuse_bad_golds(path: Path, kind: str, rows: Sequence[Row], fields: Fields) -> None:
     """BadInput for a gold that cannot be read: found before the exam, not after its answers are paid for."""
     for row in rows:
         try:
-            refuse_bad_gold(kind, row.answer or "")
+            refuse_bad_gold(kind, row.answer or "", fields)
         except BadInput as fault:
             raise BadInput(f"{path}: {row.id}: {fault}") from None
 
@@ -241,6 +253,7 @@ def document(row: Row, facts: Mapping[str, Any]) -> dict[str, Any]:
         "answer_kind": facts.get("answer", "text"),
         "reading": facts.get("reading", "lenient"),
         "headline": facts.get("headline", "exact"),
+        "fields": json.dumps(facts.get("fields"), ensure_ascii=False),
         "subject": row.subject,
         "cluster": row.cluster or "",
         "ask": ask(row),  # context, question and lettered options, as in training

@@ -46,7 +46,8 @@ def _mean(task: Task, said: list[str]) -> float:
     """Mean score of these answers, one a question. Of a choice they are letters, whatever words the task asks for."""
     if all(row.options for row in task.rows):
         return sum(text == row.answer for text, row in zip(said, task.rows, strict=True)) / len(said)
-    grades = [grade(task.answer, text, row.answer or "") for text, row in zip(said, task.rows, strict=True)]
+    pairs = zip(said, task.rows, strict=True)
+    grades = [grade(task.answer, text, row.answer or "", fields=task.fields) for text, row in pairs]
     return sum(each.score for each in grades) / len(grades)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from eval.extract.fields import Fields
 from eval.labels import CorpusRow, corpus_rows
 from eval.noise import Noise, noise
 from eval.paired import Estimate, Floats, Layout
@@ -157,7 +158,9 @@ class Pair:
         return self.layout.estimate(self.differences - ratio * self.wrongs, confidence=1 - 2 * level)
 
 
-def compare(pair: Pair, *, role: Role, confidence: float, margin: float) -> Comparison:
+def compare(
+    pair: Pair, *, role: Role, confidence: float, margin: float, fields: Mapping[str, Fields] | None = None
+) -> Comparison:  # fmt: skip
     """Everything that is said of one contrast."""
     found = pair.estimate(level=(1 - confidence) / 2, margin=margin)
     each = pair.differences.mean(axis=0)
@@ -176,7 +179,7 @@ def compare(pair: Pair, *, role: Role, confidence: float, margin: float) -> Comp
         sampling_share=_sampling_share(pair, noisy, found.se) if noisy else None,
         **_expected(pair, confidence),
         tasks=tasks, langs=_langs(pair, confidence), spread=_spread(pair, found, tasks),
-        corpus=corpus_rows(pair.challenger, pair.incumbent, confidence),
+        corpus=corpus_rows(pair.challenger, pair.incumbent, confidence, fields),
     )  # fmt: skip
 
 

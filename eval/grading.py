@@ -49,7 +49,7 @@ def graded(task: Task, row: Row, answer: str, *, closed: bool, finish: str | Non
     said = cut(answer, task.until)
     if task.twin == "evidence" and declines(said):
         return blank | {"rule": DECLINED, "outcome": "refused"}
-    found = grade(task.answer, said, row.answer or "", row.options, task.reading)
+    found = grade(task.answer, said, row.answer or "", row.options, task.reading, task.fields)
     return vars(found) | {"extractor": EXTRACTOR} | _figures(task, row, said)
 
 
@@ -72,7 +72,7 @@ def _figures(task: Task, row: Row, said: str) -> dict[str, int]:
 
 def named(task: Task, row: Row, text: str) -> dict[str, Any]:
     """The same of what a classification head named: it wrote nothing, so nothing is cut off."""
-    found = grade(task.answer, text, row.answer or "", row.options, task.reading)
+    found = grade(task.answer, text, row.answer or "", row.options, task.reading, task.fields)
     return vars(found) | {"rule": HEAD, "extractor": EXTRACTOR}
 
 
@@ -99,7 +99,10 @@ def second(tasks: Sequence[Task]) -> Reading | None:
     if not written:
         return None
     asked = {(task.name, row.id): row for task in written.values() for row in task.rows}
-    kinds = [[task.name, task.items_digest, task.answer, task.reading, task.until] for task in written.values()]
+    kinds = [
+        [task.name, task.items_digest, task.answer, task.reading, task.until, task.fields.kinds, task.fields.names]
+        for task in written.values()
+    ]
 
     @lru_cache(maxsize=4096)  # samples of a question stand together, and short answers are often the same
     def read(named: str, number: str, answer: str) -> tuple[float, float]:
@@ -107,7 +110,8 @@ def second(tasks: Sequence[Task]) -> Reading | None:
         task, question = written[named], asked[named, number]
         other = "strict" if task.reading == "lenient" else "lenient"
         gold, options = question.answer or "", question.options
-        ours, theirs = (grade(task.answer, answer, gold, options, way).score for way in (task.reading, other))
+        ways = task.reading, other
+        ours, theirs = (grade(task.answer, answer, gold, options, way, task.fields).score for way in ways)
         return ours, theirs
 
     def score(row: ItemScore) -> float:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from eval.corpus import NONE, counts, macro_f1_gain
 from eval.extract import LETTERS, slots
+from eval.extract.fields import NOTICES, Fields
 from eval.paired import Floats
 from eval.sheet import Question, Sheet
 
@@ -38,15 +39,20 @@ class CorpusRow(BaseModel):
     high: float
 
 
-def corpus_rows(challenger: Sheet, incumbent: Sheet, confidence: float) -> tuple[CorpusRow, ...]:
-    """Rows of each task and language in two documents or more whose questions share two labels or more, or slots."""
+def corpus_rows(
+    challenger: Sheet, incumbent: Sheet, confidence: float, fields: Mapping[str, Fields] | None = None
+) -> tuple[CorpusRow, ...]:
+    """Rows of each task and language in two documents or more whose questions share two labels or more, or slots.
+
+    `fields`: those that tasks declare, by task.
+    """
     found = []
     for (task, lang), asked in _groups(challenger).items():
         rows = list(asked.values())
         clusters = [row.cluster for row in rows]
         if len(set(clusters)) < 2:
             continue
-        for metric, first, second in _counted(challenger, incumbent, task, asked):
+        for metric, first, second in _counted(challenger, incumbent, task, asked, (fields or {}).get(task, NOTICES)):
             gain = macro_f1_gain(first, second, clusters, confidence=confidence)
             found.append(CorpusRow(
                 task=task, lang=lang, metric=metric, labels=first.shape[1], n=len(rows), clusters=len(set(clusters)),
@@ -56,7 +62,7 @@ def corpus_rows(challenger: Sheet, incumbent: Sheet, confidence: float) -> tuple
 
 
 def _counted(
-    challenger: Sheet, incumbent: Sheet, task: str, asked: Mapping[int, Question]
+    challenger: Sheet, incumbent: Sheet, task: str, asked: Mapping[int, Question], fields: Fields
 ) -> Iterator[tuple[Metric, Floats, Floats]]:
     """Each metric of these questions, with both contenders' counts [n, L, 3]; none where neither kind fits."""
     rows = list(asked.values())
@@ -65,20 +71,21 @@ def _counted(
         said = [_said(sheet, task, asked, gold, labels) for sheet in (challenger, incumbent)]
         first, second = (counts(gold, each, len(labels)) for each in said)
         yield "macro_f1", first, second
-    elif not any(row.options for row in rows) and all(slots.gold_of(row.gold) is not None for row in rows):
-        first, second = (_filled(sheet, task, asked) for sheet in (challenger, incumbent))
+    elif not any(row.options for row in rows) and all(slots.gold_of(row.gold, fields) is not None for row in rows):
+        first, second = (_filled(sheet, task, asked, fields) for sheet in (challenger, incumbent))
         yield "slot_macro_f1", first, second
         yield "slot_micro_f1", first.sum(axis=1, keepdims=True), second.sum(axis=1, keepdims=True)
 
 
-def _filled(sheet: Sheet, task: str, asked: Mapping[int, Question]) -> Floats:
+def _filled(sheet: Sheet, task: str, asked: Mapping[int, Question], fields: Fields) -> Floats:
     """[n, slots, 3]: true positives, false positives and false negatives, means over seeds and samples."""
     named, found = sheet.read(task)[list(asked)].reshape(len(asked), -1), []
-    records = {place: slots.gold_of(sheet.words[place]) or [] for place in np.unique(named).tolist() if place >= 0}
+    said = [place for place in np.unique(named).tolist() if place >= 0]
+    records = {place: slots.gold_of(sheet.words[place], fields) or [] for place in said}
     for row, places in zip(asked.values(), named.tolist(), strict=True):
-        gold = slots.gold_of(row.gold) or []
-        told = [slots.weigh(records.get(place, []), gold) for place in places]
-        found.append(np.mean([[[*vars(each[slot]).values()] for slot in slots.SLOTS] for each in told], axis=0))
+        gold = slots.gold_of(row.gold, fields) or []
+        told = [slots.weigh(records.get(place, []), gold, fields) for place in places]
+        found.append(np.mean([[[*vars(each[slot]).values()] for slot in fields.kinds] for each in told], axis=0))
     return np.array(found, dtype=float)
 
 

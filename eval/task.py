@@ -9,6 +9,7 @@ from typing import Any, Literal
 import yaml
 
 from eval.extract import AnswerKind, Reading
+from eval.extract.fields import NOTICES, Fields
 from eval.twins import MARK, Kind, twin
 from finetune.card import DataCard, Row
 from finetune.files import digest_of
@@ -43,6 +44,7 @@ class Task:
     dev: frozenset[str]  # ids of the questions that are chosen on and never judged on
     scenario: Scenario | None = None  # None: the task does not say
     traits: tuple[Trait, ...] = ()
+    fields: Fields = NOTICES  # answer slots: what its records hold
     twin: Kind | None = None  # how its items were derived from those of task `original`
 
     def cluster(self, row: Row) -> str:

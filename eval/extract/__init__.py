@@ -6,11 +6,12 @@ is `unparsed`, never a guess. Text of questions and answers is data: nothing in 
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from eval.extract import keypoints, labels, letters, numeracy, numerals, slots, spans, tags, truth
+from eval.extract.fields import NOTICES, Fields
 from eval.extract.passages import clean
 from finetune.mistakes import BadInput
 
@@ -36,19 +37,22 @@ class Grade:
     score: float  # in [0, 1]; below 1 an answer that earns a part is `wrong`
 
 
-def grade(kind: str, text: str, gold: str, options: Sequence[str] = (), reading: str = "lenient") -> Grade:
+def grade(
+    kind: str, text: str, gold: str, options: Sequence[str] = (), reading: str = "lenient", fields: Fields = NOTICES
+) -> Grade:  # fmt: skip
     """Grade one answer (the thought already removed). `kind` and `reading` are the task's metadata.answer, .reading.
 
     `gold`: letters, a number, yes or no in either language, a text, a label, tags between commas, spans and numbers
     with their scale a line each (`numeracy`), records as JSON (`slots`), or key points as JSON (`keypoints.Rubric`).
-    `options`: texts of the options; for `label` and `tags` the known labels, where there are any.
+    `options`: texts of the options; for `label` and `tags` the known labels, where there are any. `fields`: those of
+    `slots`, which the task declares.
     """
     text, gold, lenient = clean(text), gold.strip(), reading == "lenient"
     if kind == "number" and numerals.gold(clean(gold)) is None:
         kind = "yes_no"  # sets of numbers hold a few such questions
     read = {
         "letter": _letter, "option": _option, "number": _number, "yes_no": _yes_no, "text": _text, "span": _span,
-        "label": _label, "tags": _tags, "numeracy": _numeracy, "slots": _slots, "keypoints": _keypoints,
+        "label": _label, "tags": _tags, "numeracy": _numeracy, "slots": _slots(fields), "keypoints": _keypoints,
     }[kind]  # fmt: skip
     extracted, rule, score = read(text, gold, options, lenient)
     if extracted is None or (kind in ("keypoints", "numeracy") and score == 0):
@@ -58,12 +62,12 @@ def grade(kind: str, text: str, gold: str, options: Sequence[str] = (), reading:
     return Grade(extracted, rule, "correct" if score == 1 else "wrong", score)
 
 
-def refuse_bad_gold(kind: str, gold: str) -> None:
+def refuse_bad_gold(kind: str, gold: str, fields: Fields = NOTICES) -> None:
     """BadInput for a gold that is not of the form its kind needs; most kinds take any text."""
     if kind == "keypoints":
         keypoints.Rubric.read(gold)
-    if kind == "slots" and slots.gold_of(clean(gold)) is None:
-        known = ", ".join(slots.SLOTS)
+    if kind == "slots" and slots.gold_of(clean(gold), fields) is None:
+        known = ", ".join(fields.kinds)
         raise BadInput(
             f"the answer is no records; write a JSON array of objects with all of {known}, null where absent"
         )
@@ -71,7 +75,9 @@ def refuse_bad_gold(kind: str, gold: str) -> None:
 
 def process_results(doc: dict[str, Any], results: list[str]) -> dict[str, float]:
     """lm-eval's hook in our generated tasks: the same grading, on the first answer."""
-    found = grade(doc["answer_kind"], results[0], doc["answer"], doc["options"], doc.get("reading", "lenient"))
+    reading, declared = doc.get("reading", "lenient"), json.loads(doc.get("fields") or "null")
+    fields = Fields.of(declared) if declared else NOTICES
+    found = grade(doc["answer_kind"], results[0], doc["answer"], doc["options"], reading, fields)
     return {doc.get("headline", "exact"): found.score}
 
 
@@ -139,8 +145,8 @@ def _numeracy(text: str, gold: str, options: Sequence[str], lenient: bool) -> Re
     return numeracy.read(text, clean(gold), lenient=lenient)
 
 
-def _slots(text: str, gold: str, options: Sequence[str], lenient: bool) -> Read:
-    return slots.grade(text, gold, lenient=lenient)
+def _slots(fields: Fields) -> Callable[[str, str, Sequence[str], bool], Read]:
+    return lambda text, gold, _, lenient: slots.grade(text, gold, lenient=lenient, fields=fields)
 
 
 def _keypoints(text: str, gold: str, options: Sequence[str], lenient: bool) -> Read:

@@ -1,12 +1,13 @@
-"""Slots of exchange notices: which contracts an answer names, and for each its margin, fee, price limit and date.
+"""Slots: the records that an answer states, and for each its fields; of exchange notices contracts with their terms.
 
-Units are pairs of contract and slot. A value that is the gold's is a true positive; another one is a false positive and
+A task declares its fields (`eval.extract.fields`); below, "contract" is the field that tells records apart. Units are
+pairs of contract and slot. A value that is the gold's is a true positive; another one is a false positive and
 a false negative; one where the gold has none, or of a contract that the gold has not, a false positive; none where the
 gold has one a false negative. The contract itself is a slot. What is absent on both sides counts nothing.
 
     F1 = 2 TP / (2 TP + FP + FN)        (van Rijsbergen 1979; slot filling: Tjong Kim Sang & De Meulder 2003)
 
-over the pairs of one answer (its score) or of all (micro), and a mean over the five slots (macro; eval/labels.py).
+over the pairs of one answer (its score) or of all (micro), and a mean over the slots (macro; eval/labels.py).
 """
 
 import json
@@ -15,22 +16,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from eval.extract import values
+from eval.extract.fields import NOTICES, Fields
 from eval.extract.passages import FORM, boxes, clean
 
-SLOTS = ("contract", "margin_rate", "fee", "price_limit", "effective_date")
-NAMES = {  # how a slot is called; compared without case, blanks and underscores
-    "contract": "contract|contracts|contractcode|contractcodes|code|合约|合约代码|期货合约|合约名称|品种合约",
-    "margin_rate": "marginrate|margin|tradingmargin|tradingmarginrate|speculativemargin|newmarginrate|"
-    "保证金率|保证金|保证金比例|交易保证金率|交易保证金|交易保证金比例|保证金标准|交易保证金标准|投机保证金率",
-    "fee": "fee|fees|tradingfee|openingfee|transactionfee|commission|newfee|"
-    "手续费|交易手续费|手续费标准|开仓手续费|交易手续费标准",
-    "price_limit": "pricelimit|dailypricelimit|dailylimit|limit|newpricelimit|"
-    "涨跌停板幅度|涨跌停板|涨跌停幅度|涨跌幅限制|价格波动限制|每日价格波动限制",
-    "effective_date": "effectivedate|effective|date|effectivefrom|dateofeffect|"
-    "生效日期|生效时间|生效日|执行日期|实施日期|实施时间|执行时间|起始日期",
-}
-SLOT_OF = {name: slot for slot, names in NAMES.items() for name in names.split("|")}
+SLOTS = tuple(NOTICES.kinds)
 CODE = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{1,2} ?-?[0-9]{4}(?![0-9])")
 FIELD = re.compile(
     r"(?:^|(?<=[;,|\n]))[ \t]{0,8}(?:[-*•·]|[0-9]{1,2}[.)、])?[ \t]{0,8}(?P<name>[A-Za-z_ \u3400-\u9fff]{1,24})"
@@ -63,82 +52,86 @@ class Counts:
         return 2 * self.right / total if total else 1.0
 
 
-def read(text: str, *, lenient: bool = True) -> tuple[list[Record] | None, str]:
-    """Records that a text states, and the rule; None: it states none. Strictly: one JSON array with all five keys."""
+def read(text: str, *, lenient: bool = True, fields: Fields = NOTICES) -> tuple[list[Record] | None, str]:
+    """Records that a text states, and the rule; None: it states none. Strictly: JSON with all keys."""
     if not lenient:
-        return _form(FORM.sub("", text))
+        return _form(FORM.sub("", text), fields)
     found = boxes(text)
     region = found[-1][2] if found else text
     for rule, take in (("json", _json), ("table", _table), ("lines", _lines)):
-        records = take(region)
+        records = take(region, fields)
         if records is not None:
-            return merged(records), rule
+            return merged(records, fields), rule
     return None, "none"
 
 
-def merged(records: Iterable[Mapping[str, Any]]) -> list[Record]:
+def merged(records: Iterable[Mapping[str, Any]], fields: Fields = NOTICES) -> list[Record]:
     """Records with values in one writing, each contract once; what a contract is told later fills and replaces."""
     found: dict[str, Record] = {}
+    key = fields.key
     for record in records:
-        told = {slot: values.READERS[slot](value) for slot, value in record.items() if slot in SLOTS[1:]}
-        for code in codes(record.get("contract")):
-            kept = found.setdefault(code, dict.fromkeys(SLOTS) | {"contract": code or None})
+        told = {slot: fields.value(slot, said) for slot, said in record.items() if slot in fields.kinds and slot != key}
+        for code in codes(record.get(key), fields.kinds.get(key, "")):
+            kept = found.setdefault(code, dict.fromkeys(fields.kinds) | ({key: code or None} if key else {}))
             kept |= {slot: value for slot, value in told.items() if value is not None}
     return list(found.values())
 
 
-def codes(named: Any) -> list[str]:
-    """Contract codes in capitals, of a text or a list; one empty code where none is named."""
+def codes(named: Any, kind: str = "code") -> list[str]:
+    """Contract codes in capitals, or names in small letters, of a text or a list; one empty one where none is named."""
+    if kind != "code":
+        listed = [each for each in (named if isinstance(named, list) else [named]) if each is not None] if kind else []
+        return list(dict.fromkeys(" ".join(clean(str(each)).casefold().split()) for each in listed)) or [""]
     words = " ".join(map(str, named)) if isinstance(named, list) else str(named or "")
     found = [re.sub("[ -]", "", code.group()).upper() for code in CODE.finditer(clean(words))]
     return list(dict.fromkeys(found)) or [""]
 
 
-def gold_of(text: str) -> list[Record] | None:
-    """The records of a gold, a JSON array of objects with all five slots; None where it is none."""
-    records, _ = _form(text)
+def gold_of(text: str, fields: Fields = NOTICES) -> list[Record] | None:
+    """The records of a gold, a JSON array of objects with all slots, or the one object; None where it is none."""
+    records, _ = _form(text, fields)
     return records
 
 
-def weigh(said: Sequence[Record], gold: Sequence[Record]) -> dict[str, Counts]:
+def weigh(said: Sequence[Record], gold: Sequence[Record], fields: Fields = NOTICES) -> dict[str, Counts]:
     """Counts of each slot: the formula at the head of this file."""
-    told, wanted = ({record["contract"] or "": record for record in side} for side in (said, gold))
-    found = dict.fromkeys(SLOTS, Counts())
+    told, wanted = ({record.get(fields.key) or "": record for record in side} for side in (said, gold))
+    found = dict.fromkeys(fields.kinds, Counts())
     for code in {**wanted, **told}:
-        for slot in SLOTS:
+        for slot in fields.kinds:
             value, right = (side.get(code, {}).get(slot) for side in (told, wanted))
             same = value is not None and value == right
             found[slot] += Counts(same, value is not None and not same, right is not None and not same)
     return found
 
 
-def grade(text: str, gold: str, *, lenient: bool = True) -> tuple[str | None, str, float]:
+def grade(
+    text: str, gold: str, *, lenient: bool = True, fields: Fields = NOTICES
+) -> tuple[str | None, str, float]:  # fmt: skip
     """(records read, as JSON; rule; F1 of this answer in [0, 1])."""
-    records, rule = read(text, lenient=lenient)
+    records, rule = read(text, lenient=lenient, fields=fields)
     if records is None:
         return None, rule, 0.0
-    total = sum(weigh(records, gold_of(clean(gold)) or []).values(), Counts())
+    total = sum(weigh(records, gold_of(clean(gold), fields) or [], fields).values(), Counts())
     return json.dumps(records, ensure_ascii=False), rule, total.f1
 
 
-def _slot(name: Any) -> str | None:
-    return SLOT_OF.get(re.sub(r"[\s_*\"'-]", "", str(name)).casefold())
-
-
-def _form(text: str) -> tuple[list[Record] | None, str]:
+def _form(text: str, fields: Fields) -> tuple[list[Record] | None, str]:
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):
         return None, "none"
-    fits = isinstance(found, list) and all(isinstance(one, dict) and len(one) == len(SLOTS) for one in found)
-    if not fits or not all({_slot(key) for key in one} == set(SLOTS) for one in found):
+    if isinstance(found, dict) and not fields.key:
+        found = [found]
+    fits = isinstance(found, list) and all(isinstance(one, dict) and len(one) == len(fields.kinds) for one in found)
+    if not fits or not all({fields.called(key) for key in one} == set(fields.kinds) for one in found):
         return None, "none"
     if not all(value is None or isinstance(value, str) for one in found for value in one.values()):
         return None, "none"
-    return merged({_slot(key) or "": value for key, value in one.items()} for one in found), "form"
+    return merged(({fields.called(key) or "": value for key, value in one.items()} for one in found), fields), "form"
 
 
-def _json(text: str) -> list[dict[str, Any]] | None:
+def _json(text: str, fields: Fields) -> list[dict[str, Any]] | None:
     """The last JSON array of records, or the objects after it; [] for an empty array, None where there is neither."""
     text = re.sub(r",(\s*[}\]])", r"\1", text)
     text = text if '"' in text else text.replace("'", '"')
@@ -152,7 +145,7 @@ def _json(text: str) -> list[dict[str, Any]] | None:
         except (ValueError, RecursionError):
             place = start.end()
             continue
-        records = list(_records(value))
+        records = list(_records(value, fields))
         if records or value == []:
             found.append((isinstance(value, list), records))
     if not found:
@@ -162,22 +155,23 @@ def _json(text: str) -> list[dict[str, Any]] | None:
     return [record for _, records in whole for record in records]
 
 
-def _records(value: Any, code: str = "") -> Iterator[dict[str, Any]]:
+def _records(value: Any, fields: Fields, code: str = "") -> Iterator[dict[str, Any]]:
     """Records of a JSON value: objects with known keys, in lists, under any key, or under their contract's code."""
     if isinstance(value, list):
         for one in value:
-            yield from _records(one, code)
+            yield from _records(one, fields, code)
     elif isinstance(value, dict):
-        record = {slot: one for key, one in value.items() if (slot := _slot(key))}
+        record = {slot: one for key, one in value.items() if (slot := fields.called(key))}
         if record and not all(isinstance(one, dict | list) and one for one in record.values()):
-            yield {"contract": code, **record} if code else record
+            yield {fields.key: code, **record} if code else record
             return
+        coded = fields.kinds.get(fields.key) == "code"
         for key, one in value.items():
             if isinstance(one, dict | list):
-                yield from _records(one, str(key) if CODE.fullmatch(str(key).strip()) else code)
+                yield from _records(one, fields, str(key) if coded and CODE.fullmatch(str(key).strip()) else code)
 
 
-def _table(text: str) -> list[dict[str, Any]] | None:
+def _table(text: str, fields: Fields) -> list[dict[str, Any]] | None:
     """The rows below a line of slots between bars."""
     found: list[dict[str, Any]] | None = None
     head: list[str] = []
@@ -185,22 +179,23 @@ def _table(text: str) -> list[dict[str, Any]] | None:
         cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
         if len(cells) < 2 or RULE.match(line):
             continue
-        if sum(_slot(cell) is not None for cell in cells) > 1:
-            head, found = [_slot(cell) or "" for cell in cells], []
+        if sum(fields.called(cell) is not None for cell in cells) > 1:
+            head, found = [fields.called(cell) or "" for cell in cells], []
         elif found is not None and len(cells) == len(head):
             found.append({slot: cell for slot, cell in zip(head, cells, strict=True) if slot})
     return found or None
 
 
-def _lines(text: str) -> list[dict[str, Any]] | None:
+def _lines(text: str, fields: Fields) -> list[dict[str, Any]] | None:
     """Lines or clauses `field: value`; a contract, or a line that is a contract's code alone, begins a record."""
-    text = ALONE.sub(r"contract: \g<code>", text)
-    fields = [(slot, found) for found in FIELD.finditer(text) if (slot := _slot(found["name"]))]
+    if fields.kinds.get(fields.key) == "code":
+        text = ALONE.sub(rf"{fields.key}: \g<code>", text)
+    named = [(slot, found) for found in FIELD.finditer(text) if (slot := fields.called(found["name"]))]
     records: list[dict[str, Any]] = []
-    for place, (slot, found) in enumerate(fields):
-        end = fields[place + 1][1].start() if place + 1 < len(fields) else len(text)
+    for place, (slot, found) in enumerate(named):
+        end = named[place + 1][1].start() if place + 1 < len(named) else len(text)
         value = re.split(r"[;\n]", text[found.end() : end])[0].strip(" ,.。")
-        if slot == "contract" or not records:
+        if slot == fields.key or not records:
             records.append({})
         records[-1][slot] = value
     return records or None

@@ -80,8 +80,24 @@ def day(value: Any) -> str | None:
     return found.pop() if len(found) == 1 else f"?{text}"
 
 
+def amount(value: Any) -> str | None:
+    """A number, magnitudes multiplied out: 1,200,000, 120万元, 1.2 million and CNY 1.2m are "1200000"; a currency is
+    not compared, since questions tell it."""
+    text = _text(value)
+    if text is None:
+        return None
+    number = _one(text)
+    return f"?{text}" if number is None else _plain(number.value)
+
+
+def words(value: Any) -> str | None:
+    """A text without case and dress, its blanks as one each."""
+    text = _text(value)
+    return None if text is None else " ".join(text.casefold().split())
+
+
 READERS: dict[str, Callable[[Any], str | None]] = {
-    "margin_rate": rate, "price_limit": rate, "fee": fee, "effective_date": day,
+    "number": amount, "money": amount, "percent": rate, "fee": fee, "date": day, "text": words,
 }  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 from eval.compare import Comparison, Pair, Role, compare
 from eval.gates import BlankFact
@@ -36,13 +36,12 @@ class Contest:
         terms, pairs = evidence.recipe.rule, _pairs(evidence)
         deciding = {name: [p for role, p in found if role != "tau"] for name, found in pairs.items()}
         standings = stand(deciding, terms.confidence, terms.margin)
+        fields = {task.name: task.fields for task in evidence.benchmark.tasks}
+        told: dict[str, Any] = {"confidence": terms.confidence, "margin": terms.margin, "fields": fields}
         comparisons = {
-            name: [compare(pair, role=role, confidence=terms.confidence, margin=terms.margin) for role, pair in found]
-            for name, found in pairs.items()
+            name: [compare(pair, role=role, **told) for role, pair in found] for name, found in pairs.items()
         }
-        gamma = compare(
-            _pair(evidence, terms.incumbent, terms.base), role="gamma", confidence=terms.confidence, margin=terms.margin
-        )
+        gamma = compare(_pair(evidence, terms.incumbent, terms.base), role="gamma", **told)
         bills, rulings, chances = [], [], {}
         guards = {name: guard_rows(evidence, name) for name in pairs}
         for name, found in comparisons.items():
