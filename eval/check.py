@@ -72,7 +72,7 @@ def contenders(recipe: Recipe) -> Table:
     table = Table("contender", "model", "tuning", "prompt", "role", title="Contenders", title_justify="left")
     for name, c in recipe.contenders.items():
         where = f", {c.served.api} at {c.served.host}" if c.served else ", asked elsewhere" if c.items else ""
-        model = f"{c.model.id}{where}"
+        model = f"{c.model.id}{', in vLLM' if c.vllm else where}"
         table.add_row(name, model, tuning(c), "frame" if c.prompt else "plain", ", ".join(roles(recipe, name)))
     return table
 

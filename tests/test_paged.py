@@ -6,6 +6,9 @@ import importlib.util
 import json
 import math
 import sys
+from io import StringIO
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,14 +16,17 @@ import yaml
 from conftest import build_checkpoint
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 from safetensors.numpy import save_file
 from small_exam import model, run_line, write_exam, write_recipe
 
+from eval.check import contenders
 from eval.lm.vllm_engine import MISSING, TOP
 from eval.score import __main__ as score
 from eval.score.paged import least_kl, norm, rank_of
+from eval.verdict.contest import serving_seconds
 from finetune.mistakes import BadInput
-from finetune.recipe import VLLM, Recipe
+from finetune.recipe import VLLM, Costs, Recipe
 
 ABSENT = pytest.mark.skipif(importlib.util.find_spec("vllm") is not None, reason="vLLM is installed here")
 
@@ -103,6 +109,20 @@ def test_the_front_door_starts_one_process(recipe, tmp_path):
     lines = {name: line for name in ("newer", "old") for line in found if f"--contender {name}" in line}
     assert "torch" not in lines["newer"]
     assert "torch" in lines["old"]
+
+
+def test_what_vllm_took_is_no_faster_on_a_server(recipe):
+    asked = Recipe.read(recipe)
+    evidence: Any = SimpleNamespace(recipe=asked, mean=lambda name, field: 4.0)
+    took = {name: serving_seconds(evidence, name, Costs(speedup=8)) for name in ("old", "newer", "tuned")}
+    assert took == {"old": 0.5, "newer": 4, "tuned": 4}
+
+
+def test_check_says_where_a_model_runs(recipe):
+    shown = Console(width=300, record=True, file=StringIO())
+    shown.print(contenders(Recipe.read(recipe)))
+    lines = shown.export_text().splitlines()
+    assert [line.count("in vLLM") for line in lines if "newer" in line or "old" in line][:2] == [0, 1]
 
 
 @pytest.mark.parametrize(
