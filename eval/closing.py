@@ -113,7 +113,7 @@ def leave(recipe: Recipe, out: Path, gate: bool) -> None:
     """With --gate the exit status tells the outcome."""
     if not gate:
         return
-    from eval.outlets import exit_status
+    from eval.report.view import exit_status
     from eval.verdict import Verdict
 
     raise typer.Exit(exit_status(Verdict.read(RunDir(out / recipe.name).verdict)))

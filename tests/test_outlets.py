@@ -14,7 +14,9 @@ from typer.testing import CliRunner
 from verdict_samples import sample
 
 from eval.cli import app
-from eval.outlets import brief, exit_status, junit
+from eval.outlets import brief, junit
+from eval.report import render
+from eval.report.view import exit_status
 from eval.verdict import Verdict
 
 OUTCOMES = ("worth_it", "not_worth_it", "inconclusive", "invalid", "exploratory", "plumbing")
@@ -145,6 +147,12 @@ def test_a_red_verdict_and_a_status_that_is_not_0_go_together(outcome, tmp_path)
                               "plumbing": 0 if v.plumbing and v.plumbing.passed else 7}[outcome]  # fmt: skip
     assert (found["verdict 结论"].find("failure") is not None) == (exit_status(v) != 0)
     assert len(brief(v).splitlines()) <= 10
+
+
+@pytest.mark.parametrize("outcome", ["invalid", "plumbing"])
+def test_the_page_says_the_exit_status(outcome):
+    v = sample(outcome)
+    assert f'<dd id="exit-status">{exit_status(v)}</dd>' in render(v)
 
 
 def test_a_smoke_run_says_plumbing_only_and_tells_its_checks(tmp_path):

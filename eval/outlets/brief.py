@@ -12,16 +12,7 @@ from eval.report.figures import interval, number, points
 from eval.report.words import STATUSES
 from eval.verdict import Contrast, Verdict
 
-GATE = {"worth_it": 0, "not_worth_it": 3, "inconclusive": 4, "invalid": 5, "exploratory": 8}
-PLUMBING_FAIL = 7
 MARKUP = re.compile(r"[\\`*<>|~]|\](?=[(\[:])|(?<!\w)_|_(?!\w)|^[#+\[-]")  # what makes more of a line than its words
-
-
-def exit_status(v: Verdict) -> int:
-    """What `--gate` ends with: 0 worth it, 3 not worth it, 4 inconclusive, 5 invalid, 8 exploratory; smoke 0 or 7."""
-    if v.plumbing is not None:
-        return 0 if v.plumbing.passed else PLUMBING_FAIL
-    return GATE[v.outcome]
 
 
 def brief(v: Verdict, changes: Sequence[Change] = ()) -> str:
@@ -113,7 +104,7 @@ def _costs(v: Verdict) -> str:
 def _origin(v: Verdict) -> str:
     plan = v.provenance.plan
     told = f"plan 登记 {plan[:12]}" if plan else "no plan 未登记"
-    return f"{told}, extractor 提取器 {v.provenance.extractor}, exit status 退出码 {exit_status(v)}"
+    return f"{told}, extractor 提取器 {v.provenance.extractor}, exit status 退出码 {view.exit_status(v)}"
 
 
 def _drift(changes: Sequence[Change]) -> str:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from eval.gates import Gate
-from eval.outlets.brief import exit_status
 from eval.report import view
 from eval.report.figures import interval, points, tiny
 from eval.report.words import STATUSES
@@ -71,7 +70,7 @@ def _legal(text: str) -> str:
 
 def _verdict(v: Verdict) -> Case:
     word, said = view.word(v), f"{v.sentence}\n{v.sentence_zh}"
-    state: Literal["passed", "failure"] = "failure" if exit_status(v) else "passed"
+    state: Literal["passed", "failure"] = "failure" if view.exit_status(v) else "passed"
     return Case("verdict", "verdict 结论", state, v.outcome, f"{word.en} {word.zh}: {v.sentence}", said)
 
 

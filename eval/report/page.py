@@ -65,7 +65,8 @@ def _context(v: Verdict, flips: Flips | None) -> dict[str, Any]:
         "v": v, "words": words, "word": view.word(v), "asides": view.asides(v), "faults": view.faults(v),
         "odds": view.lead_bill(v),
         "calls": v.outcome not in ("invalid", "exploratory"), "lead": lead, "parts": parts, "board": view.board(v),
-        "gates": view.gates(v), "proof": view.proof(v), "shared": shared, "origins": own,
+        "gates": view.gates(v), "proof": view.proof(v), "exit_status": view.exit_status(v),
+        "shared": shared, "origins": own,
         "contents": view.contents(v, bool(turned["flips"])), "drawn": _drawn(v, parts), "swatches": _swatches(),
         "style": Markup(style), "script": Markup(script), "script_hash": digest, **_holm(v, lead), **turned,
     }  # fmt: skip

@@ -17,6 +17,8 @@ from eval.verdict.atlas import Atlas
 from eval.verdict.curve import Curve, Difference
 from eval.verdict.roll import ContenderRow, TaskScore
 
+GATE = {"worth_it": 0, "not_worth_it": 3, "inconclusive": 4, "invalid": 5, "exploratory": 8}
+PLUMBING_FAIL = 7
 ORDER = ("failed", "not_checked", "unresolved", "passed")
 
 
@@ -44,6 +46,13 @@ class Row:
     place: Place
     half: float | None
     tasks: dict[str, TaskScore]
+
+
+def exit_status(v: Verdict) -> int:
+    """What `--gate` ends with: 0 worth it, 3 not worth it, 4 inconclusive, 5 invalid, 8 exploratory; smoke 0 or 7."""
+    if v.plumbing is not None:
+        return 0 if v.plumbing.passed else PLUMBING_FAIL
+    return GATE[v.outcome]
 
 
 def word(v: Verdict) -> Said:
