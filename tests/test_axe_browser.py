@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from test_flips_browser import PATIENCE
 from test_flips_browser import made as study  # noqa: F401 (fixture)
 from test_leaderboard import command, made, no_cards_of_other_tests, studies  # noqa: F401 (fixtures)
 from test_report_browser import chromium, pytestmark  # noqa: F401 (fixture and marks)
@@ -19,6 +20,7 @@ def faults(chromium, address: str, view: tuple[str, int, str], ready: str = "mai
     """What axe-core calls serious or critical: rule, place and reason."""
     locale, width, scheme = view
     page = chromium.new_page(locale=locale, viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page.set_default_timeout(PATIENCE)
     page.goto(address)
     page.wait_for_selector(ready)
     found = Axe().run(page).response
@@ -44,6 +46,7 @@ def test_pages_with_other_sections_are_accessible(chromium, tmp_path, name):  # 
 
 def test_the_colours_of_every_outcome_can_be_read(chromium, study):  # noqa: F811
     page = chromium.new_page()
+    page.set_default_timeout(PATIENCE)
     page.goto(study.run.report.resolve().as_uri())
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)

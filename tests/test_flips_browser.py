@@ -12,6 +12,7 @@ from test_report_browser import chromium, pytestmark  # noqa: F401 (fixture and 
 from eval.flips import Flips
 
 CHANGES = ("--set", "rule.alternatives=[prompted]")
+PATIENCE = 120_000  # milliseconds: a page that takes longer hangs; no measure of speed
 LICENCE = {"name": "CC-BY-NC-SA-4.0", "url": "https://example.org/by-nc-sa", "commercial": False}
 
 
@@ -37,6 +38,7 @@ def opened(chromium, made):  # noqa: F811
         context = chromium.new_context(locale=locale, viewport={"width": width, "height": 900})
         contexts.append(context)
         page = context.new_page()
+        page.set_default_timeout(PATIENCE)
         page.on("console", lambda message: noise.append(message.text))
         page.on("pageerror", lambda fault: noise.append(str(fault)))
         page.on("request", lambda request: asked.append(request.url.partition("#")[0]))
