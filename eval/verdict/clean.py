@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from eval.gates import CleanFact
 from eval.verdict.contest import Contest
 from eval.verdict.evidence import Evidence
-from eval.verdict.leaks import SIGNS
+from eval.verdict.leaks import LEAKED, SIGNS
 from eval.verdict.ruling import Call, headline, overall
 from eval.verdict.sensitivity import ruled
 from eval.verdict.variants import kept_questions
@@ -37,8 +37,8 @@ class Shown(BaseModel):
     same: int
     near: int
     runs: int
-    source: int
-    shown: int = Field(description="By any sign: what the clean subset leaves out")
+    source: int = Field(description="On a document that training shows: in distribution, and not left out for it")
+    shown: int = Field(description="The same, nearly the same or a run: what the clean subset leaves out")
 
 
 class Contamination(BaseModel):
@@ -74,7 +74,7 @@ def contamination(evidence: Evidence, contest: Contest) -> Contamination:
         taught=seen.taught, unknown=seen.unknown, challenger=lead.challenger, incumbent=incumbent,
         tasks=_shown(evidence, contest),
         all=Part(n=found.n, clusters=found.clusters, gain=found.gain, low=low, high=found.high, call=call),
-        clean=_clean(evidence, contest, lead.challenger) if seen.of(*SIGNS) else None,
+        clean=_clean(evidence, contest, lead.challenger) if seen.of(*LEAKED) else None,
     )  # fmt: skip
 
 
@@ -82,7 +82,7 @@ def _shown(evidence: Evidence, contest: Contest) -> tuple[Shown, ...]:
     seen, rows = contest.leaks, []
     for task, items in evidence.sheets[evidence.recipe.rule.incumbent].asked.items():
         counts = {sign: sum(key[0] == task for key in seen.of(sign)) for sign in SIGNS}
-        shown = sum(key[0] == task for key in seen.of(*SIGNS))
+        shown = sum(key[0] == task for key in seen.of(*LEAKED))
         rows.append(Shown(task=task, items=items, shown=shown, **counts))
     return tuple(rows)
 
@@ -91,7 +91,7 @@ def _clean(evidence: Evidence, contest: Contest, challenger: str) -> Part | None
     """The same rule on the questions that are left."""
     pair = contest.pairs[challenger][0]
     rows = list(pair.challenger.questions.values())
-    left = np.array([(row.task, row.id) not in contest.leaks.of(*SIGNS) for row in rows])
+    left = np.array([(row.task, row.id) not in contest.leaks.of(*LEAKED) for row in rows])
     change = kept_questions(left, rows, evidence.weights)
     if change is None:
         return None

@@ -116,7 +116,9 @@ def settle(
 ) -> tuple[Settle, ...]:
     """For the contrast that is open, cheapest first: a gate, a price, seeds, samples, questions; then each guard."""
     steps = [
-        Settle(what="gate", number=None, text=f"Check {gate.name}.", text_zh=f"检查“{gate.name_zh}”。")
+        Settle(
+            what="gate", number=None, text=f"{_do(gate)[0]} {gate.name}.", text_zh=f"{_do(gate)[1]}“{gate.name_zh}”。"
+        )
         for gate in unchecked
     ]
     if turned:
@@ -133,6 +135,10 @@ def settle(
     if "unresolved" in codes:
         steps += _measure(found)
     return (*steps, *(_guard(row) for row in guards if row.status == "unresolved"))
+
+
+def _do(gate: Gate) -> Words:
+    return ("Check", "检查") if gate.status == "not_checked" else ("Resolve", "解决")
 
 
 def _guard(row: GuardRow) -> Settle:

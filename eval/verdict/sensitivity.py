@@ -18,7 +18,7 @@ from eval.money.odds import Chance, least_value
 from eval.verdict import siblings
 from eval.verdict.contest import Contest, price
 from eval.verdict.evidence import Evidence
-from eval.verdict.leaks import SIGNS
+from eval.verdict.leaks import LEAKED
 from eval.verdict.ruling import Call, Ruling, guards_decide, headline, overall, points, rule, stand
 from eval.verdict.variants import Kind, variants
 from eval.verdict.wording import Words
@@ -116,7 +116,7 @@ def _measured(evidence: Evidence, contest: Contest, call: Call) -> Iterator[Case
     margin, costs = evidence.recipe.rule.margin, evidence.recipe.costs
     asked = list({sheet.name: None for pair in every for sheet in (pair.challenger, pair.incumbent)})
     told = asked, evidence.recipe.contenders, evidence.sheets
-    ways = variants(every, evidence.weights, subjects, sources, contest.leaks.of(*SIGNS))
+    ways = variants(every, evidence.weights, subjects, sources, contest.leaks.of(*LEAKED))
     for each in (*ways, *siblings.prompts(*told), *siblings.decodings(*told)):
         changed = {name: [each.change(pair) for pair in pairs] for name, pairs in contest.pairs.items()}
         yield _case(evidence, contest, changed, margin, costs, each.kind, each.words, call)
