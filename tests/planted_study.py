@@ -2,7 +2,7 @@
 
     python -m tests.planted_study FOLDER --items 6000 --samples 8 --seed 17
 
-writes FOLDER/study.yaml with its cards, tasks and checkpoints (sizes, no weights), and under FOLDER/runs what tuning,
+writes FOLDER/study.yaml with its cards and tasks (models have sizes, no weights), and under FOLDER/runs what tuning,
 scoring, the probe and the judge of free answers would have left, through the classes that those rooms write.
 `tuneworth judge`, `report`, `verify` and `leaderboard` then run on it as on any other study. No model answers: which
 answer is right is drawn (`planted_answers`), its words are graded by the project's own extractor.
@@ -37,18 +37,16 @@ SEED = 17  # of tuning; the study's own is the knob
 SECRETS, LABELLED, PROBED = 40, 130, 60  # planted secrets, labels of people, questions of the probe
 TRAINED = {"lora": 7200.0, "lora_0.3": 2400.0, "prefix": 9000.0}  # device-seconds
 ROWS = {"lora": 4000, "lora_0.3": 1200, "prefix": 4000}
-SIZES = {
-    "old": {"model_type": "qwen2", "hidden_size": 3584, "num_hidden_layers": 28, "num_attention_heads": 28,
-            "num_key_value_heads": 4, "intermediate_size": 18944, "vocab_size": 152064},
-    "newer": {"model_type": "qwen3", "hidden_size": 4096, "num_hidden_layers": 36, "num_attention_heads": 32,
-              "num_key_value_heads": 8, "head_dim": 128, "intermediate_size": 12288, "vocab_size": 151936},
-}  # fmt: skip
 DECODING = {"temperature": 0.6, "top_p": 0.95, "max_new_tokens": 2048}
-MODELS = {
-    "old": {"id": "./old", "family": "r1_distill_qwen", "think": "keep", "decoding": DECODING,
-            "licence": "MIT; base Apache-2.0 (Qwen2.5)", "released": "2025-01-20"},
-    "newer": {"id": "./newer", "family": "qwen3", "think": "keep", "decoding": DECODING, "licence": "Apache-2.0",
-              "released": "2025-04-29"},
+MODELS = {  # of nobody: pinned by a revision, their sizes those of the trade
+    "old": {"id": "example/older-distill-7b", "revision": "0" * 39 + "1", "family": "r1_distill_qwen", "think": "keep",
+            "decoding": DECODING, "licence": "MIT; base Apache-2.0 (Qwen2.5)", "released": "2025-01-20",
+            "shape": {"hidden": 3584, "layers": 28, "heads": 28, "kv_heads": 4, "head_dim": 128, "intermediate": 18944,
+                      "vocab": 152064, "qkv_bias": True}},
+    "newer": {"id": "example/newer-8b", "revision": "0" * 39 + "2", "family": "qwen3", "think": "keep",
+              "decoding": DECODING, "licence": "Apache-2.0", "released": "2025-04-29",
+              "shape": {"hidden": 4096, "layers": 36, "heads": 32, "kv_heads": 8, "head_dim": 128,
+                        "intermediate": 12288, "vocab": 151936, "qk_norm": True}},
 }  # fmt: skip
 COSTS = {
     "currency": "CNY", "gpu_hour": 18, "value_per_correct": 0.4, "loss_per_wrong": 0.05, "queries": 10_000_000,
@@ -62,11 +60,6 @@ JUDGE = {
 
 def write(folder: Path, count: int = 6000, samples: int = 8, seed: int = 17, **keys: Any) -> Run:
     """The whole study; `keys` are put over the recipe's. The same arguments give the same answers."""
-    for name, sizes in SIZES.items():
-        (folder / name).mkdir(parents=True, exist_ok=True)
-        for part, text in (("config.json", json.dumps(sizes)), ("tokenizer.json", json.dumps({"of": name}))):
-            (folder / name / part).write_text(text)
-        (folder / name / "model.safetensors").write_bytes(name.encode())
     tasks = planted_exam.write(folder / "exam", count)
     _tuning(folder / "tuning")
     (folder / "labels.jsonl").touch()

@@ -4,7 +4,7 @@ Only finished stages count (a manifest is written last), and only rows that the 
 """
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import fmean
@@ -47,6 +47,7 @@ class Evidence:
     twins: dict[str, Sheet] = field(default_factory=dict)  # answers to what is asked beside the exam: twins, canaries
     tallies: tuple[Tally, ...] = ()  # of a judge of free answers
     guarded: dict[str, Sheet] = field(default_factory=dict)  # answers to guards that the exam does not hold
+    means: dict[tuple[str, ...], float | None] = field(default_factory=dict, repr=False)  # that were asked for
 
     @classmethod
     def read(cls, recipe: Recipe, run: RunDir) -> Self:
@@ -123,15 +124,19 @@ class Evidence:
     def mean(self, name: str, measure: str) -> float | None:
         """Of a number (seconds, tokens_in, ...) over a contender's answers, questions weighted as in the score; None
         where it is not known of one."""
-        values = self.sheets[name].values(measure)
-        return None if np.isnan(values).any() else self._weighted(name, values)
+        return self._once((name, measure), lambda: self.sheets[name].values(measure))
 
     def share(self, name: str, *outcomes: str) -> float:
         """Of answers with one of these outcomes, weighted the same."""
-        return self._weighted(name, self.sheets[name].share(*outcomes))
+        found = self._once((name, "share", *outcomes), lambda: self.sheets[name].share(*outcomes))
+        return found or 0.0  # which outcome an answer had is always known
 
-    def _weighted(self, name: str, values: Floats) -> float:
-        return float(values.mean(axis=0) @ self.sheets[name].item_weight(self.weights))
+    def _once(self, what: tuple[str, ...], values: Callable[[], Floats]) -> float | None:
+        """The weighted mean of values, reckoned once: the table of sensitivity asks for the same ones many times."""
+        if what not in self.means:
+            mean = float(values().mean(axis=0) @ self.sheets[what[0]].item_weight(self.weights))
+            self.means[what] = None if np.isnan(mean) else mean
+        return self.means[what]
 
     def training_seconds(self, name: str) -> float:
         """Device-seconds of tuning a contender over all its seeds, and of those that it goes on from."""
