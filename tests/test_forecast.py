@@ -91,6 +91,12 @@ def test_what_does_not_fit_says_what_would(study):
     assert "lora does not fit on NVIDIA GeForce RTX 4090: method.kind: qlora" in text
 
 
+def test_a_base_that_fits_on_no_device_whole_is_divided(study):
+    text = " ".join(said(study(), "--device", "rtx4090", "--devices", 8).split())
+    assert "lora: the base fits on no device whole, so divide it over 8: launch/fsdp.yaml; where machines run" in text
+    assert "launch/zero3.yaml divides the same weights" in text
+
+
 def test_the_recipes_own_price_goes_before_the_shelfs(study):
     text = said(study(costs={"gpu_hour": 100, "currency": "CNY"}), "--device", "h100")
     hours, price = cells(text, "Time and money", "all")[6:8]

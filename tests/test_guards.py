@@ -10,8 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
+from conftest import build_checkpoint
 from rich.console import Console
 from scipy import stats
+from small_exam import model, write_adapter, write_exam
 from small_study import tuneworth
 from test_verdict import CLEAR, finished
 from written_exam import _task, build
@@ -301,3 +304,36 @@ def test_guards_are_asked_beside_the_exam(tmp_path):
     found = Benchmark.read(build(tmp_path, f"rule.guards={{tasks: {json.dumps(paths)}}}").recipe)
     assert [task.name for task in found.tasks] == ["letters", "numbers"]
     assert [task.name for task in found.asked] == ["letters", "numbers", "general"]
+
+
+def test_real_models_answer_what_guards_ask(tmp_path):
+    """Scored and judged by the commands: a guard's gain is that of the logs, in each language, and in no score."""
+    from eval import items
+    from eval.score import __main__ as score
+
+    exam = write_exam(tmp_path / "exam")
+    old = build_checkpoint(tmp_path / "old", "qwen2")
+    older, newer = model(old, "r1_distill_qwen"), model(build_checkpoint(tmp_path / "newer", "qwen3"), "qwen3")
+    brought = {"model": older, "adapter": str(write_adapter(tmp_path / "adapter", old)), "adapter_cost": 1}
+    rule = {"challengers": ["lora"], "incumbent": "newer", "base": "old", "guards": {"tasks": [f"{exam}/own"]}}
+    recipe = {
+        "question": "Is it worth it?", "exam": {"tasks": [f"{exam}/own_gen"]}, "rule": rule,
+        "contenders": {"old": {"model": older}, "newer": {"model": newer}, "lora": brought},
+    }  # fmt: skip
+    path, out = tmp_path / "study.yaml", tmp_path / "runs"
+    path.write_text(yaml.safe_dump(recipe), "utf-8")
+    for name in recipe["contenders"]:
+        assert score.main([str(path), "--contender", name, "--out", str(out)]) == 0
+    done = tuneworth("judge", path, "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    verdict = json.loads((out / "study" / "verdict.json").read_text("utf-8"))
+    assert [task["name"] for task in verdict["tasks"]] == ["own_gen"]
+    logs = {name: items.read(out / f"study/{name}/seed-0/items.jsonl") for name in recipe["contenders"]}
+    for row in verdict["guards"]:
+        right = {
+            name: np.mean([r.score for r in log if (r.task, r.lang) == ("own", row["lang"])])
+            for name, log in logs.items()
+        }
+        assert row["gain"] == pytest.approx(right["lora"] - right["old"])
+        assert (row["base_score"], row["incumbent_score"]) == pytest.approx((right["old"], right["newer"]))
+    assert [row["lang"] for row in verdict["guards"]] == ["en", "zh"]

@@ -229,6 +229,11 @@ def _advice(recipe: Recipe, loads: Sequence[Load], fits: dict[str, Fit], wish: W
             yield Text(f"{load.name} does not fit on {wish.device.name}: {remedy}", style="red")
         elif fit.launch == "ddp":
             yield Text(f"{load.name}: the whole base fits on each device, so divide rows, not weights: {fit.said}")
+        elif fit.launch == "fsdp":
+            yield Text(
+                f"{load.name}: the base fits on no device whole, so divide it over {wish.devices}: {fit.said}; where "
+                f"machines run DeepSpeed launch/zero3.yaml divides the same weights (not for method.dora)"
+            )
     for load in loads:
         single = [s for s in load.sittings if s.written and s.rows == 1 and s.answers > 1]
         if single:
