@@ -32,6 +32,14 @@ MARKERS = {
 FAMILY_OF = {"qwen2": "r1_distill_qwen", "llama": "r1_distill_qwen", "qwen3": "qwen3"}
 
 
+@pytest.fixture(scope="module", autouse=True)
+def no_cards_of_other_files():
+    """Reading a task adds its folder to TUNEWORTH_CARDS of the process; tests of a file have folders of their own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TUNEWORTH_CARDS", "")
+        yield
+
+
 def train_tokenizer(markers: list[str], vocab: int = 480):
     """A byte-level BPE with Qwen's pre-tokenizer, so that AutoTokenizer beside `qwen2` gives the same ids."""
     from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers

@@ -21,11 +21,6 @@ TASKS = {"a": (60, 3), "b": (50, 4), "c": (80, 2)}  # documents, questions of ea
 GROUPS = [(("x",), ("x", "甲"), ("a",)), (("y",), ("y", "乙"), ("b",)), (("z",), ("z", "丙"), ("b", "c"))]
 
 
-@pytest.fixture(autouse=True)
-def no_cards_of_other_tests(monkeypatch):
-    monkeypatch.setenv("TUNEWORTH_CARDS", "")
-
-
 def places(rng, gains: dict[str, float], margin: float, shared: bool = False):
     """Parts of an exam of three tasks with these true gains; documents pull their questions together."""
     tasks = [task for task, (count, size) in TASKS.items() for _ in range(count * size)]

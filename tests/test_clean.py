@@ -18,11 +18,6 @@ from eval.verify import verify
 from finetune.recipe import Recipe
 
 
-@pytest.fixture(autouse=True)
-def no_cards_of_other_tests(monkeypatch):
-    monkeypatch.setenv("TUNEWORTH_CARDS", "")
-
-
 def leaking(folder: Path, questions: list[str], *changes: str, lora: float, known: bool = True, more=()) -> Run:
     """A study whose training rows hold these questions; lora knows them by heart, and is right elsewhere at a rate."""
     build(folder)

@@ -22,11 +22,6 @@ SHARES = "contenders.lora.data_share=[0.1, 0.3, 1]"
 RATES = {"old": 0.4, "newer": 0.55, "prompted": 0.6, "prefix": 0.42, "lora_0.1": 0.45, "lora_0.3": 0.5, "lora": 0.75}
 
 
-@pytest.fixture(autouse=True)
-def no_cards_of_other_tests(monkeypatch):
-    monkeypatch.setenv("TUNEWORTH_CARDS", "")
-
-
 def finished(folder, *changes: str, rates=None, sit=None, tune=None) -> Run:
     """A run with three shares of lora, every stage done; `sit` and `tune` hold keyword arguments by contender."""
     run = build(folder, SHARES, *changes)

@@ -30,12 +30,6 @@ GREEDY = {"temperature": 0.0, "max_new_tokens": 64}
 SAMPLED = {"temperature": 0.7, "max_new_tokens": 64}
 
 
-@pytest.fixture(autouse=True)
-def no_cards_of_other_tests(monkeypatch):
-    """Reading a task folder adds it to TUNEWORTH_CARDS for the process; every test has folders of its own."""
-    monkeypatch.setenv("TUNEWORTH_CARDS", "")
-
-
 @pytest.fixture
 def server():
     with serving() as started:

@@ -35,11 +35,6 @@ SETS = {"general": ("zh", 900, 1), "reading": ("zh", 400, 1), "foreign": ("en", 
 SAME = dict.fromkeys(SETS, 0.6)
 
 
-@pytest.fixture(autouse=True)
-def no_cards_of_other_tests(monkeypatch):
-    monkeypatch.setenv("TUNEWORTH_CARDS", "")
-
-
 def shelved(folder: Path, *names: str) -> list[str]:
     """Guard sets on disk, questions of their own documents; their paths."""
     folder.mkdir(parents=True, exist_ok=True)

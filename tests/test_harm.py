@@ -25,11 +25,6 @@ from finetune.recipe import Costs
 PRICED = ("costs.gpu_hour=18", "costs.value_per_correct=1", "costs.queries=100000", "costs.people=4000")
 
 
-@pytest.fixture(autouse=True)
-def no_cards_of_other_tests(monkeypatch):
-    monkeypatch.setenv("TUNEWORTH_CARDS", "")
-
-
 def drawn(rng: np.random.Generator, clusters: int, size: int) -> tuple[np.ndarray, np.ndarray]:
     """Differences of right and of wrong answers (the rest are refusals), alike within a document."""
 

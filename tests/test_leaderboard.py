@@ -36,13 +36,6 @@ from finetune.recipe.suites import SHELF, Suite
 HOSTILE = "<img src=x onerror=alert(1)>|**b**"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def no_cards_of_other_tests():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TUNEWORTH_CARDS", "")
-        yield
-
-
 @pytest.fixture(scope="module")
 def studies(tmp_path_factory):
     """Two judged runs of the same exam: `first`, and `second` with a better lora."""

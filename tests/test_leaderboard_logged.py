@@ -23,13 +23,6 @@ DATE = "2026-11-20T10-00-00.000000"
 Change = Callable[[dict[str, Any]], None]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def no_cards_of_other_tests():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TUNEWORTH_CARDS", "")
-        yield
-
-
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
     made = planted_study.write(tmp_path_factory.mktemp("planted"), 60, 2)

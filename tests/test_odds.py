@@ -23,11 +23,6 @@ from finetune.mistakes import BadInput
 from finetune.recipe import Costs, Recipe
 
 
-@pytest.fixture(autouse=True)
-def no_cards_of_other_tests(monkeypatch):
-    monkeypatch.setenv("TUNEWORTH_CARDS", "")
-
-
 def test_bounds_of_a_ratio_are_where_its_test_turns():
     """Fieller: the ratios r at which numerator - r denominator is within its own interval of 0."""
     n, d, hn, hd, shared = 100.0, 0.05, 12.0, 0.02, 0.3

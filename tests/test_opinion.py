@@ -34,12 +34,6 @@ COUNT = 110
 DRAWN = {"decoding": {"temperature": 1.2, "max_new_tokens": 6}}
 
 
-@pytest.fixture(autouse=True)
-def no_cards_of_other_tests(monkeypatch):
-    """Reading a task folder adds it to TUNEWORTH_CARDS for the process; every test has folders of its own."""
-    monkeypatch.setenv("TUNEWORTH_CARDS", "")
-
-
 @pytest.fixture(scope="module")
 def scored(tmp_path_factory):
     """`old`, `brought` (an adapter on it) and `newer`, scored on 110 written answers; read only but for opinions."""

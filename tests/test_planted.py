@@ -39,11 +39,6 @@ from eval.verdict import judge
 from finetune.mistakes import BadInput
 
 
-@pytest.fixture(autouse=True)
-def no_cards_of_other_tests(monkeypatch):
-    monkeypatch.setenv("TUNEWORTH_CARDS", "")
-
-
 def rewritten(run: Run, name: str, change: Callable[[list[items.ItemScore]], list[items.ItemScore]]) -> None:
     """One contender's log, its rows changed, as whoever planted it would leave it."""
     for seed in run.recipe.seeds(name):

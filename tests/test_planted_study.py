@@ -35,13 +35,6 @@ SECTIONS = (
 )  # fmt: skip
 
 
-@pytest.fixture(scope="module", autouse=True)
-def no_cards_of_other_tests():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TUNEWORTH_CARDS", "")
-        yield
-
-
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
     """Written, judged and reported."""

@@ -25,11 +25,6 @@ WORTH = ("costs.value_per_correct=1", "costs.queries=1000000")
 OURS = {"url": "https://api.deepseek.com/v1", "model": "deepseek-flash", "allow_remote": True}
 
 
-@pytest.fixture(autouse=True)
-def no_cards_of_other_tests(monkeypatch):
-    monkeypatch.setenv("TUNEWORTH_CARDS", "")
-
-
 def test_every_offer_has_a_day_a_source_and_a_unit():
     found = shelf()
     offers = [each for group in found.devices.values() for each in group]

@@ -21,11 +21,6 @@ from eval.verdict.ruling import overall
 from eval.verdict.sensitivity import ruled
 
 
-@pytest.fixture(autouse=True)
-def no_cards_of_other_tests(monkeypatch):
-    monkeypatch.setenv("TUNEWORTH_CARDS", "")
-
-
 @pytest.fixture(scope="module")
 def wide(tmp_path_factory) -> tuple[Run, Evidence, Verdict]:
     """Two seeds, two samples, answers not read and cut off on both sides, and half the answers in no form asked for."""

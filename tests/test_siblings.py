@@ -20,11 +20,6 @@ COOL, WARM = {"temperature": 0.0}, {"temperature": 0.6}
 NEWER = {"id": "./newer", "family": "qwen3", "think": "empty"}
 
 
-@pytest.fixture(autouse=True)
-def no_cards_of_other_tests(monkeypatch):
-    monkeypatch.setenv("TUNEWORTH_CARDS", "")
-
-
 def by_hand(evidence: Evidence, rivals: list[str]):
     """lora against the mean of these, by the plain estimate alone."""
     lora, others = evidence.sheets["lora"], [evidence.sheets[name] for name in rivals]

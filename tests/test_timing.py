@@ -27,11 +27,6 @@ torch.set_num_threads(1)
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")  # PEFT's
 
 
-@pytest.fixture(autouse=True)
-def no_cards_of_other_tests(monkeypatch):
-    monkeypatch.setenv("TUNEWORTH_CARDS", "")
-
-
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
     """A brought adapter against newer, half of the documents for development, a margin of costs yet to be timed."""

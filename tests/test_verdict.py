@@ -25,12 +25,6 @@ CLEAR = {"old": 0.4, "lora": 0.75, "prefix": 0.42, "newer": 0.55, "prompted": 0.
 PRICES = ("costs.gpu_hour=18", "costs.value_per_correct=1", "costs.queries=1000000")
 
 
-@pytest.fixture(autouse=True)
-def no_cards_of_other_tests(monkeypatch):
-    """Reading a task folder adds it to TUNEWORTH_CARDS for the process; every test has folders of its own."""
-    monkeypatch.setenv("TUNEWORTH_CARDS", "")
-
-
 def finished(folder, *changes: str, rates: dict | None = None, plan: bool = True, tune=(), sit=None) -> Run:
     """A run with every stage done; `sit` holds keyword arguments by contender."""
     run = build(folder, *changes)

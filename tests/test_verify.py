@@ -19,11 +19,6 @@ from finetune.run import RunDir
 RECIPES = Path(__file__).parent.parent / "recipes"
 
 
-@pytest.fixture(autouse=True)
-def no_cards_of_other_tests(monkeypatch):
-    monkeypatch.setenv("TUNEWORTH_CARDS", "")
-
-
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory):
     folder = tmp_path_factory.mktemp("verified")
@@ -120,6 +115,7 @@ def test_every_recipe_is_read_back_as_it_was(path, tmp_path):
 
 
 def test_cards_that_have_moved_are_found_by_name(run, kept, monkeypatch):
+    monkeypatch.setenv("TUNEWORTH_CARDS", "")
     changed(run.plan, lambda said: said.update(cards={"tuning": "/nowhere/tuning.md"}))
     done = verify(run)
     assert (done.exit_code, "no data card tuning" in done.stderr) == (2, True)

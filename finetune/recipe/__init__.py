@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, StringConstraints, ValidationError, Valid
 from finetune.files import digest_of
 from finetune.methods import AnyMethod, Knobs, adapter_digest, declared, settled, trials
 from finetune.mistakes import BadInput, explain
-from finetune.recipe import budget, margin, prices, shares
+from finetune.recipe import budget, engine_fit, margin, prices, shares
 from finetune.recipe.costs import Costs
 from finetune.recipe.engine import HF, VLLM, OpenAI, is_loopback
 from finetune.recipe.judging import Judge
@@ -95,6 +95,7 @@ class Recipe(BaseModel):
 
     @model_validator(mode="after")
     def _names_fit(self) -> "Recipe":
+        engine_fit.refuse_misfits(self.contenders)
         rule, known = self.rule, list(self.contenders)
         named = {"challengers": rule.challengers, "alternatives": rule.alternatives}
         named |= {"incumbent": (rule.incumbent,), "base": (rule.base,)}

@@ -1,14 +1,10 @@
 """Which contenders an engine can run: what a server could do unseen and what vLLM does not hold is refused while the
 recipe is read. transformers runs every contender."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 from finetune.recipe.engine import VLLM
-
-if TYPE_CHECKING:
-    from finetune.recipe.sections import Contender
+from finetune.recipe.sections import Contender
 
 UNHELD = {  # kinds of methods -> why vLLM cannot run what they leave
     "ptuning_v1": "vLLM has no trained prompts (it removed prompt adapters)",
@@ -18,8 +14,16 @@ UNHELD = {  # kinds of methods -> why vLLM cannot run what they leave
 }
 
 
-def refuse_misfit(contender: Contender) -> None:
-    """ValueError names the key, the reason and the remedy."""
+def refuse_misfits(contenders: Mapping[str, Contender]) -> None:
+    """ValueError names the contender, the key, the reason and the remedy."""
+    for name, contender in contenders.items():
+        try:
+            _refuse_misfit(contender)
+        except ValueError as fault:
+            raise ValueError(f"contenders.{name}: {fault}") from None
+
+
+def _refuse_misfit(contender: Contender) -> None:
     if contender.served is not None:
         _refuse_misserved(contender)
     elif contender.items is None and contender.model.family == "served":

@@ -23,7 +23,6 @@ from finetune.frame import PromptFrame
 from finetune.methods import AnyMethod
 from finetune.mistakes import near
 from finetune.recipe.engine import HF, VLLM, AnyEngine, OpenAI
-from finetune.recipe.engine_fit import refuse_misfit
 from finetune.recipe.guards import Guards
 from finetune.recipe.judging import Judge
 from finetune.recipe.logged import logged_digest
@@ -164,7 +163,6 @@ class Contender(BaseModel):
             raise ValueError("adapter and adapter_cost belong together: an adapter tuned elsewhere has a declared cost")
         if self.four_bit and self.method and self.method.kind == "full":
             raise ValueError("method full trains the weights, which dtype nf4 holds in 4 bits; use qlora, or bfloat16")
-        refuse_misfit(self)
         return self
 
     def _refuse_asked(self) -> None:
