@@ -98,6 +98,27 @@ def test_what_has_no_default_is_refused_in_a_line(tmp_path, changes, says):
         Recipe.read(tmp_path / "study.yaml", changes)
 
 
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        (("costs.gpu_hour=null", "costs.device=[h100]"), r"costs.device"),
+        (("costs.device=4090",), r"costs.device"),
+        (served("newer", **OURS, tariff=["a"]), r"tariff"),
+        (
+            (
+                "rule.margin=from_costs",
+                "costs={planned: {tuning: 1, timed: 3, timing: tm}, queries: 9, value_per_correct: 1}",
+            ),
+            r"costs.planned.timed",
+        ),
+    ],
+)
+def test_what_is_no_name_is_refused_by_its_key(tmp_path, changes, says):
+    build(tmp_path)
+    with pytest.raises(BadInput, match=says):
+        Recipe.read(tmp_path / "study.yaml", changes)
+
+
 def test_a_model_asked_at_its_maker_takes_the_makers_price(tmp_path):
     chosen = build(tmp_path, *served("newer", **OURS)).recipe.contenders["newer"].served
     assert (chosen.price_in, chosen.price_out, chosen.price_cached) == (2, 8, 0.04)

@@ -83,11 +83,11 @@ def test_wandb_has_a_trainings_config_curves_and_adapter(tiny, tmp_path, monkeyp
     assert not any(each.encode() in kept for each in (KEY, TOKEN, str(tiny("qwen2"))))
 
 
-def judged(folder: Path, tracker: str, *more: str) -> Path:
-    """A run whose lora said something, with adapters on disk, judged in a process of its own; the run's folder."""
+def judged(folder: Path, tracker: str, *more: str, adapters: tuple[str, ...] = ("lora", "prefix")) -> Path:
+    """A run whose lora said something, these adapters on disk, judged in a process of its own; its folder."""
     told = {"change": lambda answer: answer.model_copy(update={"question": ASKED, "text": SAID})}
     made = finished(folder, sit={"lora": told})
-    for name in ("lora", "prefix"):
+    for name in adapters:
         made.run.seed(name, 17).adapter.mkdir()
         (made.run.seed(name, 17).adapter / "adapter_model.safetensors").write_bytes(name.encode() * 9)
     asked = ("judge", folder / "study.yaml", "--out", folder / "runs", "--set", f"train.tracker={tracker}", "--gate")
@@ -139,13 +139,22 @@ def test_wandb_has_the_verdict_its_tables_and_the_adapters_it_judged(tmp_path):
 
 
 @needs_wandb
+def test_an_adapter_that_is_gone_leaves_the_verdict_in_wandb(tmp_path):
+    found = logged(judged(tmp_path, "wandb", adapters=("lora",)) / "logs")
+    assert [each.name for each in artifacts(found, "adapter")] == ["study-lora-seed-17"]
+    (verdict,) = artifacts(found, "verdict")
+    assert json.loads(verdict.metadata)["adapters"] == {"study-lora-seed-17": "lora 17"}
+
+
+@needs_wandb
 def test_of_private_cards_wandb_has_ids_and_no_text(tmp_path, monkeypatch):
     """No question, answer or weights: an adapter may give back what it was tuned on."""
     monkeypatch.setitem(written_exam.LICENCE, "private", True)
     folder = judged(tmp_path, "wandb")
     answers = table(folder, "items/lora")
     assert {row["id"] for row in answers} >= {"letters-0", "numbers-1"}
-    assert {row[key] for row in answers for key in ("question", "options", "gold", "extracted", "text")} == {None}
+    hidden = ("cluster", "question", "options", "gold", "extracted", "text")  # a cluster is a document's name
+    assert {row[key] for row in answers for key in hidden} == {None}
     kept = written(folder / "logs")
     assert not any(
         said.encode() in kept or json.dumps(said)[1:-1].encode() in kept for said in (ASKED, SAID, "天机", "地秘")

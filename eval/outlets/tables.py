@@ -85,7 +85,9 @@ def answers(logs: Iterable[Path], public: frozenset[str]) -> Table:
     for row in (row for log in logs for row in rows(log, ItemScore, "an item score")):
         if len(made) == MOST:
             break
-        made.append([*(getattr(row, key) for key in FACTS), *_texts(row, shown=row.task in public)])
+        shown = row.task in public
+        facts = (getattr(row, key) if shown or key != "cluster" else None for key in FACTS)  # it may name a document
+        made.append([*facts, *_texts(row, shown=shown)])
     return Table((*FACTS, *TEXTS), made)
 
 

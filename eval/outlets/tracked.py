@@ -109,13 +109,15 @@ def _tables(recipe: Recipe, run: RunDir, v: Verdict, texts: Texts) -> dict[str, 
 
 
 def _use_adapters(session: Any, recipe: Recipe, run: RunDir, v: Verdict) -> dict[str, str]:
-    """The adapters that answered, as inputs of this run; name -> sha256. One that has moved since is left out."""
+    """The adapters that answered, as inputs of this run; name -> sha256. One moved or gone since is left out."""
     found = {}
     for origin in v.provenance.contenders:
         for seed, digest in origin.adapters.items() if origin.name in recipe.methods else ():
             place = run.seed(origin.name, seed)
             done = place.trained()
             if done is None or done.training is None or done.training.adapter_digest != digest:
+                continue
+            if not place.adapter.is_dir():
                 continue
             artifact = adapter_artifact(recipe, origin.name, seed, place, digest)
             if session.offline:  # `use_artifact` asks the server; its log holds the same, to be sent later

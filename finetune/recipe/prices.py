@@ -86,14 +86,14 @@ def settled(raw: Any) -> Any:
 
 def _device(costs: dict[str, Any]) -> dict[str, Any]:
     named = costs.get("device")
-    if named is None or costs.get("gpu_hour") is not None:
+    if not isinstance(named, str) or costs.get("gpu_hour") is not None:  # what is no name the schema refuses
         return costs
     offers = shelf().devices
     if named not in offers:
         raise ValueError(
             f"costs.device: no default price of {named}; there are {', '.join(offers)}; or give costs.gpu_hour"
         )
-    quote = _quote(f"costs.device: {named}", str(named), offers[named], costs, "costs.gpu_hour")
+    quote = _quote(f"costs.device: {named}", named, offers[named], costs, "costs.gpu_hour")
     return {**costs, "gpu_hour": quote.price * quote.rate, "quote": quote.model_dump()}
 
 
@@ -105,7 +105,7 @@ def _served(name: str, chosen: Any, costs: dict[str, Any]) -> Any:
     where = f"contenders.{name}.engine.tariff"
     if tariff is None:
         tariff = next((each for each, api in apis.items() if _is(engine, each, api)), None)
-    if tariff is None:
+    if not isinstance(tariff, str):
         return chosen
     if tariff not in apis:
         raise ValueError(f"{where}: {tariff} is unknown; there are {', '.join(apis)}; or give price_in and price_out")

@@ -39,9 +39,9 @@ class Timing(BaseModel):
 
 
 def timed(planned: Mapping[str, Any], names: Sequence[str], folder: Path) -> list[Timing]:
-    """What the recipe holds, or what the probe left in the run's folder; none until all are timed."""
-    if planned.get("timed"):
-        return [Timing.model_validate(each) for each in planned["timed"]]
+    """What the recipe holds, or what the probe left in the run's folder; none until all are timed, or of no list."""
+    if given := planned.get("timed"):
+        return [Timing.model_validate(each) for each in given] if isinstance(given, list | tuple) else []
     found = [Timing.read(folder / name / "timing.json") for name in names]
     return [each for each in found if each] if all(found) else []
 
