@@ -153,6 +153,34 @@ def test_training_that_nobody_knows_is_not_checked_and_decides_nothing():
     assert "theirs" in found.reason
 
 
+@pytest.mark.parametrize(("clean_call", "status"), [("not_worth_it", "failed"), ("inconclusive", "unresolved")])
+def test_what_is_known_is_judged_whatever_else_is_not(clean_call, status):
+    """A second challenger brought from elsewhere does not hide what the first one was taught."""
+    told = SPAN | {"unknown": ("theirs",)}
+    found = clean_subset(
+        CleanFact(call="worth_it", all=(0.1, 0.05, 0.15), clean_call=clean_call, clean=(0.0, -0.01, 0.03), **told)
+    )
+    assert (found.status, found.required) == (status, True)
+    fact = CleanFact(call="worth_it", all=(0.1, 0.05, 0.15), clean_call="worth_it", clean=(0.1, 0.03, 0.17), **told)
+    passed = clean_subset(fact)
+    assert (passed.status, passed.required) == ("not_checked", False)
+    assert "theirs was tuned on is not known here; of what is known: 10 of 100 questions show" in passed.reason
+    assert "theirs 的训练数据在此未知；就已知者而言：100 道题中有 10 道" in passed.reason_zh
+
+
+def test_the_page_says_nothing_of_rows_that_nobody_searched(tmp_path):
+    run = finished(tmp_path)
+    found = judge(run.recipe, run.run)
+    says = "No question of the exam shows in the training rows."
+    assert says in render(found)
+    some_ = found.contamination.model_copy(update={"unknown": ("theirs",)})
+    page = render(found.model_copy(update={"contamination": some_}))
+    assert says not in page
+    assert "Of what is known, no question of the exam shows in the training rows." in page
+    none = some_.model_copy(update={"taught": ()})
+    assert "question of the exam shows in the training rows." not in render(found.model_copy(update={"contamination": none}))
+
+
 def test_the_page_shows_both(tmp_path):
     found = judge(*(lambda run: (run.recipe, run.run))(leaking(tmp_path, HALF, lora=0.75)))
     html = render(found)

@@ -17,7 +17,7 @@ from scipy import stats
 from small_exam import model, write_adapter, write_exam
 from small_study import tuneworth
 from test_verdict import CLEAR, finished
-from written_exam import _task, build
+from written_exam import Run, _task, build
 
 from eval import pledge
 from eval.benchmark import Benchmark
@@ -332,3 +332,30 @@ def test_real_models_answer_what_guards_ask(tmp_path):
         assert row["gain"] == pytest.approx(right["lora"] - right["old"])
         assert (row["base_score"], row["incumbent_score"]) == pytest.approx((right["old"], right["newer"]))
     assert [row["lang"] for row in verdict["guards"]] == ["en", "zh"]
+
+
+@pytest.mark.parametrize(("kept", "status"), [(0.4, "failed"), (0.58, "unresolved"), (0.6, "passed")])
+def test_no_exception_is_headlined_over_a_guard_that_did_not_pass(tmp_path, kept, status):
+    """Worse than the newer base but in one part: the harm stands in the sentence, the part only where none is left."""
+    run = build(tmp_path)
+    for task in ("letters", "numbers"):
+        path = tmp_path / task / f"{task}.yaml"
+        said = f"headline: exact, scenario: {'knowledge' if task == 'letters' else 'extraction'}"
+        path.write_text(path.read_text().replace("headline: exact", said))
+    change = f"rule.guards={{tasks: {json.dumps(shelved(tmp_path, 'reading'))}}}"
+    run = Run(tmp_path, Recipe.read(tmp_path / "study.yaml", (change,)))
+    run.pledge()
+    for name in ("lora", "prefix"):
+        run.tune(name)
+    for name, rate in CLEAR.items():
+        told = {"letters": rate, "numbers": rate, "reading": 0.6}
+        run.sit(name, {"letters": 0.3, "numbers": 0.9, "reading": kept} if name == "lora" else told)
+    found = judge(run.recipe, run.run)
+    assert (found.outcome, found.guards[0].status) == ("not_worth_it", status)
+    assert {reason.code for reason in found.rulings[0].reasons} >= {"harmful"}
+    assert ("Except for" in found.sentence, "例外" in found.sentence_zh) == (status == "passed", status == "passed")
+    assert ("lora forgets: general ability in Chinese falls by" in found.sentence) == (status == "failed")
+    assert ("lora 出现遗忘：中文通用能力" in found.sentence_zh) == (status == "failed")
+    assert found.atlas.exceptions == (() if status == "failed" else ("extraction",))
+    said = {"failed": "a guard failed", "unresolved": "Not before every guard has passed", "passed": "Except for"}
+    assert said[status] in found.atlas.text

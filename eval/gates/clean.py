@@ -32,12 +32,23 @@ class CleanFact:
 
 
 def clean_subset(fact: CleanFact) -> Gate:
-    """Failed where the clean questions say the opposite; unresolved where they no longer carry a WORTH IT."""
+    """Failed where the clean questions say the opposite; unresolved where they no longer carry a WORTH IT; not checked
+    where what is known passes and the data of some challenger are not."""
+    known = _known(fact)
+    if known.status != "passed" or not fact.unknown:
+        return known
+    words = (
+        f"what {', '.join(fact.unknown)} was tuned on is not known here",
+        f"{'、'.join(fact.unknown)} 的训练数据在此未知",
+    )
+    if fact.taught:
+        words = f"{words[0]}; of what is known: {known.reason}", f"{words[1]}；就已知者而言：{known.reason_zh}"
+    return gate(CLEAN, "not_checked", words, known.figures, required=False)
+
+
+def _known(fact: CleanFact) -> Gate:
+    """By the training rows that are at hand."""
     figures = {"items": fact.items, "shown in training": fact.shown, "gain": fact.all[0]}
-    if fact.unknown:
-        who = ", ".join(fact.unknown)
-        words = (f"what {who} was tuned on is not known here", f"{who} 的训练数据在此未知")
-        return gate(CLEAN, "not_checked", words, figures, required=False)
     if not fact.shown:
         words = ("no question of the exam shows in the training rows", "训练数据中没有出现考题")
         return gate(CLEAN, "passed", words, figures)

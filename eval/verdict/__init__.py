@@ -168,8 +168,9 @@ def _study(evidence: Evidence, contest: Contest | None, checked: Sequence[Gate])
     open_gates = [gate for gate in checked if gate.required and gate.status in ("not_checked", "unresolved")]
     tried = sensitivity(evidence, contest)
     outcome: Outcome = "inconclusive" if open_gates or tried.turning else call
+    passed = all(row.status == "passed" for row in contest.guards[lead.challenger])
     notes = (
-        *_exceptions(numbers["atlas"], outcome == call),
+        *_exceptions(numbers["atlas"], outcome == call and passed),
         *_notes(evidence, contest, outcome, contest.guards[lead.challenger]),
     )
     steps = _steps(contest, lead, open_gates, tried.turned) if outcome == "inconclusive" else ()
@@ -256,7 +257,7 @@ def _notes(evidence: Evidence, contest: Contest, outcome: Outcome, guards: Seque
 
 
 def _exceptions(found: Atlas | None, called: bool) -> list[Note]:
-    """Where the opposite is shown, in the headline of a word that was said."""
+    """Where the opposite is shown; in the headline of a word that was said, where no guard speaks against it."""
     return [_note("except", called, (found.text, found.text_zh))] if found and found.exceptions else []
 
 

@@ -8,6 +8,7 @@ differs from the rest of the exam in a test of interaction (Holm too). Everythin
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -17,10 +18,13 @@ from eval.paired import Estimate, Floats, Layout
 from eval.significance import holm
 from eval.verdict.contest import Contest
 from eval.verdict.evidence import Evidence
-from eval.verdict.ruling import Call, Ruling, guards_decide, points
+from eval.verdict.ruling import Call, Guarded, Ruling, points
 from eval.verdict.wording import SCENARIOS, TRAITS, Words
 
 FROZEN = ConfigDict(frozen=True, extra="forbid")
+HARMED: Words = ("No part is an exception: a guard failed, and that harm is done whatever is gained where.",
+                 "无例外：有护栏未通过，无论哪一部分有增益，损害都已造成。")  # fmt: skip
+OPEN: Words = ("Not before every guard has passed.", "前提是各项护栏通过。")
 
 
 class Rest(BaseModel):
@@ -76,7 +80,10 @@ def atlas(evidence: Evidence, contest: Contest, lead: Ruling) -> Atlas | None:
         return None
     error = 1 - rule.confidence
     places = compared(groups, pairs, evidence.weights, rule.margin, error, tried=len(contest.rulings))
-    return _told(places, lead, pairs[0].incumbent.name, rule.margin, error)
+    told = _told(places, lead, contest.guards[lead.challenger], error)
+    return Atlas(
+        challenger=lead.challenger, incumbent=pairs[0].incumbent.name, margin=rule.margin, places=tuple(places), **told
+    )  # fmt: skip
 
 
 Group = tuple[tuple[str, ...], Words, tuple[str, ...]]  # keys, name, tasks
@@ -176,17 +183,18 @@ def _rest(found: Estimate | None, holm_p: float | None) -> Rest | None:
     return Rest(gain=2 * found.gain, low=max(-2.0, 2 * found.low), high=min(2.0, 2 * found.high), holm_p=holm_p)
 
 
-def _told(places: Sequence[Place], lead: Ruling, incumbent: str, margin: float, error: float) -> Atlas:
+def _told(places: Sequence[Place], lead: Ruling, guards: Sequence[Guarded], error: float) -> dict[str, Any]:
+    """`exceptions` and their words. None where a guard failed: a harm is done whatever is gained where."""
     differ = [place for place in places if place.rest and place.rest.holm_p <= error]
     opposite = {"worth_it": "falls_short", "not_worth_it": "clears"}
-    asked = lead.call in opposite and not guards_decide(lead)  # a harm is done whatever is gained where
-    found = [place for place in differ if asked and getattr(place, opposite[lead.call])]
+    found = [place for place in differ if lead.call in opposite and getattr(place, opposite[lead.call])]
     found = [p for p in found if p.rest and (p.rest.gain > 0) == (lead.call == "not_worth_it")]
-    words = _words(lead.call, found, len(places)) if found else ("", "")
-    return Atlas(
-        challenger=lead.challenger, incumbent=incumbent, margin=margin, places=tuple(places),
-        exceptions=tuple(place.name for place in found), text=words[0], text_zh=words[1],
-    )  # fmt: skip
+    words, states = _words(lead.call, found, len(places)) if found else ("", ""), {guard.status for guard in guards}
+    if found and "failed" in states:
+        found, words = [], HARMED
+    elif found and states - {"passed"}:
+        words = f"{words[0]} {OPEN[0]}", f"{words[1]}{OPEN[1]}"
+    return {"exceptions": tuple(place.name for place in found), "text": words[0], "text_zh": words[1]}
 
 
 def _words(call: Call, found: Sequence[Place], looked: int) -> Words:

@@ -101,7 +101,9 @@ def not_worth_it(found: Comparison, ruling: Ruling, rulings: Sequence[Ruling]) -
     reason = ruling.reasons[0]
     others = [each.challenger for each in rulings if each.challenger != ruling.challenger]
     also = (f" Neither is {' nor '.join(others)}.", f"{'、'.join(others)} 也不值得。") if others else ("", "")
-    head = f"Not worth it: {reason.text}.{also[0]}", f"不值得微调：{reason.text_zh}。{also[1]}"
+    told = [reason, *(each for each in ruling.reasons[1:] if each.code in GUARDS)]  # a harm is said beside any other
+    why, why_zh = "; ".join(each.text for each in told), "；".join(each.text_zh for each in told)
+    head = f"Not worth it: {why}.{also[0]}", f"不值得微调：{why_zh}。{also[1]}"
     return join([head, measured(found, ruling, rulings), claim(found)])
 
 
