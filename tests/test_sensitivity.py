@@ -12,6 +12,7 @@ from test_verdict import finished, judged
 from verdict_samples import sample
 from written_exam import Run, graded
 
+from eval.compare import Pair
 from eval.paired import Estimate, estimate
 from eval.report import render
 from eval.verdict import Verdict, judge
@@ -19,6 +20,7 @@ from eval.verdict.contest import Contest
 from eval.verdict.evidence import Evidence
 from eval.verdict.ruling import overall
 from eval.verdict.sensitivity import ruled
+from eval.verdict.variants import kept_questions
 
 
 @pytest.fixture(scope="module")
@@ -187,9 +189,60 @@ def test_samples_that_pay_best_are_told_where_a_question_has_a_price(tmp_path):
         return answer.model_copy(update=graded("correct" if right else "wrong"))
 
     sit = {name: {"change": luck} for name in ("lora", "newer")}
-    found = judged(tmp_path, "exam.samples=4", "costs.gpu_hour=18", "costs.question=0.002", sit=sit)
+    found = judged(
+        tmp_path, "exam.samples=4", "train.seeds=[17, 18]", "costs.gpu_hour=18", "costs.question=0.003", sit=sit
+    )
     best, ratio = found.power.paying, found.comparisons[0].spread.drawn_to_kept
-    assert best.answer == pytest.approx(2 * 0.1 / 3600 * 18)  # a tenth of a second a side
+    assert best.answer == pytest.approx(3 * 0.1 / 3600 * 18)  # a tenth of a second a side, of two seeds and of one
     assert best.samples == pytest.approx(math.sqrt(best.question / best.answer * ratio), abs=1)
     assert best.samples > 1
     assert f'data-paying="{best.samples}"' in render(found)
+
+
+def test_it_surely_pays_only_from_where_it_pays_over_every_rival(tmp_path):
+    """The alternative is a hair behind lora: over it no number of queries pays, whatever the incumbent's bill says."""
+    prices = ("costs.gpu_hour=18", "costs.value_per_correct=1", "costs.queries=100000", "costs.people=4000")
+    run = finished(tmp_path, "rule.alternatives=[prompted]", *prices, rates={"prompted": 0.75})
+    found = judge(run.recipe, run.run)
+    bills = {bill.rival: bill.breakeven.high for bill in found.money.bills}
+    assert (bills["newer"] is not None, bills["prompted"]) == (True, None)
+    tips = {tip.what: (tip.at, tip.text) for tip in found.sensitivity.tipping}
+    assert tips["queries"] == (None, "No number of queries makes it surely pay.")
+    assert tips["value"] == (None, "No value of a right answer makes it surely pay.")
+
+
+def test_questions_that_are_left_weigh_what_their_tasks_do(wide):
+    """[n] sums to 1 and has as many entries as questions; the gain by it is the layout's own."""
+    _, evidence, _ = wide
+    pair = Pair.of(evidence.sheets["lora"], evidence.sheets["newer"], evidence.weights)
+    rows = list(pair.challenger.questions.values())
+    left = kept_questions(np.array([row.lang == "zh" or row.id[-1] == "1" for row in rows]), rows, evidence.weights)
+    found = left(pair)
+    assert found.weight.shape == found.differences.shape[1:]
+    assert found.weight.sum() == pytest.approx(1)
+    gain = found.estimate(level=0.025, margin=0.02).gain
+    assert found.differences.mean(axis=0) @ found.weight == pytest.approx(gain)
+
+
+@pytest.mark.parametrize(("price", "told"), [(0.000001, False), (1000.0, True)])
+def test_more_samples_are_advised_where_they_pay(tmp_path, price, told):
+    """Where one more question costs next to nothing, more questions are what settles it."""
+
+    def luck(answer):
+        right = random.Random(f"{answer.contender} {answer.id} {answer.sample}").random() < 0.5
+        return answer.model_copy(update=graded("correct" if right else "wrong"))
+
+    sit = {name: {"change": luck} for name in ("lora", "newer")}
+    found = judged(tmp_path, "exam.samples=2", "costs.gpu_hour=18", f"costs.question={price}", sit=sit)
+    assert (found.outcome, found.power.sampling_share > 0.1) == ("inconclusive", True)
+    step = next((step for step in found.settle if step.what == "samples"), None)
+    assert (step is not None) == told
+    assert step is None or step.number == found.power.paying.samples
+
+
+def test_what_would_settle_it_names_the_rival_where_it_is_not_the_incumbent(tmp_path):
+    found = judged(tmp_path, "rule.alternatives=[prompted]", rates={"prompted": 0.74})
+    step = next(step for step in found.settle if step.what == "items")
+    assert (found.outcome, step.text in found.sentence) == ("inconclusive", True)
+    assert "would settle it, if the true gain over prompted is the one seen." in step.text
+    assert "若对 prompted 的真实增益即为所见" in step.text_zh

@@ -41,6 +41,11 @@ def test_the_mean_over_prompts_of_the_newer_base(tmp_path):
     assert "各提示词取平均（newer, prompted）" in render(found)
 
 
+def test_a_frame_that_hands_over_knowledge_is_no_other_wording(tmp_path):
+    run = finished(tmp_path, "contenders.prompted.prompt.known=rates fell")
+    assert not [case for case in judge(run.recipe, run.run).sensitivity.cases if case.kind == "prompt"]
+
+
 def test_common_decoding_where_a_contender_tells_it(tmp_path):
     """lora's base draws coolly and newer warmly; `cool` is newer drawn as lora is, and nobody tells lora warm."""
     models = {name: json.dumps(NEWER | {"decoding": way}) for name, way in (("newer", WARM), ("cool", COOL))}

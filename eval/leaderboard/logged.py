@@ -18,7 +18,7 @@ from typing import Any
 from eval import columns
 from eval.sheet import OUTCOMES, Sheet
 from eval.verdict import Verdict
-from eval.verdict.roll import ContenderOrigin, ContenderRow, TaskScore
+from eval.verdict.roll import ContenderOrigin, ContenderRow, TaskScore, interval
 from finetune.mistakes import BadInput
 from finetune.recipe.logged import sample_files
 from finetune.run import RunDir, RunManifest, ScoreFacts
@@ -86,8 +86,8 @@ def _graded(scratch: Path, log: Path, exam: dict[str, Any]) -> tuple[Path, RunMa
 
 def _row(label: str, sheet: Sheet, verdict: Verdict, facts: ScoreFacts) -> ContenderRow:
     weights = {task.name: task.weight for task in verdict.tasks}
-    score, low, high = _interval(sheet, weights, verdict.confidence)
-    parts = {task: _interval(sheet.part(task), weights, verdict.confidence) for task in sheet.samples}
+    score, low, high = interval(sheet, weights, verdict.confidence)
+    parts = {task: interval(sheet.part(task), weights, verdict.confidence) for task in sheet.samples}
     weight = sheet.item_weight(weights)
     return ContenderRow(
         name=label, roles=(), model=_model(facts), method="unknown", knobs={}, prompted=False, seeds=sheet.seeds,
@@ -97,14 +97,6 @@ def _row(label: str, sheet: Sheet, verdict: Verdict, facts: ScoreFacts) -> Conte
         seconds_per_query=None, tokens_in=None, tokens_thinking=None, tokens_out=None, cost_per_query=None,
         training_seconds=0.0, training_cost=None, scoring_seconds=None, licence="", released="",
     )  # fmt: skip
-
-
-def _interval(sheet: Sheet, weights: dict[str, float], confidence: float) -> tuple[float, float | None, float | None]:
-    try:
-        found = sheet.layout(weights).estimate(sheet.scores, confidence=confidence)
-    except ValueError:  # a task in one cluster
-        return float(sheet.scores.mean(axis=0) @ sheet.item_weight(weights)), None, None
-    return found.gain, max(0.0, found.low), min(1.0, found.high)
 
 
 def _model(facts: ScoreFacts) -> str:

@@ -24,7 +24,7 @@ from eval.verdict.evidence import Evidence
 from eval.verdict.grounding import Grounding, grounding
 from eval.verdict.guards import GuardRow
 from eval.verdict.licences import riders
-from eval.verdict.outlook import Power, Settle, seen, settle, shelf
+from eval.verdict.outlook import Paying, Power, Settle, seen, settle, shelf
 from eval.verdict.plumbing import Plumbing, plumbing
 from eval.verdict.pricing import best, money
 from eval.verdict.roll import ContenderRow, Provenance, TaskInfo, contender_rows, provenance, task_rows
@@ -173,7 +173,8 @@ def _study(evidence: Evidence, contest: Contest | None, checked: Sequence[Gate])
         *_exceptions(numbers["atlas"], outcome == call and passed),
         *_notes(evidence, contest, outcome, contest.guards[lead.challenger]),
     )
-    steps = _steps(contest, lead, open_gates, tried.turned) if outcome == "inconclusive" else ()
+    paying = numbers["power"].paying
+    steps = _steps(contest, lead, open_gates, tried.turned, paying) if outcome == "inconclusive" else ()
     spoken = [(note.text, note.text_zh) for note in notes if note.headline]
     words = wording.join(
         [_sentence(outcome, contest, lead, [*wording.unclear(open_gates), *tried.turned], steps), *spoken]
@@ -193,9 +194,9 @@ def _sentence(
 
 
 def _steps(
-    contest: Contest, lead: Ruling, open_gates: Sequence[Gate], turned: Sequence[wording.Words]
+    contest: Contest, lead: Ruling, open_gates: Sequence[Gate], turned: Sequence[wording.Words], best: Paying | None
 ) -> tuple[Settle, ...]:
-    return settle(_limiting(contest, lead), lead, open_gates, turned, contest.guards[lead.challenger])
+    return settle(_limiting(contest, lead), lead, open_gates, turned, contest.guards[lead.challenger], best)
 
 
 def _limiting(contest: Contest, lead: Ruling) -> Comparison:

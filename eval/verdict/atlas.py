@@ -7,7 +7,6 @@ differs from the rest of the exam in a test of interaction (Holm too). Everythin
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from eval.significance import holm
 from eval.verdict.contest import Contest
 from eval.verdict.evidence import Evidence
 from eval.verdict.ruling import Call, Guarded, Ruling, points
+from eval.verdict.variants import kept_questions
 from eval.verdict.wording import SCENARIOS, TRAITS, Words
 
 FROZEN = ConfigDict(frozen=True, extra="forbid")
@@ -141,21 +141,10 @@ def _parts(pairs: Sequence[Pair], tasks: tuple[str, ...], weights: dict[str, flo
     """The pairs on these tasks alone."""
     rows = list(pairs[0].challenger.questions.values())
     kept = np.array([row.task in tasks for row in rows])
-    layout = Layout.of(
-        [row.cluster for row in rows if row.task in tasks], [row.task for row in rows if row.task in tasks],
-        {task: weights[task] for task in tasks},
-    )  # fmt: skip
-    return [
-        replace(
-            pair,
-            layout=layout,
-            differences=pair.differences[:, kept],
-            weight=pair.weight[kept],
-            wrongs=pair.wrongs[:, kept],
-            told={},
-        )
-        for pair in pairs
-    ]
+    change = kept_questions(kept, rows, weights)
+    if change is None:
+        raise ValueError(f"{', '.join(tasks)}: a task lies in one cluster")
+    return [change(pair) for pair in pairs]
 
 
 def _against_rest(pair: Pair, tasks: tuple[str, ...], weights: dict[str, float], error: float) -> Estimate | None:

@@ -30,7 +30,7 @@ class Paying(BaseModel):
     model_config = FROZEN
     samples: int
     question: float  # price of one more question
-    answer: float  # price of one more answer, of both sides together
+    answer: float  # price of one more answer, of both sides and all their seeds together
 
 
 class Power(BaseModel):
@@ -113,6 +113,7 @@ def settle(
     unchecked: Sequence[Gate],
     turned: Sequence[Words] = (),
     guards: Sequence[GuardRow] = (),
+    best: Paying | None = None,
 ) -> tuple[Settle, ...]:
     """For the contrast that is open, cheapest first: a gate, a price, seeds, samples, questions; then each guard."""
     steps = [
@@ -133,7 +134,7 @@ def settle(
             text_zh="需要更窄的增益区间或更确切的价格，才能判断是否划算。",
         ))  # fmt: skip
     if "unresolved" in codes:
-        steps += _measure(found)
+        steps += _measure(found, best)
     return (*steps, *(_guard(row) for row in guards if row.status == "unresolved"))
 
 
@@ -156,24 +157,27 @@ def _guard(row: GuardRow) -> Settle:
     return Settle(what="guard", number=None if row.needed is None else more, text=text, text_zh=text_zh)
 
 
-def _measure(found: Comparison) -> list[Settle]:
-    steps = []
+def _measure(found: Comparison, best: Paying | None) -> list[Settle]:
+    """`best` tells the samples that pay where prices are known; the rival is named where it is not the incumbent."""
+    steps, drawn = [], max(own for own, _ in found.samples.values())
+    over, over_zh = (f" over {found.incumbent}", f"对 {found.incumbent} 的") if found.role != "delta" else ("", "")
     if found.se and found.seed_variance / found.seeds > found.se**2 / 2:
         steps.append(Settle(
             what="seeds", number=None, text="More training seeds: most of the uncertainty lies between them.",
             text_zh="增加训练种子：大部分不确定性来自种子之间。",
         ))  # fmt: skip
-    if (found.sampling_share or 0) > MUCH:
-        steps.append(_samples(found.sampling_share or 0, found.spread.samples_that_pay if found.spread else None))
+    upto = best.samples if best else found.spread.samples_that_pay if found.spread else None
+    if (found.sampling_share or 0) > MUCH and (best is None or best.samples > drawn):
+        steps.append(_samples(found.sampling_share or 0, upto))
     needed = _items(found, found.gain - found.margin)
     if needed is None:
         text, zh = (
-            "The gain lies at the margin itself; no number of questions tells them apart.",
-            "增益恰在门槛上，再多题目也分不开。",
+            f"The gain{over} lies at the margin itself; no number of questions tells them apart.",
+            f"{over_zh}增益恰在门槛上，再多题目也分不开。",
         )
     else:
-        text = f"About {needed:,} such questions would settle it, if the true gain is the one seen."
-        zh = f"若真实增益即为所见，约需同类题目 {needed:,} 道方可定论。"
+        text = f"About {needed:,} such questions would settle it, if the true gain{over} is the one seen."
+        zh = f"若{over_zh}真实增益即为所见，约需同类题目 {needed:,} 道方可定论。"
     return [*steps, Settle(what="items", number=needed, text=text, text_zh=zh)]
 
 

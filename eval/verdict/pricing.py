@@ -44,9 +44,8 @@ def _timed(evidence: Evidence) -> Timed | None:
 
 def best(evidence: Evidence, found: Comparison) -> Paying | None:
     """The number of samples that sees most for the money, of one contrast."""
-    sides = [
-        answer_price(evidence.mean(name, "seconds"), evidence.recipe.costs, evidence.token_price(name))
-        for name in (found.challenger, found.incumbent)
-    ]
-    known = [each for each in sides if each is not None]
-    return paying(found, evidence.recipe.costs, sum(known) if len(known) == len(sides) else None)
+    costs, known = evidence.recipe.costs, []
+    for name in (found.challenger, found.incumbent):
+        each = answer_price(evidence.mean(name, "seconds"), costs, evidence.token_price(name))
+        known += [] if each is None else [each * len(evidence.sheets[name].seeds)]  # every seed gives it anew
+    return paying(found, costs, sum(known) if len(known) == 2 else None)

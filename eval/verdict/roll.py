@@ -127,8 +127,8 @@ def contender_rows(evidence: Evidence) -> tuple[ContenderRow, ...]:
 def _contender(evidence: Evidence, name: str) -> ContenderRow:
     chosen, sheet, costs = evidence.recipe.contenders[name], evidence.sheets[name], evidence.recipe.costs
     training, searched, search = evidence.training_seconds(name), evidence.search_seconds(name), evidence.search(name)
-    seconds = evidence.mean(name, "seconds")
-    mean, low, high = _interval(sheet, evidence)
+    seconds, confidence = evidence.mean(name, "seconds"), evidence.recipe.rule.confidence
+    mean, low, high = interval(sheet, evidence.weights, confidence)
     return ContenderRow(
         name=name, roles=_roles(evidence, name), model=chosen.model.id,
         method=chosen.method.kind if chosen.method else "adapter" if chosen.tuned else "none",
@@ -140,7 +140,7 @@ def _contender(evidence: Evidence, name: str) -> ContenderRow:
         seeds=sheet.seeds, samples=sheet.samples, score=mean, low=low, high=high,
         tasks=tuple(
             TaskScore(task=task, score=m, low=lo, high=hi)
-            for task in sheet.samples for m, lo, hi in [_interval(sheet.part(task), evidence)]
+            for task in sheet.samples for m, lo, hi in [interval(sheet.part(task), evidence.weights, confidence)]
         ),
         outcomes={outcome: evidence.share(name, outcome) for outcome in OUTCOMES}, seconds_per_query=seconds,
         tokens_in=evidence.mean(name, "tokens_in"),
@@ -167,12 +167,12 @@ def _roles(evidence: Evidence, name: str) -> tuple[str, ...]:
     return tuple(role for role, names in {**named, "base": (rule.base,)}.items() if name in names)
 
 
-def _interval(sheet: Sheet, evidence: Evidence) -> tuple[float, float | None, float | None]:
-    values = sheet.scores
+def interval(sheet: Sheet, weights: dict[str, float], confidence: float) -> tuple[float, float | None, float | None]:
+    """Mean score, lower and upper bound; no bounds where a task lies in one cluster."""
     try:
-        found = sheet.layout(evidence.weights).estimate(values, confidence=evidence.recipe.rule.confidence)
+        found = sheet.layout(weights).estimate(sheet.scores, confidence=confidence)
     except ValueError:
-        return float(values.mean(axis=0) @ sheet.item_weight(evidence.weights)), None, None
+        return float(sheet.scores.mean(axis=0) @ sheet.item_weight(weights)), None, None
     return found.gain, max(0.0, found.low), min(1.0, found.high)
 
 

@@ -6,7 +6,7 @@ other questions, and say how far the declared ones are from the point where the 
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -209,7 +209,9 @@ def _tipping(evidence: Evidence, contest: Contest, call: Call) -> Iterator[Tippi
     lead = headline(contest.rulings, call)
     priced = [bill for bill in contest.bills if bill.challenger == lead.challenger and bill.breakeven]
     if priced:
-        yield from _money(priced[0], costs, lead, contest.chances[lead.challenger, priced[0].rival])
+        yield from _money(
+            priced, costs, lead, {bill.rival: contest.chances[lead.challenger, bill.rival] for bill in priced}
+        )
 
 
 def _margins(call: Call, margin: float, low: float, high: float) -> Iterator[Tipping]:
@@ -240,19 +242,25 @@ def _margins(call: Call, margin: float, low: float, high: float) -> Iterator[Tip
     )  # fmt: skip
 
 
-def _money(bill: Bill, costs: Costs, lead: Ruling, chance: Chance) -> Iterator[Tipping]:
-    """Against the incumbent: from which value of a right answer, and which number of queries, it surely pays."""
+def _money(bills: Sequence[Bill], costs: Costs, lead: Ruling, chances: dict[str, Chance]) -> Iterator[Tipping]:
+    """From which value of a right answer, and which number of queries, it surely pays over every rival."""
     if costs.queries:
-        owed = bill.horizon / costs.queries + (bill.extra_per_query or 0.0)
-        value = least_value(chance, lead.lows[bill.rival], owed)
+        owed = {bill.rival: bill.horizon / costs.queries + (bill.extra_per_query or 0.0) for bill in bills}
+        value = _hardest([least_value(chances[rival], lead.lows[rival], each) for rival, each in owed.items()])
         words = _value(value, costs.currency)
         yield Tipping(what="value", at=value, text=words[0], text_zh=words[1])
-    queries = bill.breakeven.high if bill.breakeven else None
+    queries = _hardest([bill.breakeven.high if bill.breakeven else None for bill in bills])
     words = "No number of queries makes it surely pay.", "查询再多也不能确定划算。"
     if queries is not None:
         whole = math.ceil(queries)  # rounded down it would name a number that does not yet pay
         words = f"It surely pays from {whole:,} queries on.", f"查询量达到 {whole:,} 后确定划算。"
     yield Tipping(what="queries", at=queries, text=words[0], text_zh=words[1])
+
+
+def _hardest(needed: Sequence[float | None]) -> float | None:
+    """What the hardest rival asks for; None, never, where any of them does."""
+    known = [each for each in needed if each is not None]
+    return max(known) if len(known) == len(needed) else None
 
 
 def _value(value: float | None, currency: str) -> Words:

@@ -16,8 +16,11 @@ from finetune.recipe import Contender
 def prompts(
     names: Sequence[str], contenders: Mapping[str, Contender], sheets: Mapping[str, Sheet]
 ) -> Iterator[Variant]:
-    """Each contender's mean over the prompts that it was asked with, where one was asked with several."""
+    """Each contender's mean over the prompts that it was asked with, where one was asked with several. A frame that
+    hands over other knowledge (`known`) is no other wording."""
+    handed = {name: chosen.prompt.known if chosen.prompt else "" for name, chosen in contenders.items()}
     kin = {name: _paired(sheets, name, _alike(contenders, name, {"prompt"})) for name in names}
+    kin = {name: [each for each in found if handed[each] == handed[name]] for name, found in kin.items()}
     several = {name: found for name, found in kin.items() if len(found) > 1}
     if several:
         told = list(dict.fromkeys(", ".join(sorted(found)) for found in several.values()))

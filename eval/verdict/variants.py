@@ -4,6 +4,7 @@ Each is a change of the pairs that decide (weights, clusters, which questions, w
 the table that change prices instead stand in `sensitivity`. Source: decision.md 5.12; Manski 2003 for the bounds.
 """
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -122,9 +123,12 @@ def kept_questions(
         layout = Layout.of([row.cluster for row in rows], [row.task for row in rows], named)
     except ValueError:
         return None
+    counts = Counter(row.task for row in rows)
+    weight = np.array([named[row.task] / counts[row.task] for row in rows])
     return lambda pair: replace(
-        pair, layout=layout, differences=pair.differences[:, kept], wrongs=pair.wrongs[:, kept], told={}
-    )
+        pair, layout=layout, differences=pair.differences[:, kept], wrongs=pair.wrongs[:, kept],
+        weight=weight / weight.sum(), told={},
+    )  # fmt: skip
 
 
 def _clusters(
