@@ -234,6 +234,10 @@ def guarded(recipe: Recipe, benchmark: Benchmark) -> Iterator[RenderableType]:
 
 def plan(recipe: Recipe, benchmark: Benchmark) -> Text:
     try:
+        pledge.refuse_untimed(recipe)
+    except BadInput as fault:
+        return Text(f"\nPlan: none can be kept yet: {fault}", style="yellow")
+    try:
         digest = pledge.digest(recipe, benchmark)
     except ValueError as fault:
         return Text(f"\nPlan: its digest is known once every checkpoint is there ({fault})", style="yellow")

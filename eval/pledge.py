@@ -49,17 +49,22 @@ def digest(recipe: Recipe, benchmark: Benchmark, extractor: str = "") -> str:
     return digest_of(_promise(recipe, benchmark, extractor))
 
 
-def keep(recipe: Recipe, run: RunDir, benchmark: Benchmark | None = None) -> Plan:
-    """Write recipe.json unless the same plan stands there; the first time of an unchanged plan is kept.
-
-    A smoke run, of which no verdict comes, may go to another plan and back: the one before is set aside.
-    """
+def refuse_untimed(recipe: Recipe) -> None:
+    """BadInput: the margin waits for a timing that is not there, so that nothing can be promised yet."""
     planned = recipe.costs.planned
     if planned and planned.timing and not planned.timed:
         raise BadInput(
             f"costs.planned.timing: {planned.timing} holds no timing.json of challengers and incumbent, and the margin "
             f"needs it before the exam; run: tuneworth train RECIPE, then tuneworth score RECIPE --timing"
         )
+
+
+def keep(recipe: Recipe, run: RunDir, benchmark: Benchmark | None = None) -> Plan:
+    """Write recipe.json unless the same plan stands there; the first time of an unchanged plan is kept.
+
+    A smoke run, of which no verdict comes, may go to another plan and back: the one before is set aside.
+    """
+    refuse_untimed(recipe)
     benchmark = benchmark or Benchmark.read(recipe)
     standing = read(run)
     if standing and standing.digest == digest(recipe, benchmark, standing.extractor):

@@ -14,7 +14,7 @@ from written_exam import build
 
 from eval import pledge
 from eval.check import show
-from eval.money.defaults import STALE
+from eval.money.defaults import STALE, taken
 from eval.report import render
 from finetune import plan
 from finetune.mistakes import BadInput
@@ -59,6 +59,15 @@ def test_a_named_device_is_priced_and_the_verdict_says_from_where(tmp_path):
     assert 'data-default="a800-80g" data-stale="true"' in page
     assert f"Default price: a800-80g, 5.15 CNY a device hour (gpu-price-index; 2026, {each.age} days old" in page
     assert "默认价格：a800-80g，每设备小时 5.15 CNY" in page
+    assert each.ran == "cpu"  # the written run says so of every stage
+    assert "Its seconds are another device&#39;s: cpu." in page
+    assert "计时来自另一设备：cpu。" in page
+
+
+def test_a_device_is_known_by_the_name_that_it_gives_itself(tmp_path):
+    recipe = build(tmp_path, "costs.device=h20").recipe
+    own, others = {"NVIDIA H20"}, {"NVIDIA H20", "NVIDIA H200", "cpu"}
+    assert [taken(recipe, None, each)[0].ran for each in (own, others, ())] == ["", "NVIDIA H200, cpu", ""]
 
 
 def test_a_price_of_ones_own_goes_first(tmp_path):

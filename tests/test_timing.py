@@ -14,7 +14,7 @@ from test_odds import COSTED
 from test_verdict import finished
 from written_exam import build
 
-from eval import pledge
+from eval import check, pledge
 from eval.benchmark import Benchmark
 from eval.report import render
 from eval.score import __main__ as score
@@ -56,6 +56,9 @@ def test_what_is_timed_before_the_plan_makes_the_margin_and_is_frozen(study, cap
     run = RunDir(study / "runs/r")
     with pytest.raises(BadInput, match="holds no timing.json of challengers and incumbent.*score RECIPE --timing"):
         pledge.keep(recipe, run)
+    said = check.plan(recipe, Benchmark.read(recipe)).plain
+    assert "Plan digest" not in said
+    assert "none can be kept yet: costs.planned.timing" in said
     assert clock(study, "brought", "--items", "8") == 0
     assert clock(study, "newer") == 0
     assert "s a query over" in capsys.readouterr().out

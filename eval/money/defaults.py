@@ -1,5 +1,7 @@
 """Which default prices a recipe took, how old they were when it was promised, and in what currency they were asked."""
 
+import re
+from collections.abc import Collection
 from datetime import UTC, date, datetime
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -18,19 +20,28 @@ class Taken(BaseModel):
     quote: Quote
     age: int | None = Field(description="Days from its date to the plan; None where no plan stands")
     stale: bool = Field(description="Older than 90 days: look it up again")
+    ran: str = Field("", description="Device whose seconds are priced, where it is another than the one that is named")
 
 
-def taken(recipe: Recipe, at: float | None) -> tuple[Taken, ...]:
-    """All that a recipe took; `at` is when it was promised, seconds since the epoch."""
+def taken(recipe: Recipe, at: float | None, devices: Collection[str] = ()) -> tuple[Taken, ...]:
+    """All that a recipe took; `at` is when it was promised, seconds since the epoch, `devices` are those that ran."""
     day = datetime.fromtimestamp(at, UTC).date() if at else None
     quotes: list[tuple[str | None, Quote | None]] = [(None, recipe.costs.quote)]
     quotes += [(name, chosen.served.quote) for name, chosen in recipe.contenders.items() if chosen.served]
-    return tuple(_taken(name, quote, day) for name, quote in quotes if quote)
+    return tuple(
+        _taken(name, quote, day, "" if name else _others(quote.name, devices)) for name, quote in quotes if quote
+    )
 
 
-def _taken(name: str | None, quote: Quote, day: date | None) -> Taken:
+def _others(named: str, devices: Collection[str]) -> str:
+    """Devices that are not the one of this name on the shelf: `h20` is an "NVIDIA H20", no "NVIDIA H200" and no cpu."""
+    chip = re.compile(re.escape(named.split("-")[0]) + r"(?![0-9])")
+    return ", ".join(sorted({each for each in devices if not chip.search(each.lower().replace(" ", ""))}))
+
+
+def _taken(name: str | None, quote: Quote, day: date | None, ran: str) -> Taken:
     age = quote.age(day) if day else None
-    return Taken(contender=name, quote=quote, age=age, stale=age is not None and age > STALE)
+    return Taken(contender=name, quote=quote, age=age, stale=age is not None and age > STALE, ran=ran)
 
 
 def said(each: Taken, currency: str) -> tuple[str, str]:
@@ -44,10 +55,14 @@ def said(each: Taken, currency: str) -> tuple[str, str]:
     rate_zh = f"，按 1 {quote.currency} = {quote.rate:g} {currency}" if rate else ""
     old = f", {each.age} days old: look it up again" if each.stale else ""
     old_zh = f"，已过 {each.age} 天，请重新查价" if each.stale else ""
+    ran, ran_zh = (
+        (f" Its seconds are another device's: {each.ran}.", f"计时来自另一设备：{each.ran}。") if each.ran else ("", "")
+    )
     units = {"device hour": ("a device hour", "每设备小时"),
              "million tokens": ("a million tokens read / written", "每百万词元（读入/输出）")}  # fmt: skip
     unit, unit_zh = units[quote.unit]
     return (
-        f"Default price{who}: {quote.name}, {amount} {unit}{rate} ({quote.source}; {quote.date}{old}).",
-        f"{who_zh}默认价格：{quote.name}，{unit_zh} {amount}{rate_zh}（{quote.source}；{quote.date}{old_zh}）。",
+        f"Default price{who}: {quote.name}, {amount} {unit}{rate} ({quote.source}; {quote.date}{old}).{ran}",
+        f"{who_zh}默认价格：{quote.name}，{unit_zh} {amount}{rate_zh}（{quote.source}；{quote.date}{old_zh}）。"
+        f"{ran_zh}",
     )

@@ -26,8 +26,16 @@ def money(evidence: Evidence, bills: Sequence[Bill], life: Shelf | None) -> Mone
         **costs.model_dump(exclude=OWN),
         planned={"tuning": planned.tuning, "per_query": planned.per_query} if planned else None,
         timed=_timed(evidence), bills=tuple(bills), shelf=life,
-        defaults=taken(evidence.recipe, evidence.plan.at if evidence.plan else None),
+        defaults=taken(evidence.recipe, evidence.plan.at if evidence.plan else None, _devices(evidence)),
     )  # fmt: skip
+
+
+def _devices(evidence: Evidence) -> set[str]:
+    """What tuned and scored here; of what was asked elsewhere the device is not priced."""
+    here = [name for name, chosen in evidence.recipe.contenders.items() if not chosen.served and not chosen.items]
+    stages = [stage for name in here for stage in evidence.scored[name].values()]
+    stages += [stage for each in evidence.trained.values() for stage in each.values()]
+    return {stage.hardware.device for stage in stages}
 
 
 def _timed(evidence: Evidence) -> Timed | None:
