@@ -221,6 +221,7 @@ def run(
 
     read, texts = _read(recipe, changes, data_root), Texts(with_text, no_text)
     closing.known(read, baseline)
+    closing.refuse_closed(junit)
     course = Course(read, recipe, out, tuple(changes), dry_run)
     course.build()
     course.pledge()

@@ -25,6 +25,7 @@ def judge(
 ) -> None:  # fmt: skip
     """Weigh the scores: verdict.json, flips.json.gz, verdict.md, JUnit XML where asked for, a table, and drift against
     a baseline."""
+    refuse_closed(junit)
     from eval import flips
     from eval.flips.gather import gather
     from eval.report import table
@@ -50,11 +51,32 @@ def known(recipe: Recipe, baseline: Path | None) -> "Baseline | None":
     if baseline is None:
         return None
     from eval.benchmark import Benchmark
+    from eval.guards import guards
     from eval.outlets import Baseline
 
     before = Baseline.read(baseline)
-    before.refuse_other(recipe, Benchmark.read(recipe).tasks)
+    benchmark = Benchmark.read(recipe)
+    before.refuse_other(
+        recipe, benchmark.tasks, [task.name for each in guards(recipe, benchmark) for task in each.tasks]
+    )
     return before
+
+
+def refuse_closed(junit: Path | None) -> None:
+    """BadInput, before the work: what CI is to read cannot be written there."""
+    if junit and not _open(junit):
+        raise BadInput(f"--junit {junit}: cannot be written; name a file in a folder that is yours")
+    named = os.environ.get(SUMMARY)
+    if named and not (_open(Path(named)) and Path(named).parent.is_dir()):
+        raise BadInput(f"{SUMMARY}: {named} cannot be added to; unset it, or name a file")
+
+
+def _open(path: Path) -> bool:
+    """Whether a file may be written there, its folders made."""
+    if path.exists():
+        return not path.is_dir() and os.access(path, os.W_OK)
+    folder = next(each for each in path.absolute().parents if each.exists())
+    return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
 
 
 def _hand_out(verdict: "Verdict", folder: RunDir, junit: Path | None, before: "Baseline | None") -> None:
@@ -72,7 +94,7 @@ def _hand_out(verdict: "Verdict", folder: RunDir, junit: Path | None, before: "B
 
 
 def _append(told: str) -> None:
-    """To the job's summary, where there is one; it may hold what other steps said."""
+    """To the job's summary, where there is one; it may hold what other steps said. A full disk loses it alone."""
     named = os.environ.get(SUMMARY)
     if not named:
         return
@@ -80,7 +102,7 @@ def _append(told: str) -> None:
         with open(named, "a", encoding="utf-8") as summary:
             summary.write(told + "\n")
     except OSError as fault:
-        raise BadInput(f"{SUMMARY}: {named} cannot be added to ({fault.strerror}); unset it, or name a file") from None
+        typer.echo(f"{SUMMARY}: {named} cannot be added to ({fault.strerror}); verdict.md holds the same", err=True)
 
 
 def report(recipe: Recipe, out: Path) -> None:

@@ -16,9 +16,11 @@ from verdict_samples import sample
 from eval.cli import app
 from eval.outlets import brief, junit
 from eval.report import render
+from eval.report.figures import number
 from eval.report.view import exit_status
 from eval.verdict import Verdict
 
+GUARDED = {"challenger": "lora", "kind": "forgetting", "lang": "zh", "tasks": ["general"], "status": "passed"}
 OUTCOMES = ("worth_it", "not_worth_it", "inconclusive", "invalid", "exploratory", "plumbing")
 
 
@@ -61,7 +63,8 @@ def test_ten_lines_say_it_in_both_languages(tmp_path):
         assert f"{row.name} {100 * row.score:.1f} ±" in lines[5]
     passed = sum(gate.status == "passed" for gate in v.gates)
     assert f"{passed} passed 通过" in lines[6]
-    assert "tuning 微调 lora 18; a query 每次查询 lora" in lines[7]
+    assert v.money.bills[0].tuning > 18  # the hour of training, and what the exam took
+    assert f"tuning 微调 lora {number(v.money.bills[0].tuning)}; a query 每次查询 lora" in lines[7]
     assert v.provenance.plan[:12] in lines[8]
     assert "退出码 0" in lines[8]
     assert lines[9] == "- Drift 变动: none 无"
@@ -83,8 +86,35 @@ def test_a_summary_that_cannot_be_written_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path))
     done = judge(tmp_path)
     assert done.exit_code == 2
-    assert done.stderr.startswith(f"tuneworth: GITHUB_STEP_SUMMARY: {tmp_path} cannot be added to (Is a directory)")
-    assert (kept(tmp_path) / "verdict.json").is_file()
+    assert done.stderr.startswith(f"tuneworth: GITHUB_STEP_SUMMARY: {tmp_path} cannot be added to; unset it")
+    assert not (kept(tmp_path) / "verdict.json").exists()
+
+
+def test_a_report_that_cannot_be_written_stops_a_run_before_it_starts(before, tmp_path):
+    (tmp_path / "file").write_text("in the way", "utf-8")
+    for asked in (tmp_path, tmp_path / "file" / "junit.xml"):
+        words = ["run", before / "study.yaml", "--out", tmp_path / "runs", "--junit", asked]
+        done = CliRunner().invoke(app, [str(word) for word in words])
+        assert (done.exit_code, done.stdout) == (2, "")
+        assert done.stderr.startswith(f"tuneworth: --junit {asked}: cannot be written")
+        assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_summary_on_a_full_disk_loses_nothing_else(tmp_path, monkeypatch):
+    finished(tmp_path)
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", "/dev/full")
+    done = judge(tmp_path, "--gate", "--junit", tmp_path / "junit.xml")
+    assert done.exit_code == 0
+    assert done.stderr.startswith("GITHUB_STEP_SUMMARY: /dev/full cannot be added to (")
+    assert len(cases(tmp_path / "junit.xml")) > 5
+
+
+def test_people_alone_are_costs(tmp_path):
+    priced = ("costs.people=300",)
+    finished(tmp_path, *priced)
+    assert judge(tmp_path, changes=priced).exit_code == 0
+    assert "tuning 微调 lora 300; a query" in (kept(tmp_path) / "verdict.md").read_text("utf-8")
 
 
 def test_a_case_for_the_verdict_and_one_for_each_gate(tmp_path):
@@ -133,7 +163,9 @@ def test_a_guard_is_a_case_and_drifts(tmp_path):
     said["guards"][0]["status"] = "passed"
     old.write_text(json.dumps(said), "utf-8")
     done = judge(tmp_path, "--baseline", old, changes=change)
-    assert drifts(done.stdout)[-1].startswith("guard lora, forgetting, zh, general: passed → failed · 护栏 lora")
+    assert drifts(done.stdout)[-1].startswith(
+        "guard lora, general ability in Chinese: passed → failed · 护栏 lora，中文通用能力: 通过 → 未通过"
+    )
     line = (kept(tmp_path) / "verdict.md").read_text("utf-8").splitlines()[6]
     assert "Guards 护栏: 0 of 1 passed 通过; lora: general ability in Chinese 中文通用能力 未通过" in line
 
@@ -224,6 +256,7 @@ def test_drift_names_what_moved(before, tmp_path):
         said["gates"][0]["status"] = "failed"
         del said["gates"][-1]
         said["provenance"]["extractor"] = "2020.1"
+        said["base"], said["money"]["gpu_hour"] = "older", 7
 
     v = Verdict.read(before / "before.json")
     name = v.contenders[1].name
@@ -237,6 +270,8 @@ def test_drift_names_what_moved(before, tmp_path):
         f"{name}: 50.0 → {100 * v.contenders[1].score:.1f}",
         "margin: +1.0 → +2.0 · 门槛: +1.0 → +2.0",
         f"extractor: 2020.1 → {v.provenance.extractor} · 提取器: 2020.1 → {v.provenance.extractor}",
+        "rule.base: older → old",
+        f"costs.gpu_hour: 7 → {v.money.gpu_hour:g}",
         "same questions: failed → passed · 同一批题目: 未通过 → 通过",
         f"{v.gates[-1].name}: none → not checked · {v.gates[-1].name_zh}: 无 → 未检查",
     ]
@@ -255,6 +290,10 @@ def test_drift_names_what_moved(before, tmp_path):
         (lambda said: said["tasks"][1].update(version="0"), "version of task numbers is 0 there and 1 here"),
         (lambda said: said["tasks"][0].update(items_digest="f" * 64), "the item list of task letters is ffffffffffff"),
         (lambda said: said["tasks"][0].update(weight=0.5), "the weight of task letters is 0.5 there and 0.75 here"),
+        (
+            lambda said: said.update(guards=[GUARDED]),
+            "rule.guards is general there and none here",
+        ),
         (lambda said: said.pop("tasks"), "not the verdict.json of a run; give one that `judge` wrote"),
     ],
 )

@@ -57,8 +57,9 @@ def test_a_named_device_is_priced_and_the_verdict_says_from_where(tmp_path):
     assert found.money.bills[0].parts["training"] == pytest.approx(5.15)  # one hour
     page = render(found)
     assert 'data-default="a800-80g" data-stale="true"' in page
-    assert f"Default price: a800-80g, 5.15 CNY a device hour (gpu-price-index; 2026, {each.age} days old" in page
+    assert f"Default price: a800-80g, 5.15 CNY a device hour (gpu-price-index; 2026, up to {each.age} days old" in page
     assert "默认价格：a800-80g，每设备小时 5.15 CNY" in page
+    assert f"2026，最多已过 {each.age} 天" in page
     assert each.ran == "cpu"  # the written run says so of every stage
     assert "Its seconds are another device&#39;s: cpu." in page
     assert "计时来自另一设备：cpu。" in page
@@ -96,6 +97,8 @@ def test_another_currency_needs_a_rate_that_somebody_names(tmp_path):
     [
         (("costs.device=h1000",), r"costs.device: no default price of h1000; there are rtx4090, .*h200.*or give"),
         (served("newer", tariff="gpt"), r"engine.tariff: gpt is unknown; there are deepseek-flash, .*give price_in"),
+        (("costs.device=moon", "costs.gpu_hour=3"), "price of moon; .*or leave it out beside costs.gpu_hour"),
+        (served("newer", tariff="gpt", price_in=1, price_out=2), "tariff: gpt is unknown; .*or leave it out beside"),
         (("costs.device=h100", "costs.exchange={USD: much}"), "give costs.exchange"),
         (("costs.quote={price: 1, currency: CNY, unit: device hour, date: 2026, source: us, name: a}",), "leave it"),
         (served("newer", price_cached=1), "price_cached: says what kept tokens cost"),

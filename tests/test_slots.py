@@ -313,6 +313,17 @@ def test_without_a_field_that_tells_records_apart_an_answer_is_one_record():
     assert grade("slots", gold, gold, reading="strict", fields=fields).outcome == "correct"
 
 
+def test_names_of_digits_brackets_and_strokes_are_read_in_lines():
+    fields = Fields.of({
+        "q3_revenue": "money", "due": "date", "pe": {"kind": "number", "names": ["P/E ratio"]},
+        "total": {"kind": "money", "names": ["合计（元）", "Total amount including value-added tax"]},
+    })  # fmt: skip
+    gold = json.dumps({"q3_revenue": "5亿元", "due": "2026-01-02", "pe": "12", "total": "50"})
+    for total in ("合计（元）：50", "total amount including value-added tax: 50"):
+        said = f"Q3 revenue: 5亿元\ndue: 2026-01-02\n- P/E Ratio: 12\n{total}"
+        assert grade("slots", said, gold, fields=fields).outcome == "correct"
+
+
 def test_records_are_told_apart_by_name():
     fields = Fields.of({"company": "name", "stake": "percent"})
     gold = json.dumps([{"company": "Acme Ltd", "stake": "5%"}, {"company": "贝塔公司", "stake": None}])
@@ -328,6 +339,9 @@ def test_records_are_told_apart_by_name():
         ({"total": "money", "sum": {"kind": "money", "names": ["Total"]}}, "is a name of (total|sum) too; drop one"),
         ({"a": "code", "b": "name"}, "one field alone may be of kind code or name"),
         ([], "a mapping is needed"),
+        ({"a": {"kind": "money", "nmaes": ["x"]}}, r"fields\.a: nmaes unknown; there are kind and names"),
+        ({"": "date"}, "'' is an empty name"),
+        ({"a": {"kind": "date", "names": ["**"]}}, "is an empty name"),
     ],
 )
 def test_declared_fields_that_cannot_be_are_refused_by_file(tmp_path, declared, told):

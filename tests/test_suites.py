@@ -99,6 +99,7 @@ def test_a_recipe_cannot_tell_a_suite_from_its_tasks_written_out():
         ("[suite:open_cn]", r"exam\.tasks: .*no suite open_cn.*open_zh"),
         ("[suite:open_en, finqa]", "finqa stands twice"),
         ("['suite:']", "no suite"),
+        ("['suite:nosuch']", r"no suite nosuch; there are (?!.*there are)"),
     ],
 )
 def test_a_suite_that_does_not_fit_is_refused(tasks, words):

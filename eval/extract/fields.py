@@ -12,9 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from eval.extract.passages import clean
 from eval.extract.values import READERS
 from finetune.mistakes import BadInput
 
+WORDS = re.compile(r"[A-Za-z_ \u3400-\u9fff]{1,24}")  # a name that lines are looked through for, declared or not
 TELLING = ("code", "name")  # kinds that tell records apart: a contract's code, or words compared without case
 KNOWN = {  # other names of usual fields, as answers write them
     "contract": "contract|contracts|contractcode|contractcodes|code|合约|合约代码|期货合约|合约名称|品种合约",
@@ -31,10 +33,14 @@ KNOWN = {  # other names of usual fields, as answers write them
 
 @dataclass(frozen=True)
 class Fields:
-    """Kinds by field, in the order of the declaration; fields by every name, without case, blanks and underscores."""
+    """Kinds by field, in the order of the declaration; fields by every name, without case, blanks and underscores.
+
+    `odd` are declared names beyond words (digits, brackets, strokes, long ones), which lines are looked through for.
+    """
 
     kinds: Mapping[str, str]
     names: Mapping[str, str]
+    odd: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, declared: Any) -> "Fields":
@@ -43,19 +49,25 @@ class Fields:
             raise BadInput(f"fields {declared!r}; a mapping is needed, of a field to the kind of its values")
         kinds: dict[str, str] = {}
         names: dict[str, str] = {}
+        odd: set[str] = set()
         for field, said in declared.items():
             kind, others = (said.get("kind"), said.get("names", [])) if isinstance(said, Mapping) else (said, [])
             if kind not in (*TELLING, *READERS) or not isinstance(others, list):
                 raise BadInput(f"fields.{field} {said!r}; known kinds are {', '.join((*TELLING, *READERS))}")
+            if isinstance(said, Mapping) and (unknown := [*map(str, {*said} - {"kind", "names"})]):
+                raise BadInput(f"fields.{field}: {', '.join(sorted(unknown))} unknown; there are kind and names")
             kinds[str(field)] = kind
-            for name in (field, *others):
+            for name in (each for called in (field, *others) for each in dict.fromkeys((called, clean(str(called))))):
+                if not folded(name):
+                    raise BadInput(f"fields.{field}: {name!r} is an empty name; give it one, or drop it")
+                odd |= set() if WORDS.fullmatch(str(name)) else {folded(name)}
                 if names.setdefault(folded(name), str(field)) != str(field):
                     raise BadInput(f"fields.{field}: {name!r} is a name of {names[folded(name)]} too; drop one")
         for field in kinds:  # where no other field has that name for its own
             names = dict.fromkeys(KNOWN[field].split("|"), field) | names if field in KNOWN else names
         if len([kind for kind in kinds.values() if kind in TELLING]) > 1:
             raise BadInput(f"fields: one field alone may be of kind {' or '.join(TELLING)}: it tells records apart")
-        return cls(kinds, names)
+        return cls(kinds, names, tuple(sorted(odd, key=lambda name: (-len(name), name))))  # one may begin another
 
     @property
     def key(self) -> str:

@@ -16,16 +16,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from eval.extract.fields import NOTICES, Fields
+from eval.extract.fields import NOTICES, WORDS, Fields
 from eval.extract.passages import FORM, boxes, clean
 
 SLOTS = tuple(NOTICES.kinds)
 CODE = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{1,2} ?-?[0-9]{4}(?![0-9])")
-FIELD = re.compile(
-    r"(?:^|(?<=[;,|\n]))[ \t]{0,8}(?:[-*•·]|[0-9]{1,2}[.)、])?[ \t]{0,8}(?P<name>[A-Za-z_ \u3400-\u9fff]{1,24})"
-    r"(?:\([^()\n]{0,20}\))?[ \t]{0,8}[:=]",
-    re.M,
-)
+BETWEEN = r"[ \t_*\"'-]{0,3}"  # what folding drops within a name
 ALONE = re.compile(  # a line that is a contract and nothing else
     rf"^[ \t#*-]{{0,8}}(?:合约|contract)?[: \t]{{0,8}}(?P<code>{CODE.pattern})[ \t]{{0,8}}(?:合约)?[ \t*:]{{0,8}}$",
     re.M | re.I,
@@ -186,11 +182,22 @@ def _table(text: str, fields: Fields) -> list[dict[str, Any]] | None:
     return found or None
 
 
+def _heads(fields: Fields) -> re.Pattern[str]:
+    """What stands before a value in a line or clause: any words, or a declared name that is more than words."""
+    odd = (f"(?i:{BETWEEN.join(map(re.escape, name))})" for name in fields.odd)
+    name = "|".join((*odd, WORDS.pattern))
+    return re.compile(
+        rf"(?:^|(?<=[;,|\n]))[ \t]{{0,8}}(?:[-*•·]|[0-9]{{1,2}}[.)、])?[ \t]{{0,8}}(?P<name>{name})"
+        r"(?:\([^()\n]{0,20}\))?[ \t]{0,8}[:=]",
+        re.M,
+    )
+
+
 def _lines(text: str, fields: Fields) -> list[dict[str, Any]] | None:
     """Lines or clauses `field: value`; a contract, or a line that is a contract's code alone, begins a record."""
     if fields.kinds.get(fields.key) == "code":
         text = ALONE.sub(rf"{fields.key}: \g<code>", text)
-    named = [(slot, found) for found in FIELD.finditer(text) if (slot := fields.called(found["name"]))]
+    named = [(slot, found) for found in _heads(fields).finditer(text) if (slot := fields.called(found["name"]))]
     records: list[dict[str, Any]] = []
     for place, (slot, found) in enumerate(named):
         end = named[place + 1][1].start() if place + 1 < len(named) else len(text)

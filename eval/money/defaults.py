@@ -53,8 +53,9 @@ def said(each: Taken, currency: str) -> tuple[str, str]:
         amount = f"{quote.read:g} / {amount}"
     rate = f", at {quote.rate:g} {currency} for one {quote.currency}" if quote.currency != currency else ""
     rate_zh = f"，按 1 {quote.currency} = {quote.rate:g} {currency}" if rate else ""
-    old = f", {each.age} days old: look it up again" if each.stale else ""
-    old_zh = f"，已过 {each.age} 天，请重新查价" if each.stale else ""
+    most, most_zh = ("", "已过") if len(quote.date) == len("2026-01-01") else ("up to ", "最多已过")  # of no day
+    old = f", {most}{each.age} days old: look it up again" if each.stale else ""
+    old_zh = f"，{most_zh} {each.age} 天，请重新查价" if each.stale else ""
     ran, ran_zh = (
         (f" Its seconds are another device's: {each.ran}.", f"计时来自另一设备：{each.ran}。") if each.ran else ("", "")
     )

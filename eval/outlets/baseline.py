@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -14,12 +14,13 @@ from eval.report.figures import interval, points
 from eval.report.view import plumbed
 from eval.report.words import OUTCOMES, STATUSES, Said, same
 from eval.verdict import Contrast, Verdict
-from eval.verdict.guards import GuardRow
+from eval.verdict.guards import GuardRow, Words, guard_words
 from finetune.mistakes import BadInput
 from finetune.recipe import Recipe
 
 LOOSE = ConfigDict(frozen=True, extra="ignore")  # a baseline may be of an earlier version, with other keys beside these
 NONE = Said("none", "无")
+PLAIN = (str, int, float, type(None))
 WEIGHT = 1e-9  # of a task: apart by more, it is another weight
 
 
@@ -53,6 +54,12 @@ class Guarded(BaseModel):
     lang: str
     tasks: tuple[str, ...]
     status: str
+    whole: bool = True
+
+    @property
+    def words(self) -> Words:
+        """As the page has them."""
+        return guard_words(self.kind, self.lang, "" if self.whole else self.tasks[0])
 
 
 class Asked(BaseModel):
@@ -113,6 +120,9 @@ class Baseline(BaseModel):
     provenance: Made
     guards: tuple[Guarded, ...] = ()
     plumbing: Plumbed | None = None
+    challenger: str | None = None
+    base: str | None = None
+    money: dict[str, Any] | None = None  # prices by the names of `costs`, and more
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -124,9 +134,9 @@ class Baseline(BaseModel):
         except ValueError:
             raise BadInput(f"--baseline {path}: not the verdict.json of a run; give one that `judge` wrote") from None
 
-    def refuse_other(self, recipe: Recipe, tasks: Sequence[TaskLike]) -> None:
+    def refuse_other(self, recipe: Recipe, tasks: Sequence[TaskLike], guards: Iterable[str]) -> None:
         """BadInput: it is of another study, or asked other questions; the first difference is named."""
-        found = next(self._unlike(recipe, tasks), None)
+        found = next(self._unlike(recipe, tasks, guards), None)
         if found:
             what, theirs, ours = found
             raise BadInput(
@@ -134,7 +144,9 @@ class Baseline(BaseModel):
                 f"same study for a baseline"
             )
 
-    def _unlike(self, recipe: Recipe, tasks: Sequence[TaskLike]) -> Iterator[tuple[str, object, object]]:
+    def _unlike(
+        self, recipe: Recipe, tasks: Sequence[TaskLike], guards: Iterable[str]
+    ) -> Iterator[tuple[str, object, object]]:
         """(what, there, here) of all that must be alike."""
         total = sum(task.weight for task in tasks)
         there, here = {task.name: task for task in self.tasks}, {task.name: task for task in tasks}
@@ -150,6 +162,9 @@ class Baseline(BaseModel):
             yield from _differing(f"the item list of task {name}", *digests)
             if abs(old.weight - task.weight / total) > WEIGHT:
                 yield f"the weight of task {name}", f"{old.weight:.3g}", f"{task.weight / total:.3g}"
+        guarded = {name for row in self.guards for name in row.tasks}
+        if guarded:  # where none were, or none were reached, what stands now is drift
+            yield from _differing("rule.guards", ", ".join(sorted(guarded)), ", ".join(sorted({*guards})) or "none")
 
 
 def _differing(what: str, there: str, here: str) -> Iterator[tuple[str, object, object]]:
@@ -214,6 +229,17 @@ def _rule(before: Baseline, now: Verdict) -> Iterator[Change]:
     yield Change(Said("confidence", "置信度"), *(same(f"{value:.1%}") for value in (before.confidence, now.confidence)))
     readers = (verdict.provenance.extractor for verdict in (before, now))
     yield Change(Said("extractor", "提取器"), *map(same, readers))
+    for key in ("challenger", "base"):
+        if said := getattr(before, key):  # an earlier version may not have written it
+            yield Change(same(f"rule.{key}"), same(said), same(getattr(now, key)))
+    old, new = before.money or {}, now.money.model_dump() if now.money else {}
+    for key in sorted(old.keys() & new.keys()):
+        if all(isinstance(side[key], PLAIN) for side in (old, new)):
+            yield Change(same(f"costs.{key}"), *(same(_plain(side[key])) for side in (old, new)))
+
+
+def _plain(value: object) -> str:
+    return f"{value:g}" if isinstance(value, int | float) else str(value or NONE.en)
 
 
 def _gates(before: Baseline, now: Verdict) -> Iterator[Change]:
@@ -225,11 +251,13 @@ def _gates(before: Baseline, now: Verdict) -> Iterator[Change]:
 
 
 def _guards(before: Baseline, now: Verdict) -> Iterator[Change]:
-    old, new = ({_called(row): row.status for row in rows} for rows in (before.guards, now.guards))
-    for name in {**old, **new}:
-        stood = (STATUSES.get(str(side.get(name)), NONE) for side in (old, new))
-        yield Change(Said(f"guard {name}", f"护栏 {name}"), *stood)
+    old: dict[object, Guarded | GuardRow] = {_key(row): row for row in before.guards}
+    new: dict[object, Guarded | GuardRow] = {_key(row): row for row in now.guards}
+    for key, row in {**old, **new}.items():
+        stood = (STATUSES.get(side[key].status, NONE) if key in side else NONE for side in (old, new))
+        en, zh = row.words
+        yield Change(Said(f"guard {row.challenger}, {en}", f"护栏 {row.challenger}，{zh}"), *stood)
 
 
-def _called(row: Guarded | GuardRow) -> str:
-    return f"{row.challenger}, {row.kind}, {row.lang}, {' + '.join(row.tasks)}"
+def _key(row: Guarded | GuardRow) -> tuple[object, ...]:
+    return row.challenger, row.kind, row.lang, row.tasks

@@ -91,13 +91,15 @@ def _listed(head: str, names: Iterable[str]) -> str:
 
 
 def _costs(v: Verdict) -> str:
-    """What tuning the lead cost, and a query of it beside one of the incumbent's; "" where nothing has a price."""
+    """What tuning the lead cost, all in, and a query of it and of the incumbent; "" where nothing has a price."""
     rows = {row.name: row for row in v.contenders}
     lead, rival = rows[v.challenger], rows[v.incumbent]
-    if v.money is None or not v.money.gpu_hour:
+    bills = v.money.bills if v.money else ()
+    bill = next((bill for bill in bills if (bill.challenger, bill.rival) == (lead.name, rival.name)), None)
+    if v.money is None or bill is None or not any((bill.tuning, lead.cost_per_query, rival.cost_per_query)):
         return ""
     asked = (f"{row.name} {number(row.cost_per_query)}" for row in (lead, rival))
-    tuned = f"{lead.name} {number(lead.training_cost)}"
+    tuned = f"{lead.name} {number(bill.tuning)}"
     return f"Costs 成本, {v.money.currency}: tuning 微调 {tuned}; a query 每次查询 {', '.join(asked)}"
 
 

@@ -63,9 +63,7 @@ class GuardRow(BaseModel):
     @property
     def words(self) -> Words:
         """What is guarded: a harm in a language, and the set where it is one of several."""
-        (en, zh), (lang, lang_zh) = KINDS[self.kind], LANGS[self.lang]
-        one = "" if self.whole else f" ({self.tasks[0]})"
-        return f"{en} in {lang}{one}", f"{lang_zh}{zh}{one.replace(' (', '（').replace(')', '）')}"
+        return guard_words(self.kind, self.lang, "" if self.whole else self.tasks[0])
 
     @property
     def reason(self) -> Reason:
@@ -88,6 +86,13 @@ class GuardRow(BaseModel):
                 f"{zh}这一护栏未能判定：{who} 对 {base} 在 {low} 至 {high} 个百分点之间，容许下限 {limit} 落在其中"
             )
         return Reason(code=code, rival=base, text=text, text_zh=text_zh)
+
+
+def guard_words(kind: str, lang: str, only: str) -> Words:
+    """A guard in words, by the set where it is one of several; a kind of another version by its own name."""
+    named: dict[str, Words] = {str(each): said for each, said in KINDS.items()}
+    (en, zh), (of, of_zh) = named.get(kind, (kind, kind)), LANGS.get(lang, (lang, lang))
+    return f"{en} in {of}{f' ({only})' if only else ''}", f"{of_zh}{zh}{f'（{only}）' if only else ''}"
 
 
 def guard_rows(evidence: Evidence, challenger: str) -> tuple[GuardRow, ...]:

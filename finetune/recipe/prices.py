@@ -86,29 +86,34 @@ def settled(raw: Any) -> Any:
 
 def _device(costs: dict[str, Any]) -> dict[str, Any]:
     named = costs.get("device")
-    if not isinstance(named, str) or costs.get("gpu_hour") is not None:  # what is no name the schema refuses
+    if not isinstance(named, str):  # the schema refuses it
         return costs
-    offers = shelf().devices
+    offers, own = shelf().devices, costs.get("gpu_hour") is not None
     if named not in offers:
-        raise ValueError(
-            f"costs.device: no default price of {named}; there are {', '.join(offers)}; or give costs.gpu_hour"
-        )
+        remedy = "leave it out beside costs.gpu_hour" if own else "give costs.gpu_hour"
+        raise ValueError(f"costs.device: no default price of {named}; there are {', '.join(offers)}; or {remedy}")
+    if own:
+        return costs
     quote = _quote(f"costs.device: {named}", named, offers[named], costs, "costs.gpu_hour")
     return {**costs, "gpu_hour": quote.price * quote.rate, "quote": quote.model_dump()}
 
 
 def _served(name: str, chosen: Any, costs: dict[str, Any]) -> Any:
     engine = chosen.get("engine") if isinstance(chosen, dict) else None
-    if not isinstance(engine, dict) or any(engine.get(key) is not None for key in ("price_in", "price_out")):
+    if not isinstance(engine, dict):
         return chosen
     apis, tariff = shelf().apis, engine.get("tariff")
+    own = any(engine.get(key) is not None for key in ("price_in", "price_out"))
     where = f"contenders.{name}.engine.tariff"
-    if tariff is None:
+    if tariff is None and not own:
         tariff = next((each for each, api in apis.items() if _is(engine, each, api)), None)
     if not isinstance(tariff, str):
         return chosen
     if tariff not in apis:
-        raise ValueError(f"{where}: {tariff} is unknown; there are {', '.join(apis)}; or give price_in and price_out")
+        remedy = "leave it out beside prices of your own" if own else "give price_in and price_out"
+        raise ValueError(f"{where}: {tariff} is unknown; there are {', '.join(apis)}; or {remedy}")
+    if own:
+        return chosen
     quote = _quote(f"{where}: {tariff}", tariff, apis[tariff].offers, costs, "price_in and price_out")
     prices = {"price_in": (quote.read or 0) * quote.rate, "price_out": quote.price * quote.rate}
     if quote.cached is not None and engine.get("price_cached") is None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
 
 from finetune.checkpoint import is_local
-from finetune.mistakes import BadInput, explain, near
+from finetune.mistakes import BadInput, explain
 from finetune.recipe.source import beside, read_yaml
 
 SHELF = Path(__file__).parents[2] / "recipes" / "suites"
@@ -53,7 +53,7 @@ def _of(named: str) -> list[str]:
     known = sorted(path.stem for path in SHELF.glob("*.yaml"))
     plain = name if name in known else name.removesuffix(GEN)
     if plain not in known:
-        raise ValueError(f"no suite {name}{near(name, known)}; there are {', '.join(known)}")
+        raise ValueError(f"no suite {name}; there are {', '.join(known)}")
     return Suite.read(SHELF / f"{plain}.yaml").tasks(gen=plain != name)
 
 
