@@ -65,7 +65,8 @@ class Paged:
         from vllm import EngineArgs, LLMEngine
 
         asked: dict[str, Any] = {
-            "model": str(folder), "load_format": "safetensors", "skip_tokenizer_init": True, "seed": 0, "dtype": dtype,
+            "model": str(folder), "load_format": "safetensors", "trust_remote_code": False,
+            "skip_tokenizer_init": True, "seed": 0, "dtype": dtype,
             "generation_config": "vllm", "max_model_len": longest + 1, "max_logprobs": TOP, "disable_log_stats": True,
             "max_num_batched_tokens": tokens, "max_num_seqs": min(SEQUENCES, tokens),
             "tensor_parallel_size": knobs.tensor_parallel, "gpu_memory_utilization": knobs.gpu_memory_utilization,

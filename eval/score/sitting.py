@@ -134,7 +134,8 @@ class Sitting:
         """The same in vLLM, which is given room for the longest of these."""
         spec, engine = self.desk.contender.model, self.desk.contender.vllm
         assert engine is not None, "asked for a contender that vLLM runs"
-        rank, config = rank_of(self.adapter), AutoConfig.from_pretrained(spec.folder(), local_files_only=True)
+        rank = rank_of(self.adapter)
+        config = AutoConfig.from_pretrained(spec.folder(), trust_remote_code=False, local_files_only=True)
         self._refuse_too_long(entries, config)
         if self.desk.head:
             raise BadInput(f"adapter {self.adapter}: has a classification head, which vLLM cannot ask; say engine: hf")
