@@ -173,13 +173,12 @@ def judge(
 
     In CI: tuneworth judge recipes/demo.yaml --gate --junit junit.xml --baseline kept/verdict.json
     """
-    from eval.closing import judge as weigh
-    from eval.closing import leave
+    from eval import closing
     from eval.flips.texts import Texts
 
-    read = _read(recipe, changes, data_root)
-    weigh(read, out, Texts(with_text, no_text), junit, baseline)
-    leave(read, out, gate)
+    read, texts = _read(recipe, changes, data_root), Texts(with_text, no_text)
+    closing.judge(read, out, texts, junit, closing.expected(read, junit, baseline))
+    closing.leave(read, out, gate)
 
 
 @app.command()
@@ -220,8 +219,7 @@ def run(
     from eval.flips.texts import Texts
 
     read, texts = _read(recipe, changes, data_root), Texts(with_text, no_text)
-    closing.known(read, baseline)
-    closing.refuse_closed(junit)
+    before = closing.expected(read, junit, baseline)
     course = Course(read, recipe, out, tuple(changes), dry_run)
     course.build()
     course.pledge()
@@ -232,7 +230,7 @@ def run(
             from eval.opinion.asking import give
 
             give(read, course.folder, typer.echo)
-        closing.judge(read, out, texts, junit, baseline)
+        closing.judge(read, out, texts, junit, before)
         closing.report(read, out)
         closing.leave(read, out, gate)
 

@@ -21,18 +21,17 @@ if TYPE_CHECKING:
 
 
 def judge(
-    recipe: Recipe, out: Path, texts: "Texts", junit: Path | None = None, baseline: Path | None = None
+    recipe: Recipe, out: Path, texts: "Texts", junit: Path | None = None, before: "Baseline | None" = None
 ) -> None:  # fmt: skip
     """Weigh the scores: verdict.json, flips.json.gz, verdict.md, JUnit XML where asked for, a table, and drift against
     a baseline."""
-    refuse_closed(junit)
     from eval import flips
     from eval.flips.gather import gather
     from eval.report import table
     from eval.verdict import weigh
     from eval.verdict.evidence import Evidence
 
-    folder, before = RunDir(out / recipe.name), known(recipe, baseline)
+    folder = RunDir(out / recipe.name)
     evidence = Evidence.read(recipe, folder)
     verdict = weigh(evidence)
     write_whole(folder.verdict, verdict.model_dump_json(indent=1) + "\n")
@@ -43,11 +42,13 @@ def judge(
     if recipe.train.tracker:
         from eval.outlets.tracked import track  # accelerate and W&B take their time
 
-        track(recipe, folder, verdict, texts, lambda text: typer.echo(text, err=True))
+        typer.echo(track(recipe.train.tracker, recipe, folder, verdict, texts), err=True)
 
 
-def known(recipe: Recipe, baseline: Path | None) -> "Baseline | None":
-    """The verdict that drift is measured from. BadInput: none, another study's, or of other questions."""
+def expected(recipe: Recipe, junit: Path | None, baseline: Path | None) -> "Baseline | None":
+    """The verdict that drift is measured from, before the work. BadInput: it is none, another study's, or of other
+    questions; or what CI is to read cannot be written."""
+    _refuse_closed(junit)
     if baseline is None:
         return None
     from eval.benchmark import Benchmark
@@ -62,8 +63,7 @@ def known(recipe: Recipe, baseline: Path | None) -> "Baseline | None":
     return before
 
 
-def refuse_closed(junit: Path | None) -> None:
-    """BadInput, before the work: what CI is to read cannot be written there."""
+def _refuse_closed(junit: Path | None) -> None:
     if junit and not _open(junit):
         raise BadInput(f"--junit {junit}: cannot be written; name a file in a folder that is yours")
     named = os.environ.get(SUMMARY)

@@ -7,7 +7,7 @@ accelerate's gets the scalars. Whatever fails here is told in a line, and the ve
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
@@ -23,13 +23,8 @@ from finetune.run import RunDir
 from finetune.run.tracking import adapter_artifact, artifact_name, remedy, wandb_mode, wandb_settings
 
 
-def track(recipe: Recipe, run: RunDir, v: Verdict, texts: Texts, say: Callable[[str], None]) -> None:
-    """Hand a verdict over to the recipe's tracker, if it names one; `say` is told where it went, or why not."""
-    if recipe.train.tracker:
-        say(_handed(recipe.train.tracker, recipe, run, v, texts))
-
-
-def _handed(name: str, recipe: Recipe, run: RunDir, v: Verdict, texts: Texts) -> str:
+def track(name: str, recipe: Recipe, run: RunDir, v: Verdict, texts: Texts) -> str:
+    """Hand a verdict over to a tracker by its name. Gives a line: where it went, or why not."""
     if find_spec(name) is None:
         return f"train.tracker: {name} is not installed, so the verdict is not in it; `{remedy(name)}`"
     logs = run.folder / "logs"

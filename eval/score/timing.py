@@ -38,14 +38,19 @@ def mean(rows: Sequence[ItemScore], weights: Mapping[str, float], key: str) -> f
 def _here(
     recipe: Recipe, name: str, scorer: str, benchmark: Benchmark, run: RunDir, asked: Sequence[Question]
 ) -> list[ItemScore]:
+    from eval.lm.vllm_engine import Paged
     from eval.score.repeat import Passes  # torch and transformers take seconds to load
     from eval.score.sitting import Sitting
     from finetune.world import World
 
     world = World.open(None, None, run.folder)
     passes = Passes.open(Sitting.open(recipe, name, recipe.seeds(name)[0], scorer, benchmark, run, world), asked)
-    with progress(len(passes.entries), shown=True) as advance:
-        return passes.once(advance)
+    try:
+        with progress(len(passes.entries), shown=True) as advance:
+            return passes.once(advance)
+    finally:
+        if isinstance(passes.model, Paged):
+            passes.model.close()  # else the processes part with a trace
 
 
 def _served(

@@ -131,10 +131,10 @@ def weigh(evidence: Evidence) -> Verdict:
     sheets = [evidence.sheets[name] for name in evidence.judged]
     same = same_questions(evidence, sheets)
     contest = _contest(evidence) if all(gate.status == "passed" for gate in same) else None
-    checked = [*same, *asked(evidence, sheets, contest)]
-    if evidence.recipe.purpose == "smoke":
-        return _smoke(evidence, checked)
-    return _study(evidence, contest, checked)
+    smoke = evidence.recipe.purpose == "smoke"  # names nobody, so nothing is shown to anyone
+    shown = contamination(evidence, contest) if contest and not smoke else None
+    checked = [*same, *asked(evidence, sheets, contest, shown)]
+    return _smoke(evidence, checked) if smoke else _study(evidence, contest, checked, shown)
 
 
 def _contest(evidence: Evidence) -> Contest | None:
@@ -153,15 +153,18 @@ def _smoke(evidence: Evidence, checked: Sequence[Gate]) -> Verdict:
     return _verdict(evidence, checked, "plumbing", words, plumbing=found)
 
 
-def _study(evidence: Evidence, contest: Contest | None, checked: Sequence[Gate]) -> Verdict:
+def _study(
+    evidence: Evidence, contest: Contest | None, checked: Sequence[Gate], shown: Contamination | None
+) -> Verdict:  # fmt: skip
     failed = [gate for gate in checked if gate.required and gate.status == "failed"]
     broken = [gate for gate in failed if gate.name != gates.PLAN[0]]
     if contest is None or broken:
-        return _verdict(evidence, checked, "invalid", wording.invalid(broken), **_numbers(evidence, contest, None))
+        numbers = _numbers(evidence, contest, None, shown)
+        return _verdict(evidence, checked, "invalid", wording.invalid(broken), **numbers)
     call = overall(contest.rulings)
     lead = headline(contest.rulings, call)
     found = contest.find("delta", lead.challenger)
-    numbers = _numbers(evidence, contest, lead)
+    numbers = _numbers(evidence, contest, lead, shown)
     if failed:
         words = wording.exploratory(failed[0], found, lead, contest.rulings)
         return _verdict(evidence, checked, "exploratory", words, **numbers)
@@ -205,7 +208,9 @@ def _limiting(contest: Contest, lead: Ruling) -> Comparison:
     return next(each for each in contest.comparisons if (each.challenger, each.incumbent) == (lead.challenger, rival))
 
 
-def _numbers(evidence: Evidence, contest: Contest | None, lead: Ruling | None) -> dict[str, Any]:
+def _numbers(
+    evidence: Evidence, contest: Contest | None, lead: Ruling | None, shown: Contamination | None
+) -> dict[str, Any]:  # fmt: skip
     """What was measured, whatever is called; of an invalid comparison without a lead, the best bound's."""
     if contest is None:
         return {}
@@ -220,7 +225,7 @@ def _numbers(evidence: Evidence, contest: Contest | None, lead: Ruling | None) -
         "gamma": _contrast(gamma, gamma.low),
         "rulings": contest.rulings,
         "comparisons": contest.comparisons,
-        "contamination": contamination(evidence, contest),
+        "contamination": shown,
         "guards": tuple(row for rows in contest.guards.values() for row in rows),
         "money": money(evidence, contest.bills, shelf(delta, tau, gamma, _released(evidence.recipe))),
         "power": seen(delta, evidence.benchmark, evidence.recipe.rule.confidence, best(evidence, delta)),

@@ -6,7 +6,7 @@ document. Rows that `train.exclude` takes out taught nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -66,12 +66,12 @@ class _Asked:
     """Rows by the digest of all that they come from, so that judging again reads nothing again."""
 
     digest: str
-    read: object = field(compare=False)
+    read: Callable[[], tuple[list[Row], list[Row]]] = field(compare=False)
 
 
 @lru_cache(maxsize=4)
 def _found(asked: _Asked) -> Overlap:
-    taught, exam = asked.read()  # type: ignore[operator]
+    taught, exam = asked.read()
     return overlap(taught, exam, ("training", "exam"))
 
 

@@ -8,15 +8,8 @@ from eval.money.defaults import taken
 from eval.verdict.evidence import Evidence
 from eval.verdict.outlook import Paying, paying
 
-OWN = {
-    "data",
-    "people",
-    "device",
-    "exchange",
-    "quote",
-    "question",
-    "planned",
-}  # of costs, told in other words or nowhere
+# Of costs, told in other words or nowhere.
+OWN = {"data", "people", "device", "exchange", "quote", "question", "planned"}
 
 
 def money(evidence: Evidence, bills: Sequence[Bill], life: Shelf | None) -> Money:

@@ -6,7 +6,7 @@ from eval import gates
 from eval.gates import Gate
 from eval.sheet import Sheet
 from eval.verdict.canary import canary_facts
-from eval.verdict.clean import contamination
+from eval.verdict.clean import Contamination
 from eval.verdict.contest import Contest
 from eval.verdict.evidence import Evidence
 from eval.verdict.twins import drops
@@ -21,11 +21,13 @@ def same_questions(evidence: Evidence, sheets: Sequence[Sheet]) -> list[Gate]:
     return found
 
 
-def asked(evidence: Evidence, sheets: Sequence[Sheet], contest: Contest | None) -> list[Gate]:
-    """Every gate but those of `same_questions`."""
+def asked(
+    evidence: Evidence, sheets: Sequence[Sheet], contest: Contest | None, shown: Contamination | None
+) -> list[Gate]:  # fmt: skip
+    """Every gate but those of `same_questions`; `shown`: what training shows of the exam, of a study that was held."""
     return [
         *_gates(evidence, sheets),
-        *clean(evidence, contest),
+        *([gates.clean_subset(shown.fact)] if shown else []),
         *_behaviour(evidence, contest),
         *_advice(evidence, contest),
     ]
@@ -41,13 +43,6 @@ def _gates(evidence: Evidence, sheets: Sequence[Sheet]) -> list[Gate]:
         gates.plan(digest, at, evidence.digest, evidence.bound, evidence.regraded),
         gates.exam_unseen(evidence.benchmark.taught(evidence.recipe)),
     ]
-
-
-def clean(evidence: Evidence, contest: Contest | None) -> list[Gate]:
-    """Of a study that could be held: a smoke run names nobody."""
-    if contest is None or evidence.recipe.purpose == "smoke":
-        return []
-    return [gates.clean_subset(contamination(evidence, contest).fact)]
 
 
 def _behaviour(evidence: Evidence, contest: Contest | None) -> list[Gate]:
