@@ -88,7 +88,7 @@ def _guard(row: GuardRow) -> Case:
     """As a gate: harm shown is a failure, what is unresolved is skipped."""
     (en, zh), status = row.words, STATUSES[row.status]
     said = f"{points(row.gain)} {interval(row.low, row.high)}, borne 容许 {points(-row.margin)}\nn: {row.n}\n"
-    said += f"clusters: {row.clusters}\n"
+    said += f"clusters: {row.clusters}\n" + (f"shown in training 见于训练: {row.shown}\n" if row.shown else "")
     why = "" if row.status == "passed" else f": {row.reason.text}"
     said += "" if row.status == "passed" else f"{row.reason.text}\n{row.reason.text_zh}\n"
     state = STATES.get(row.status, "skipped")

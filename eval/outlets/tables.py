@@ -73,7 +73,7 @@ def gates(v: Verdict) -> Table:
 def guards(v: Verdict) -> Table:
     """What tuning must not harm: the challenger minus its own base."""
     columns = ("challenger", "kind", "lang", "status", "gain", "low", "high", "margin", "n", "clusters", "score",
-               "base_score", "incumbent_score")  # fmt: skip
+               "base_score", "incumbent_score", "shown")  # fmt: skip
     return Table(("tasks", *columns), [
         [", ".join(row.tasks), *(getattr(row, key) for key in columns)] for row in v.guards
     ])  # fmt: skip

@@ -53,7 +53,9 @@ class Contrast(BaseModel):
     clusters: int
 
 
-NoteCode = Literal["in_distribution", "public", "no_guard", "guards", "chosen_on_dev", "licence", "search", "except"]
+NoteCode = Literal[
+    "in_distribution", "public", "no_guard", "guards", "guard_leak", "chosen_on_dev", "licence", "search", "except"
+]
 
 
 class Note(BaseModel):
@@ -249,6 +251,7 @@ def _notes(evidence: Evidence, contest: Contest, outcome: Outcome, guards: Seque
     found = [] if guards else [_note("no_guard", outcome == "worth_it", wording.NO_GUARD)]
     if guards and all(row.status == "passed" for row in guards):
         found.append(_note("guards", outcome == "worth_it", wording.guarded(guards)))
+    found += [_note("guard_leak", False, words) for words in wording.left_out(guards)]
     if evidence.trials:
         found.append(_note("chosen_on_dev", True, wording.chosen(evidence.trials)))
     shared = _shared_sources(evidence, {task for task, _ in contest.leaks.of("source")})

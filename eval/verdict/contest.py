@@ -10,7 +10,7 @@ from eval.money import Bill, Gain, Serving, bill
 from eval.money.odds import Chance
 from eval.sheet import BadPairing
 from eval.verdict.evidence import Evidence
-from eval.verdict.guards import GuardRow, guard_rows
+from eval.verdict.guards import GuardRow, GuardTest, guard_rows, guard_tests
 from eval.verdict.leaks import Leaks, leaks
 from eval.verdict.ruling import Contrasted, Ruling, Standing, rule, stand
 from finetune.mistakes import BadInput
@@ -28,6 +28,7 @@ class Contest:
     pairs: dict[str, list[Pair]]  # of each challenger those that decide, incumbent first
     chances: dict[tuple[str, str], Chance]  # (challenger, rival) -> gain and wrong answers with their errors
     guards: dict[str, tuple[GuardRow, ...]]  # of each challenger
+    guard_tests: dict[str, tuple[GuardTest, ...]]  # those that `guards` tells the rows of
     leaks: Leaks
 
     @classmethod
@@ -35,7 +36,8 @@ class Contest:
         """BadInput where a task lies in one cluster, so that no interval can be had."""
         terms, pairs = evidence.recipe.rule, _pairs(evidence)
         deciding = {name: [p for role, p in found if role != "tau"] for name, found in pairs.items()}
-        standings = stand(deciding, terms.confidence, terms.margin)
+        tests = {name: guard_tests(evidence, name) for name in pairs}
+        standings = stand(deciding, terms.confidence, terms.margin, tests)
         fields = {task.name: task.fields for task in evidence.benchmark.tasks}
         told: dict[str, Any] = {"confidence": terms.confidence, "margin": terms.margin, "fields": fields}
         comparisons = {
@@ -43,7 +45,7 @@ class Contest:
         }
         gamma = compare(_pair(evidence, terms.incumbent, terms.base), role="gamma", **told)
         bills, rulings, chances = [], [], {}
-        guards = {name: guard_rows(evidence, name) for name in pairs}
+        guards = {name: guard_rows(found, standings[name].level) for name, found in tests.items()}
         for name, found in comparisons.items():
             against = [each for each in found if each.role != "tau"]
             costs, due = evidence.recipe.costs, []
@@ -53,7 +55,8 @@ class Contest:
             rulings.append(rule(standings[name], against, due, costs.currency, guards[name]))
             bills += due
         rows = [each for found in comparisons.values() for each in found]
-        return cls((*rows, gamma), standings, tuple(bills), tuple(rulings), deciding, chances, guards, leaks(evidence))
+        shown = leaks(evidence)
+        return cls((*rows, gamma), standings, tuple(bills), tuple(rulings), deciding, chances, guards, tests, shown)
 
     def find(self, role: Role, challenger: str) -> Comparison:
         return next(each for each in self.comparisons if (each.role, each.challenger) == (role, challenger))

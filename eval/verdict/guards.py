@@ -2,24 +2,31 @@
 
 Non-inferiority by the interval of every other gain (5.3): a guard passes when the lower end lies above minus its
 margin, fails when the upper end lies below it, and is unresolved otherwise. All guards of a challenger must pass, an
-intersection-union claim, so none is corrected for another.
+intersection-union claim (Berger 1982), so none is corrected for another. Several challengers are several such claims,
+of which one is enough: Holm corrects them by the worst p of each, over rivals and guards, and the lower ends of guards
+are taken at its levels (5.4). That a guard fails is held at the plain level: not worth it needs it of every challenger.
+
+Guard questions that a challenger was tuned on flatter it, never the reverse: its guards are judged without them.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Literal, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from eval.compare import mismatch
 from eval.guards import Guard
 from eval.guards import guards as declared
 from eval.paired import Estimate, Floats, Layout
-from eval.sheet import BadPairing, Question, Sheet
+from eval.sheet import BadPairing, Key, Question, Sheet
 from eval.verdict.evidence import Evidence
+from eval.verdict.leaks import guard_leaks
 from eval.verdict.ruling import Code, Reason, points
 from finetune.recipe.guards import GuardKind
 
@@ -59,6 +66,9 @@ class GuardRow(BaseModel):
     score: float = Field(description="Of the challenger, as the next two a mean over the sets")
     base_score: float
     incumbent_score: float
+    shown: int = Field(0, description="Questions that its training rows show: they flatter it, and are left out")
+    flattered: tuple[float, float, float] | None = Field(None, description="Gain, low, high with them; None: no such")
+    untold: bool = Field(False, description="What is left cannot be judged: all questions stand here, and none passes")
 
     @property
     def words(self) -> Words:
@@ -74,6 +84,13 @@ class GuardRow(BaseModel):
             least = points(-self.high)
             text = f"{who} {harm}: {en} falls by at least {least} points against {base}, more than the {limit} borne"
             text_zh = f"{who} {harm_zh}：{zh}比 {base} 至少下降 {least} 个百分点，超过容许的 {limit}"
+        elif self.untold:
+            code = "guard_unresolved"
+            text = f"the guard of {en} cannot pass: {self.shown} of its {self.n} questions show in what {who} was "
+            text += "tuned on, and what is left cannot be judged"
+            text_zh = (
+                f"{zh}这一护栏不可能通过：{self.n} 道题中有 {self.shown} 道见于 {who} 的训练数据，剩余题目无法判定"
+            )
         elif self.vacuous:
             code, seen = "guard_unresolved", points(self.base_score)
             text = f"the guard of {en} cannot fail: {base} itself scores {seen} there, which is no more than guessing"
@@ -95,9 +112,97 @@ def guard_words(kind: str, lang: str, only: str) -> Words:
     return f"{en} in {of}{f' ({only})' if only else ''}", f"{of_zh}{zh}{f'（{only}）' if only else ''}"
 
 
-def guard_rows(evidence: Evidence, challenger: str) -> tuple[GuardRow, ...]:
+@dataclass(frozen=True, eq=False)
+class GuardTest:
+    """One guard of one challenger, ready for a row at any level of error."""
+
+    guard: Guard
+    names: tuple[str, str, str]  # challenger, base, incumbent
+    confidence: float
+    layout: Layout
+    gains: Floats  # [S, n], challenger minus base
+    scores: tuple[float, float, float]  # of `names`
+    shown: int
+    whole: tuple[Layout, Floats] | None  # with the questions that training shows; None: there are none
+    untold: bool
+    told: dict[float, GuardRow] = field(default_factory=dict)  # by level
+
+    @classmethod
+    def of(cls, evidence: Evidence, guard: Guard, challenger: str, leaked: frozenset[Key]) -> Self:
+        """BadPairing: the challenger or its base did not answer what the guard asks."""
+        rule = evidence.recipe.rule
+        names = (challenger, rule.base, rule.incumbent)
+        parts = [[_part(evidence, name, task.name) for task in guard.tasks] for name in names]
+        for ours, base in zip(parts[0], parts[1], strict=True):
+            if fault := mismatch(ours, base):
+                raise BadPairing(fault)
+        asked = [row for part in parts[0] for row in part.questions.values()]
+        mine = np.array([row.lang == guard.lang for row in asked])
+        clean = mine & np.array([(row.task, row.id) not in leaked for row in asked])
+        shown, layout = int(mine.sum() - clean.sum()), _layout(asked, clean, guard)
+        every = _layout(asked, mine, guard)
+        if every is None:
+            raise BadPairing(f"the guard of {' '.join(guard_words(guard.kind, guard.lang, ''))} cannot be judged")
+        kept, untold = (mine, True) if layout is None else (clean, False)
+        tuned, untuned, rival = (np.concatenate([part.scores for part in side], axis=1) for side in parts)
+        rows, gains = [row for row, wanted in zip(asked, kept, strict=True) if wanted], tuned - untuned
+        scores = _mean(rows, tuned[:, kept]), _mean(rows, untuned[:, kept]), _mean(rows, rival[:, kept])
+        whole = (every, gains[:, mine]) if shown else None
+        return cls(guard, names, rule.confidence, layout or every, gains[:, kept], scores, shown, whole, untold)
+
+    @property
+    def p(self) -> float:
+        """One-sided: tuning loses the margin or more. 1 where it could not pass whatever was answered."""
+        if self.untold or self.vacuous:
+            return 1.0
+        return self.layout.estimate(self.gains, confidence=self.confidence, margin=-self.guard.margin).p
+
+    @property
+    def vacuous(self) -> bool:
+        return self.scores[1] - self.guard.guess_rate <= self.guard.margin
+
+    def row(self, level: float) -> GuardRow:
+        """With its lower end at a one-sided `level`, its upper end at the plain one."""
+        if level not in self.told:
+            self.told[level] = self._row(level)
+        return self.told[level]
+
+    def _row(self, level: float) -> GuardRow:
+        found, guard = self._estimate(self.layout, self.gains, level), self.guard
+        status, distance = verdict_of(found, guard.margin), abs(found.gain + guard.margin)
+        if status == "passed" and (self.vacuous or self.untold):
+            status = "unresolved"
+        settles = status == "unresolved" and not (self.vacuous or self.untold) and distance > 1e-6
+        mde, (score, base, incumbent) = min(found.mde80, 1.0), self.scores
+        every = self._estimate(*self.whole, level) if self.whole else None
+        return GuardRow(
+            challenger=self.names[0], base=self.names[1], kind=guard.kind, lang=guard.lang,
+            tasks=tuple(task.name for task in guard.tasks), whole=guard.whole, status=status, gain=found.gain,
+            low=found.low, high=found.high, margin=guard.margin, n=found.n, clusters=found.clusters, mde=mde,
+            needed=max(found.n + 1, math.ceil(found.n * (mde / distance) ** 2)) if settles else None,
+            vacuous=self.vacuous, score=score, base_score=base, incumbent_score=incumbent, shown=self.shown,
+            flattered=(every.gain, every.low, every.high) if every else None, untold=self.untold,
+        )  # fmt: skip
+
+    def _estimate(self, layout: Layout, gains: Floats, level: float) -> Estimate:
+        margin = -self.guard.margin
+        plain = own = layout.estimate(gains, confidence=self.confidence, margin=margin)
+        if level < (1 - self.confidence) / 2:
+            own = layout.estimate(gains, confidence=1 - 2 * level, margin=margin)
+        return replace(own, low=max(-1.0, own.low), high=min(1.0, plain.high))
+
+
+def guard_tests(evidence: Evidence, challenger: str) -> tuple[GuardTest, ...]:
     """Every guard of one challenger. BadPairing: it or its base did not answer what the guard asks."""
-    return tuple(_row(evidence, guard, challenger) for guard in declared(evidence.recipe, evidence.benchmark))
+    found = declared(evidence.recipe, evidence.benchmark)
+    tasks = tuple({task.name: task for guard in found for task in guard.tasks}.values())
+    leaked = guard_leaks(evidence, challenger, tasks)
+    return tuple(GuardTest.of(evidence, guard, challenger, leaked) for guard in found)
+
+
+def guard_rows(tests: Sequence[GuardTest], level: float) -> tuple[GuardRow, ...]:
+    """As Holm leaves the challenger: `level` is its one-sided error."""
+    return tuple(test.row(level) for test in tests)
 
 
 def verdict_of(found: Estimate, margin: float) -> Literal["passed", "failed", "unresolved"]:
@@ -105,36 +210,15 @@ def verdict_of(found: Estimate, margin: float) -> Literal["passed", "failed", "u
     return "passed" if found.low > -margin else "failed" if found.high < -margin else "unresolved"
 
 
-def _row(evidence: Evidence, guard: Guard, challenger: str) -> GuardRow:
-    rule = evidence.recipe.rule
-    names = (challenger, rule.base, rule.incumbent)
-    parts = [[_part(evidence, name, task.name) for task in guard.tasks] for name in names]
-    questions = [row for part in parts[0] for row in part.questions.values()]
-    chosen = np.array([row.lang == guard.lang for row in questions])
-    asked = [row for row, wanted in zip(questions, chosen, strict=True) if wanted]
-    layout = Layout.of([row.cluster for row in asked], [row.task for row in asked])
-    for ours, base in zip(parts[0], parts[1], strict=True):
-        if fault := mismatch(ours, base):
-            raise BadPairing(fault)
-    scores = [np.concatenate([part.scores for part in side], axis=1)[:, chosen] for side in parts]
-    found = layout.estimate(scores[0] - scores[1], confidence=rule.confidence, margin=-guard.margin)
-    return _told(guard, names, found, [_mean(asked, each) for each in scores])
-
-
-def _told(guard: Guard, names: tuple[str, str, str], found: Estimate, scores: Sequence[float]) -> GuardRow:
-    status, distance = verdict_of(found, guard.margin), abs(found.gain + guard.margin)
-    vacuous = scores[1] - guard.guess_rate <= guard.margin
-    if vacuous and status == "passed":
-        status = "unresolved"
-    settles = status == "unresolved" and not vacuous and distance > 1e-6
-    mde = min(found.mde80, 1.0)
-    return GuardRow(
-        challenger=names[0], base=names[1], kind=guard.kind, lang=guard.lang,
-        tasks=tuple(task.name for task in guard.tasks), whole=guard.whole, status=status, gain=found.gain,
-        low=max(-1.0, found.low), high=min(1.0, found.high), margin=guard.margin, n=found.n, clusters=found.clusters,
-        mde=mde, needed=max(found.n + 1, math.ceil(found.n * (mde / distance) ** 2)) if settles else None,
-        vacuous=vacuous, score=scores[0], base_score=scores[1], incumbent_score=scores[2],
-    )  # fmt: skip
+def _layout(asked: Sequence[Question], kept: NDArray[np.bool_], guard: Guard) -> Layout | None:
+    """None where some set of the guard has no two clusters left."""
+    rows = [row for row, wanted in zip(asked, kept, strict=True) if wanted]
+    if {row.task for row in rows} != {task.name for task in guard.tasks}:
+        return None
+    try:
+        return Layout.of([row.cluster for row in rows], [row.task for row in rows])
+    except ValueError:
+        return None
 
 
 def _part(evidence: Evidence, name: str, task: str) -> Sheet:

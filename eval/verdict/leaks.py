@@ -1,4 +1,5 @@
-"""Leaks: questions of the exam that show in what the challengers were tuned on (decision.md 5.6, contamination).
+"""Leaks: questions of the exam, or of a guard, that show in what a challenger was tuned on (decision.md 5.6,
+contamination).
 
 Signs are those of `eval.audit.overlap`: the same question, one nearly the same, a run of words or characters, a source
 document. Rows that `train.exclude` takes out taught nothing.
@@ -12,6 +13,7 @@ from functools import lru_cache
 
 from eval.audit.overlap import Overlap, overlap
 from eval.sheet import Key
+from eval.task import Task
 from eval.verdict.evidence import Evidence
 from finetune.card import Row
 from finetune.card.likeness import normalise
@@ -38,12 +40,20 @@ class Leaks:
 
 def leaks(evidence: Evidence) -> Leaks:
     """What the tuning of every challenger that is confirmed has in common with the exam's judged questions."""
+    return _leaks(evidence, evidence.challengers, evidence.benchmark.tasks)
+
+
+def guard_leaks(evidence: Evidence, challenger: str, tasks: Sequence[Task]) -> frozenset[Key]:
+    """Questions of its guards that one challenger was tuned on: its own rows alone, since only they flatter it."""
+    return _leaks(evidence, (challenger,), tasks).of(*LEAKED)
+
+
+def _leaks(evidence: Evidence, names: Sequence[str], tasks: Sequence[Task]) -> Leaks:
     recipe, root = evidence.recipe, data_root()
-    lines = [each for name in evidence.challengers for each in recipe.lineage(name)]
+    lines = [each for name in names for each in recipe.lineage(name)]
     uses = list({(use.card.digest(root), use.split): use for n in lines for use in recipe.data_of(n)}.items())
     uses = [(key, use) for key, use in uses if use not in recipe.train.exclude]
     barred = [(use.card.digest(root), use.split) for use in recipe.train.exclude]
-    tasks = evidence.benchmark.tasks
     digest = digest_of([sorted(key for key, _ in uses), sorted(barred), [[t.name, t.items_digest] for t in tasks]])
 
     def read() -> tuple[list[Row], list[Row]]:
@@ -55,9 +65,9 @@ def leaks(evidence: Evidence) -> Leaks:
         ]  # fmt: skip
         return [row for row in taught if normalise(row.asked) not in out], asked
 
-    found = _found(_Asked(digest, read)) if uses else None
+    found = _found(_Asked(digest, read)) if uses and tasks else None
     signs = {sign: _keys(getattr(found, sign) if found else ()) for sign in SIGNS}
-    unknown = tuple(name for name in evidence.challengers if not recipe.contenders[name].method)
+    unknown = tuple(name for name in names if not recipe.contenders[name].method)
     return Leaks(tuple(f"{use.card.name}#{use.split}" for _, use in uses), unknown, signs)
 
 
@@ -69,7 +79,7 @@ class _Asked:
     read: Callable[[], tuple[list[Row], list[Row]]] = field(compare=False)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=16)
 def _found(asked: _Asked) -> Overlap:
     taught, exam = asked.read()
     return overlap(taught, exam, ("training", "exam"))

@@ -1,7 +1,8 @@
 """The rule (decision.md 5.4 and 5.8) on numbers: Holm over challengers, every rival to be beaten, costs to be paid.
 
-Worth it is an intersection-union claim over rivals (incumbent and alternatives), so each is tested without correction;
-several challengers are several claims, so Holm corrects them. "None is worth it" needs no correction either.
+Worth it is an intersection-union claim over rivals (incumbent and alternatives) and guards, so each is tested without
+correction; several challengers are several claims, so Holm corrects them, each by its worst p over rivals and guards:
+a challenger that harms is as false a call as one that does not gain. "None is worth it" needs no correction either.
 """
 
 from collections.abc import Mapping, Sequence
@@ -50,6 +51,13 @@ class Guarded(Protocol):
     def reason(self) -> "Reason": ...
 
 
+class Tested(Protocol):
+    """What Holm asks of a guard."""
+
+    @property
+    def p(self) -> float: ...
+
+
 class Reason(BaseModel):
     """Why a challenger was ruled so, against one rival."""
 
@@ -70,7 +78,7 @@ class Ruling(BaseModel):
     low: float  # the smallest of `lows`
     lows: dict[str, float]
     holm_p: float
-    rejected: bool  # the truth lies above the margin against every rival
+    rejected: bool  # the truth lies above the margin against every rival, and no guard is harmed
 
 
 @dataclass(frozen=True)
@@ -80,13 +88,18 @@ class Standing:
     lows: dict[str, float]
     holm_p: float
     rejected: bool
-    level: float  # one-sided error of `lows`
+    level: float  # one-sided error of `lows`, and of its guards' lower ends
 
 
-def stand(contests: Mapping[str, Sequence[Pair]], confidence: float, margin: float) -> dict[str, Standing]:
-    """Holm over challengers, each with its worst p over its rivals; the bounds are taken at Holm's own levels."""
+def stand(
+    contests: Mapping[str, Sequence[Pair]], confidence: float, margin: float, guards: Mapping[str, Sequence[Tested]]
+) -> dict[str, Standing]:
+    """Holm over challengers, each with its worst p over rivals and guards; bounds are taken at Holm's own levels."""
     alpha = (1 - confidence) / 2
-    worst = [max(pair.estimate(level=alpha, margin=margin).p for pair in pairs) for pairs in contests.values()]
+    worst = [
+        max(*(pair.estimate(level=alpha, margin=margin).p for pair in pairs), *(each.p for each in guards[name]), 0.0)
+        for name, pairs in contests.items()
+    ]
     found = {}
     for (name, pairs), step in zip(contests.items(), holm(worst, alpha), strict=True):
         lows = {p.incumbent.name: max(-1.0, p.estimate(level=step.level, margin=margin).low) for p in pairs}

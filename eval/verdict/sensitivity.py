@@ -18,6 +18,7 @@ from eval.money.odds import Chance, least_value
 from eval.verdict import siblings
 from eval.verdict.contest import Contest, price
 from eval.verdict.evidence import Evidence
+from eval.verdict.guards import guard_rows
 from eval.verdict.leaks import LEAKED
 from eval.verdict.ruling import Call, Ruling, guards_decide, headline, overall, points, rule, stand
 from eval.verdict.variants import Kind, variants
@@ -173,16 +174,17 @@ def _case(
 def ruled(
     evidence: Evidence, contest: Contest, pairs: Pairs, margin: float, costs: Costs
 ) -> tuple[list[Ruling], dict[str, list[Bounds]]]:
-    """The same rule as the headline's, on other pairs or prices; the guards are what they are."""
+    """The same rule as the headline's, on other pairs or prices; guards are of the same answers."""
     confidence = evidence.recipe.rule.confidence
-    standings = stand(pairs, confidence, margin)
+    standings = stand(pairs, confidence, margin, contest.guard_tests)
     bounds = {name: [_bounds(pair, confidence, margin) for pair in found] for name, found in pairs.items()}
     rulings = []
     for name, found in bounds.items():
         due = [
             price(evidence, pair, each, standings[name], costs) for pair, each in zip(pairs[name], found, strict=True)
         ]
-        rulings.append(rule(standings[name], found, due, costs.currency, contest.guards[name]))
+        guards = guard_rows(contest.guard_tests[name], standings[name].level)
+        rulings.append(rule(standings[name], found, due, costs.currency, guards))
     return rulings, bounds
 
 

@@ -35,6 +35,21 @@ def guarded(rows: Sequence[GuardRow]) -> Words:
     )
 
 
+def left_out(rows: Sequence[GuardRow]) -> list[Words]:
+    """How many guard questions the challenger was tuned on, each guard as a whole, and which way they lean."""
+    told = [(*row.words, row.shown, row.n if row.untold else row.n + row.shown)
+            for row in rows if row.whole and row.shown]  # fmt: skip
+    if not told:
+        return []
+    en, zh = (
+        ", ".join(f"{en} {shown} of {items}" for en, _, shown, items in told),
+        "、".join(f"{zh} {items} 题中 {shown} 题" for _, zh, shown, items in told),
+    )
+    who = rows[0].challenger
+    return [(f"What {who} was tuned on shows questions of its guards, which flatter it there and are left out: {en}.",
+             f"{who} 的训练数据中出现护栏题目，会抬高其护栏成绩，已剔除：{zh}。")]  # fmt: skip
+
+
 def chosen(trials: Mapping[str, float]) -> Words:
     """Who was chosen on the development questions, and over whom."""
     ranked = sorted(trials, key=trials.__getitem__, reverse=True)
