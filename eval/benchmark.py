@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from eval.extract import AnswerKind, Reading, refuse_bad_gold
+from eval.extract import AnswerKind, Reading, derived, refuse_bad_gold
 from eval.extract.fields import NOTICES, Fields
 from eval.task import CANARIES, Protocol, Scenario, Task, Trait, canary_task, read_yaml
 from eval.twins import NAMED
@@ -224,8 +224,13 @@ def refuse_unjudgeable(benchmark: Benchmark) -> None:
 
 
 def select(card: DataCard, split: str, source: Mapping[str, Any]) -> list[Row]:
-    """Rows of a split; `single_answer: true` in dataset_kwargs keeps the questions with exactly one right letter."""
+    """Rows of a split. In dataset_kwargs `single_answer: true` keeps the questions with exactly one right letter;
+    `points: derived` takes key points from golds in prose (eval/extract/derived.py) and keeps those that yield any."""
     rows = card.clustered(data_root(), split)
+    if source.get("points", "derived") != "derived":
+        raise BadInput(f"dataset_kwargs.points {source['points']!r}; known is derived, or leave it out")
+    if "points" in source:
+        rows = [row.model_copy(update={"answer": rubric}) for row in rows if (rubric := derived.points(row)[0])]
     return [row for row in rows if len(row.answer or "") == 1] if source.get("single_answer") else rows
 
 

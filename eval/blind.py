@@ -32,8 +32,8 @@ def baselines(task: Task) -> list[Blind]:
     found = [Blind("guess", task.guess_rate)]
     if task.answer in ("keypoints", "slots"):
         found.append(Blind("echo", _mean(task, [row.question for row in task.rows])))
-    if task.answer == "keypoints":
-        return found
+    if task.answer == "keypoints":  # of rubrics that hold a yes or no, always the same
+        return found + [Blind("frequent", max(_mean(task, [said] * len(task.rows)) for said in ("Yes", "No")))]
     (frequent, _), *_ = Counter(str(row.answer) for row in task.rows).most_common(1)
     found.append(Blind("frequent", _mean(task, [frequent] * len(task.rows))))
     if all(row.options for row in task.rows):

@@ -261,7 +261,8 @@ def test_verdict_and_page_tell_what_was_invented(study):
 
 @pytest.mark.data
 @pytest.mark.parametrize(
-    ("name", "least"), [("finqa", 700), ("convfinqa", 283), ("cmrc2018", 2124), ("financebench", 30)]
+    ("name", "least"),
+    [("finqa", 700), ("convfinqa", 283), ("cmrc2018", 2124), ("financebench", 30), ("financebench_prose", 45)],
 )
 def test_open_book_sets_can_be_asked_without_their_evidence(shared_data, name, least):
     task = read_task(Path("eval/tasks").resolve() / name, name)

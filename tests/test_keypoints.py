@@ -90,8 +90,10 @@ def test_a_rubric_may_be_written_in_four_ways(gold):
     [
         ("", "say"),
         ("[]", "say"),
-        ('{"say": ["a"], "sya": []}', "1 validation error"),
-        ('{"say": [{"says": "a", "weight": 0}]}', "validation error"),
+        ('{"say": ["a"], "sya": []}', "sya: Extra inputs"),
+        ('{"say": [{"says": "a", "weight": 0}]}', "greater than 0"),
+        ('[{"says": "large", "reads": "figure"}]', "'large' holds no number"),
+        ('[{"says": "maybe", "reads": "yes_no"}]', "'maybe' is neither"),
         ("[" * 5000, "key points"),
     ],
 )

@@ -20,7 +20,7 @@ SHELF = Path(__file__).parent.parent / "data_cards"
 Item = dict[str, Any]
 SETS = {  # cards that are a part of a set
     "agieval_en": "agieval", "agieval_zh": "agieval", "cfbenchmark_tags": "cfbenchmark",
-    "cfbenchmark_sentiment": "cfbenchmark", "openfindata_options": "cfbenchmark",
+    "cfbenchmark_sentiment": "cfbenchmark", "openfindata_options": "cfbenchmark", "financebench_prose": "financebench",
 }  # fmt: skip
 LABELS = {"fomc_stance": ("dovish", "hawkish", "neutral"), "sentiment": ("积极", "中性", "消极")}
 WITHOUT_SUBJECT = ("gsm8k", "finqa", "finre", "financebench", "fomc_stance", "cmrc2018")
@@ -70,6 +70,7 @@ SPLITS = [  # card, split, rows, which items of the independent reading
     ("convfinqa", "dev", 285, part("dev")),
     ("financemath", "validation", 141, part("validation")),
     ("financebench", "numbers", 37, lambda item: item["subject"] == "metrics-generated"),
+    ("financebench_prose", "prose", 70, lambda item: item["subject"] != "metrics-generated"),
     ("fomc_stance", "train", 1903, part("train")),
     ("fomc_stance", "test", 311, part("test")),
     ("cfbenchmark_tags", "event", 394, kind("basic", "event")),

@@ -13,7 +13,7 @@ from finetune.frame import PromptFrame
 from finetune.recipe import Recipe, read_yaml
 
 ROOT = Path(__file__).parent.parent
-SHELVES = {"recipes": 7, "models": 16, "prompts": 4, "launch": 8, "cards": 30, "tasks": 56, "suites": 9}
+SHELVES = {"recipes": 7, "models": 16, "prompts": 4, "launch": 8, "cards": 31, "tasks": 57, "suites": 9}
 
 
 def on(folder: str, pattern: str) -> list[Path]:

@@ -13,15 +13,17 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from eval.extract.numerals import Number, numbers
+from eval.extract import truth
+from eval.extract.numerals import Number, numbers, same
 from eval.extract.passages import HAN, clean
 from finetune.mistakes import BadInput
 
 ENOUGH = 0.6  # of a statement's words; on OpenFinData's rubrics see tests/test_keypoints.py for what it lets through
+MOST = 60  # figures of an answer: what quotes more is a copy of the pages
 FROZEN = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 STOP_HAN = set("的了是在和与及等对为将会也都这该较其之而且并于以从可能够")
 STOP = frozenset(
@@ -34,6 +36,9 @@ STOP = frozenset(
 UNSAID = re.compile("不仅|不断|不同|不少|不过|不但|无论|未来|非常|非公开|无形|没有理由不|not only|no doubt", re.I)
 DENIAL = re.compile(
     r"不|没|未|无(?!锡|人|线)|并非|否认|缺乏|难以|(?<![a-z])(?:not|no|never|without|neither|nor|hardly|cannot|denies|denied)(?![a-z])|n't(?![a-z])"
+)
+DENIED = re.compile(  # a figure, right before it
+    r"(?:(?<![a-z])(?:not|never|rather than|instead of)|n't|不是|并非|而非)(?: [a-z]+){0,2}[ $~]*$"
 )
 UP = re.compile(
     "上升|上涨|增长|增加|提高|提升|扩大|走强|改善|高于|优于|强于|利好|看涨|积极|净流入|盈利|更强|更高|更优|较强|较高|增持|买入"
@@ -57,6 +62,19 @@ class Point(BaseModel):
     phrases: tuple[str, ...] = Field(
         (), description="Wordings of which one is enough, in place of the statement's words"
     )
+    reads: Literal["statement", "figure", "yes_no"] = Field(
+        "statement",
+        description="figure: `says` is one number, said by any number that is the same at its precision; yes_no: "
+        "`says` is yes or no, said where the answer commits to it",
+    )
+
+    @model_validator(mode="after")
+    def _can_be_read(self) -> "Point":
+        if self.reads == "figure" and not numbers(clean(self.says).casefold()):
+            raise ValueError(f"{self.says!r} holds no number, and `reads: figure` needs one")
+        if self.reads == "yes_no" and self.says not in ("yes", "no"):
+            raise ValueError(f"{self.says!r} is neither yes nor no, and `reads: yes_no` needs one")
+        return self
 
 
 class Rubric(BaseModel):
@@ -89,10 +107,16 @@ class Rubric(BaseModel):
             raw = json.loads(gold) if gold.lstrip()[:1] in "[{" and not _points(lines) else _points(lines) or lines
             return cls.model_validate(raw)
         except (ValueError, ValidationError, RecursionError) as fault:
-            said = str(fault).splitlines()[0]
+            said = _first(fault) if isinstance(fault, ValidationError) else str(fault).splitlines()[0]
             raise BadInput(
                 f"key points {gold[:60]!r}: {said}; write {{say: [...], not_say: [...], source: ...}}"
             ) from None
+
+
+def _first(fault: ValidationError) -> str:
+    """Where and why a rubric is none: its first fault."""
+    first = fault.errors()[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
 
 
 def _points(lines: Sequence[str]) -> list[Any]:
@@ -151,11 +175,25 @@ def weigh(answer: str, rubric: Rubric) -> Weighed:
 
 
 def says(point: Point, text: str, passages: Sequence[Passage]) -> bool:
-    """Whether one of the passages says the point, by a phrase of its own or by the statement's words."""
+    """Whether one of the passages says the point, by a phrase of its own or by the statement's words; or the whole
+    text a figure, or yes or no."""
+    if point.reads == "figure":
+        return _states(point.says, text)
+    if point.reads == "yes_no":
+        side, rule = truth.read(text)
+        return side == point.says and rule != "affirmed"  # "it is true that" says no yes to the question
     if point.phrases:
         return any(_holds(phrase, passages) for phrase in point.phrases)
     wanted = Passage.of(clean(point.says).casefold())
     return any(_covers(passage, wanted) for passage in passages)
+
+
+def _states(figure: str, text: str) -> bool:
+    """Whether the text states a figure, and does not just deny it; what quotes more than `MOST` commits to none."""
+    wanted, found = numbers(clean(figure).casefold())[0], numbers(text)
+    if len(found) > MOST:
+        return False
+    return any(same(one, wanted) and not DENIED.search(text[: one.start][-24:]) for one in found)
 
 
 def _names(source: Point, text: str) -> bool:
