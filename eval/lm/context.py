@@ -121,9 +121,14 @@ def read(model: Any, prompts: Sequence[Prompt], tokens: int, header: Context | N
 @torch.inference_mode()
 def behind(model: Any, context: Context, grid: Grid) -> Tensor:
     """Logits [n, w, vocabulary] of a grid behind the prompts of a context, which stays as it is."""
-    cache = Cache(layers=[Kept(*pair) for pair in context.layers]) if context.layers else None
-    found: Tensor = _run(model, *_in_rows(model, context, grid), cache, 0)
+    found: Tensor = _run(model, *laid(model, context, grid), 0)
     return found.reshape(*grid.ids.shape, -1)
+
+
+def laid(model: Any, context: Context, grid: Grid) -> tuple[Tensor, Tensor, Tensor, Cache | None]:
+    """Ids, positions, mask and cache for a forward of a grid behind the prompts of a context, which stays as it is."""
+    cache = Cache(layers=[Kept(*pair) for pair in context.layers]) if context.layers else None
+    return *_in_rows(model, context, grid), cache
 
 
 def shared_header(prompts: Sequence[Prompt]) -> int:

@@ -131,8 +131,7 @@ class Desk:
         token = self.head is not None and self.head.kind == "token"
         run: Any = token_tags if token else label_scores
         row: Any = self._tagged if token else self._labelled
-        work = lambda batch: run(model, [prompts[i] for i in batch])  # noqa: E731
-        for batch, found in budget.batches([*map(len, prompts)], None, work):
+        for batch, found in run(model, prompts, budget):
             yield [row(entries[i], said) for i, said in zip(batch, found, strict=True)]
 
     def _choose(self, model: Any, entries: Sequence[Entry], budget: Budget) -> Iterator[list[ItemScore]]:

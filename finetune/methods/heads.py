@@ -76,10 +76,14 @@ def classify(layer: Any, hidden: Any) -> Any:
         return layer(hidden.float())
 
 
-def scores(model: Any, ids: Any, positions: Any, mask: Any = None) -> Any:
-    """Scores [rows, length, labels] at every token of `ids` [rows, length]; without a mask nothing is padding."""
+def scores(model: Any, ids: Any, positions: Any, mask: Any = None, cache: Any = None) -> Any:
+    """Scores [rows, length, labels] at every token of `ids` [rows, length]; without a mask nothing is padding.
+
+    `cache`: keys and values of what was read before, in the form of transformers; `mask` then says what is seen."""
     decoder = causal(model).get_decoder()
-    found = decoder(input_ids=ids, position_ids=positions, attention_mask=mask, use_cache=False)
+    found = decoder(
+        input_ids=ids, position_ids=positions, attention_mask=mask, past_key_values=cache, use_cache=cache is not None
+    )
     return classify(of(model), found.last_hidden_state)
 
 
