@@ -12,7 +12,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from eval import blind, forecast, gates, guards, pledge
+from eval import blind, engines, forecast, gates, guards, pledge
 from eval.answerable import refuse_unanswerable
 from eval.benchmark import Benchmark
 from eval.endpoint import refuse_likelihood, refuse_misjudged
@@ -25,6 +25,7 @@ from finetune.methods import declared, shared_rates, trials
 from finetune.mistakes import BadInput
 from finetune.recipe import Contender, Recipe
 from finetune.recipe.privacy import refuse_personal
+from finetune.run import RunDir
 
 # Assumed before scores exist: the share of questions on which two contenders differ, and likeness within a cluster.
 PSI, RHO = 0.25, 0.2
@@ -61,6 +62,9 @@ def show(
     for line in (*seen_before(recipe, benchmark), *blind.warnings(benchmark)):
         console.print(Text(line, style="yellow"))
     console.print(power(recipe, benchmark))
+    line, refused = engines.told(recipe, benchmark, RunDir(out / recipe.name))
+    if line:
+        console.print(Text(f"\n{line}", style="yellow" if refused else ""))
     for part in guarded(recipe, benchmark):
         console.print(part)
     for part in forecast.show(recipe, benchmark, wish, out):

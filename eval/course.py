@@ -9,7 +9,7 @@ from pathlib import Path
 
 import typer
 
-from eval import pledge
+from eval import engines, pledge
 from eval.answerable import refuse_unanswerable
 from eval.benchmark import Benchmark, refuse_unjudgeable
 from eval.endpoint import key_of, refuse_likelihood, refuse_misjudged, refuse_unready
@@ -114,12 +114,13 @@ class Course:
         benchmark = None if self.dry_run else Benchmark.read(self.recipe)
         for name in self._named(only):
             for seed in self.recipe.seeds(name):
+                recipe = engines.as_begun(self.recipe, benchmark, self.folder) if benchmark else self.recipe
                 done = self.folder.seed(name, seed).scored() if benchmark else None
-                if benchmark and done and done.fingerprint == self._scorer(name, seed, benchmark):
+                if benchmark and done and done.fingerprint == recipe.score_fingerprint(name, seed, benchmark.digests):
                     note = outdated(done.scoring.extractor, benchmark.carded) if done.scoring else ""
                     typer.echo(f"score {name} seed {seed}: done, unchanged{note}")
                 else:
-                    chosen = self.recipe.contenders[name]  # one process asks a server, reads a log, or starts vLLM
+                    chosen = recipe.contenders[name]  # one process asks a server, reads a log, or starts vLLM
                     many = chosen.here and not chosen.vllm
                     self._stage("score", name, seed, self.recipe.exam.launch if many else None)
 
@@ -136,9 +137,6 @@ class Course:
                 continue  # its answers were given elsewhere: nobody can be asked again
             words = line(Job("score", self.path, name, None, self.out, self.changes), None)
             self._go([*words, "--probe", *(["--items", str(count)] if count is not None else [])])
-
-    def _scorer(self, name: str, seed: int, benchmark: Benchmark) -> str:
-        return self.recipe.score_fingerprint(name, seed, benchmark.digests)
 
     def export(self, name: str, seed: int | None, to: Path | None, *, merge: bool) -> None:
         """One tuned contender as a folder for others."""

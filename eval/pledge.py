@@ -157,6 +157,10 @@ def _costs(found: dict[str, Any]) -> dict[str, Any]:
     planned = found["planned"] and {
         key: value for key, value in found["planned"].items() if key != "timing" and (key != "timed" or value)
     }  # the path is this machine's, what was timed is the promise
+    if planned and "timed" in planned:
+        planned["timed"] = [
+            {key: value for key, value in each.items() if value is not None} for each in planned["timed"]
+        ]
     found = {**found, "planned": planned}
     return {key: value for key, value in found.items() if key not in YOUNGER or value != YOUNGER[key]}
 

@@ -11,6 +11,7 @@ from shutil import copy2
 from eval import items
 from eval.benchmark import Benchmark, Task
 from eval.endpoint import open_chat
+from eval.engines import as_begun
 from eval.extract import EXTRACTOR
 from eval.grading import anew, spoken
 from eval.items import ItemScore
@@ -57,6 +58,7 @@ class Regrading:
 def regrade(recipe: Recipe, run: RunDir, only: str | None = None) -> Regrading:
     """Grade one contender's answers anew, or all contenders'. BadInput: not scored, or scored for another recipe."""
     benchmark, names = Benchmark.read(recipe), _named(recipe, only)
+    recipe = as_begun(recipe, benchmark, run)
     if not benchmark.written:
         raise BadInput(
             "exam.tasks: all are scored by likelihood, which no extractor reads; there is nothing to regrade"

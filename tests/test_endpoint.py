@@ -395,7 +395,7 @@ def lines(path) -> int:
         ({"body": {"since": date(2024, 1, 1)}}, "quote a date"),
         ({"price_in": 1}, "price_in and price_out belong together"),
         ({"api": "completions"}, "api completions sends our rendering"),
-        ({"kind": "sglang", "api_key": KEY}, "kind must be hf, vllm or openai"),
+        ({"kind": "sglang", "api_key": KEY}, "kind must be auto, hf, vllm or openai"),
         ({"kind": "vllm", "api_key": KEY}, "api_key"),
         ({"concurency": 4}, "did you mean concurrency?"),
     ],
@@ -413,7 +413,7 @@ def test_what_a_server_cannot_be_asked_for_is_refused(study, server):
         ("contenders.api.method={kind: lora}", "only untuned contenders are asked there"),
         ("contenders.api.model.think=empty", "messages cannot hand over an empty thought"),
         ("contenders.old.model.family=served", "served is a server's own template"),
-        (f"contenders.api.engine={KEY}", "must be hf, vllm or a mapping"),
+        (f"contenders.api.engine={KEY}", "must be auto, hf, vllm or a mapping"),
     ):
         with pytest.raises(BadInput, match=r"contenders\.") as fault:
             Recipe.read(path, (change,))

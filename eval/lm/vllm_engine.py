@@ -26,10 +26,10 @@ from eval.lm.options import Choice, Likelihood
 from finetune.chat import Chat
 from finetune.mistakes import BadInput
 from finetune.recipe import VLLM
+from finetune.recipe.engine_fit import RANKS
 from finetune.run import versions
 
 SEQUENCES = 256  # answers that run at once; vLLM takes fewer where their keys and values have no room
-RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # of a LoRA, for which vLLM holds room
 TOP = 20  # likeliest tokens that are told of a distribution: what vLLM gives unasked for more
 PROBED = 512  # last tokens of a prompt in a proof: their logits are held at once
 NEVER = -100.0  # added to the logit of a row of the embedding that no token has: it is not drawn
@@ -79,7 +79,7 @@ class Paged:
         try:
             engine = LLMEngine.from_engine_args(EngineArgs(**asked))
         except (ValueError, RuntimeError) as fault:  # pydantic's errors are ValueErrors
-            raise BadInput(f"engine vllm: {folder} cannot be opened: {_told(fault)}") from fault
+            raise BadInput(f"engine vllm: {folder} cannot be opened: {_told(fault)}; or say engine: hf") from fault
         return cls(engine, known, rows, knobs.tensor_parallel)
 
     def tuned(self, folder: Path) -> Paged:
@@ -188,10 +188,7 @@ def need_vllm() -> None:
 
 def _room(rank: int) -> int:
     """The least of vLLM's sizes that holds a LoRA of this rank."""
-    fitting = next((size for size in RANKS if size >= rank), None)
-    if fitting is None:
-        raise BadInput(f"engine vllm: a LoRA of rank {rank} exceeds vLLM's {RANKS[-1]}; say engine: hf")
-    return fitting
+    return next(size for size in RANKS if size >= rank)
 
 
 def version() -> str:

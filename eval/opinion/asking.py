@@ -20,6 +20,7 @@ from eval.endpoint.asking import ask_all
 from eval.endpoint.client import Client, Refused
 from eval.endpoint.wire import Said, filtered
 from eval.endpoint.wire import read as understood
+from eval.engines import as_begun
 from eval.opinion import Choice, Opinion, settled
 from eval.opinion.pairs import Pair, pairs, scorers, write_sheet
 from finetune.files import digest_of
@@ -105,6 +106,7 @@ def give(recipe: Recipe, run: RunDir, say: Callable[[str], None], only: str | No
     if judge is None:
         raise BadInput("exam.judge: the recipe has none; name a server that compares free answers")
     refuse_misjudged(recipe, benchmark)
+    recipe = as_begun(recipe, benchmark, run)
     names = recipe.rule.challengers
     if only and only not in names:
         raise BadInput(f"--contender {only}: is no challenger; those are {', '.join(names)}")

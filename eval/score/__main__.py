@@ -16,13 +16,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from eval import pledge
+from eval import engines, pledge
 from eval.benchmark import Benchmark
 from eval.grading import outdated
 from eval.repeatability import told
+from eval.score.ledger import note
 from finetune.files import write_whole
 from finetune.mistakes import BadInput, of_the_disk
 from finetune.recipe import Recipe
+from finetune.recipe.engine_choice import undecided
 from finetune.run import RunDir
 
 ITEMS = 128  # questions of a probe
@@ -78,9 +80,8 @@ def score(recipe: Recipe, name: str, seed: int | None, out: Path) -> int:
     _refuse_unknown(recipe, name)
     if seed is not None and seed not in recipe.seeds(name):
         raise BadInput(f"--seed {seed}: {name} has {', '.join(map(str, recipe.seeds(name)))}")
-    run = RunDir(out / recipe.name)
     pending: list[tuple[int, str]] = []
-    benchmark = Benchmark.read(recipe)
+    recipe, benchmark, run, why = _begun(recipe, name, out)
     for each in recipe.seeds(name) if seed is None else (seed,):
         fingerprint = recipe.score_fingerprint(name, each, benchmark.digests)
         done = run.seed(name, each).scored()
@@ -94,17 +95,34 @@ def score(recipe: Recipe, name: str, seed: int | None, out: Path) -> int:
         return 0
     _hush()
     chosen = recipe.contenders[name]
+    if why and engines.vllm_installed() and os.environ.get("RANK", "0") == "0":
+        print(f"score {name}: engine {chosen.engine.kind} ({why})", flush=True)
     if not chosen.here and os.environ.get("RANK", "0") != "0":
         return 0  # one process asks a server, or reads a log
     with run.hold(name, [each for each, _ in pending]):
+        if chosen.here:
+            from eval.score.sitting import sit as sit_here  # torch and transformers take seconds to load
+
+            sit_here(recipe, name, pending, benchmark, run, why)
+            return 0
         if chosen.items:
             from eval.score.logged import sit
-        elif chosen.served:
-            from eval.score.served import sit
         else:
-            from eval.score.sitting import sit  # torch and transformers take seconds to load
+            from eval.score.served import sit
         sit(recipe, name, pending, benchmark, run)
     return 0
+
+
+def _begun(recipe: Recipe, name: str, out: Path) -> tuple[Recipe, Benchmark, RunDir, str]:
+    """The recipe with the engine that runs `name` here, and why it is this one; empty where the recipe names it.
+
+    BadInput: what the run was begun with is not here.
+    """
+    benchmark, run = Benchmark.read(recipe), RunDir(out / recipe.name)
+    if not undecided(recipe.contenders[name]):
+        return recipe, benchmark, run, ""
+    found = engines.decide(recipe, benchmark, run)
+    return engines.with_engine(recipe, benchmark, found.engine), benchmark, run, found.why
 
 
 def probe(recipe: Recipe, name: str, count: int, out: Path) -> int:
@@ -117,7 +135,8 @@ def probe(recipe: Recipe, name: str, count: int, out: Path) -> int:
     if os.environ.get("WORLD_SIZE", "1") != "1":
         raise BadInput("--probe: runs in one process; start it without a launcher")
     _hush()
-    run, benchmark, seed = RunDir(out / recipe.name), Benchmark.read(recipe), recipe.seeds(name)[0]
+    recipe, benchmark, run, why = _begun(recipe, name, out)
+    seed = recipe.seeds(name)[0]
     scorer = recipe.score_fingerprint(name, seed, benchmark.digests)
     if recipe.contenders[name].served:
         from eval.score.repeat_served import repeat
@@ -125,7 +144,7 @@ def probe(recipe: Recipe, name: str, count: int, out: Path) -> int:
         from eval.score.repeat import repeat
     with run.hold(name, [seed]):
         pledge.keep(recipe, run, benchmark)
-        run.attempt("probe", contender=name, seed=seed, fingerprint=scorer)
+        note(run, "probe", name, seed, scorer, recipe.contenders[name].engine.kind, why)
         found = repeat(recipe, name, scorer, benchmark, run, count)
         found.write(run.repeatability(name))
     print(f"probe {name}: {told(found)}", flush=True)
@@ -135,7 +154,8 @@ def probe(recipe: Recipe, name: str, count: int, out: Path) -> int:
 def timing(recipe: Recipe, name: str, count: int, out: Path) -> int:
     """Time a contender on about `count` development questions, of which no score is kept. Gives the status."""
     _refuse_unknown(recipe, name)
-    run, benchmark, seed = RunDir(out / recipe.name), Benchmark.read(recipe), recipe.seeds(name)[0]
+    recipe, benchmark, run, why = _begun(recipe, name, out)
+    seed = recipe.seeds(name)[0]
     if count < 1:
         raise BadInput(f"--items {count}: one question is needed at least")
     if recipe.contenders[name].items:
@@ -151,7 +171,7 @@ def timing(recipe: Recipe, name: str, count: int, out: Path) -> int:
     from eval.score.timing import clocked
 
     with run.hold(name, [seed]):
-        run.attempt("timing", contender=name, seed=seed, fingerprint=scorer)
+        note(run, "timing", name, seed, scorer, recipe.contenders[name].engine.kind, why)
         found = clocked(recipe, name, scorer, benchmark, run, count)
         write_whole(run.timing(name), found.model_dump_json(indent=1) + "\n")
     print(f"timing {name}: {found.seconds:.4g} s a query over {found.answers} answers", flush=True)

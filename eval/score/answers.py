@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
-from typing import Any
+from typing import Any, Literal
 from unicodedata import normalize
 
 from eval.answerable import texts
@@ -63,6 +63,7 @@ class Desk:
     rank: int  # of the process
     head: Head | None = None  # the contender's classification head
     templates: tuple[str, str] = ("", "")  # digests of the rendering: of written answers, of options
+    why: str = ""  # its engine is this one, where the recipe names none
 
     def entries(self, question: Question) -> Iterator[Entry]:
         """A question's answers to be given: one over its options, or one for each sample."""
@@ -102,7 +103,8 @@ class Desk:
 
     @property
     def candidate(self) -> Candidate:
-        return Candidate(self.name, self.seed, self.scorer, self.rank, "vllm" if self.contender.vllm else "hf")
+        engine: Literal["hf", "vllm"] = "vllm" if self.contender.vllm else "hf"
+        return Candidate(self.name, self.seed, self.scorer, self.rank, engine, why=self.why)
 
     def key(self, entry: Entry) -> Key:
         return self.candidate.key(entry.question, entry.sample)

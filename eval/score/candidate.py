@@ -20,6 +20,7 @@ class Candidate:
     rank: int = 0  # of the process
     engine: Literal["hf", "vllm", "openai", "lm_eval"] = "hf"
     template: str = ""  # digest of the chat rendering, where it is ours
+    why: str = ""  # this engine, where the recipe names none
 
     def say(self, text: str) -> None:
         """One line, on the main process."""

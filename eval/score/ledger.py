@@ -35,7 +35,13 @@ def begin(recipe: Recipe, run: RunDir, benchmark: Benchmark, parts: Parts, whose
     if moved:
         whose.say(f"what stood here was scored otherwise, and is now in {moved.name}")
     if first_start(run, parts.scorer) is None:
-        run.attempt("score", contender=whose.name, seed=whose.seed, fingerprint=parts.scorer)
+        note(run, "score", whose.name, whose.seed, parts.scorer, whose.engine, whose.why)
+
+
+def note(run: RunDir, event: str, contender: str, seed: int, fingerprint: str, engine: str, why: str) -> None:
+    """That a contender begins to be asked, by which engine, and why by this one where the recipe names none."""
+    facts = {"contender": contender, "seed": seed, "fingerprint": fingerprint, "engine": engine}
+    run.attempt(event, **facts, **({"why": why} if why else {}))
 
 
 def tell(benchmark: Benchmark, rows: Sequence[ItemScore], whose: Candidate) -> None:

@@ -6,7 +6,6 @@ bound is taken that the divergence cannot be below, so that no adapter seems to 
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from eval.lm.context import Prompt
 from eval.lm.vllm_engine import Paged, Top
 from eval.score.probe import PLACES, PROMPTS, spread
 from finetune.mistakes import BadInput
+from finetune.recipe.engine_fit import lora_rank
 from finetune.run import AdapterProbe
 
 ROUNDING = 1e-6  # of a mass that is one less a sum of float32 probabilities
@@ -23,24 +23,10 @@ ROUNDING = 1e-6  # of a mass that is one less a sum of float32 probabilities
 
 def rank_of(adapter: Path | None) -> int:
     """Rank of the LoRA in a folder; 0 for none. BadInput: it holds what vLLM has no place for."""
-    if adapter is None:
-        return 0
-    note = adapter / "adapter_config.json"
-    if not note.is_file():
-        raise _refused(adapter, "a whole checkpoint, whose proof needs both sets of weights at once")
-    told = json.loads(note.read_text("utf-8"))
-    kind = told.get("peft_type")
-    if kind != "LORA":
-        raise _refused(adapter, f"peft_type {kind}, and vLLM has no trained prompts or prefixes")
-    if told.get("use_dora"):
-        raise _refused(adapter, "a DoRA, which vLLM does not apply")
-    if told.get("modules_to_save"):
-        raise _refused(adapter, f"whole modules ({', '.join(told['modules_to_save'])}), which vLLM does not exchange")
-    return max([int(told["r"]), *(told.get("rank_pattern") or {}).values()])
-
-
-def _refused(adapter: Path, what: str) -> BadInput:
-    return BadInput(f"adapter {adapter}: holds {what}; say engine: hf")
+    try:
+        return lora_rank(adapter) if adapter else 0
+    except ValueError as fault:
+        raise BadInput(f"adapter {adapter}: holds {fault}; say engine: hf") from None
 
 
 def prove(base: Paged, adapter: Path, prompts: Sequence[Prompt]) -> tuple[Paged, AdapterProbe]:

@@ -50,8 +50,10 @@ from finetune.run import (
 from finetune.world import World, open_base, said_dtype
 
 
-def sit(recipe: Recipe, name: str, pending: Sequence[tuple[int, str]], benchmark: Benchmark, run: RunDir) -> None:
-    """Score one contender for each pending (seed, score fingerprint)."""
+def sit(
+    recipe: Recipe, name: str, pending: Sequence[tuple[int, str]], benchmark: Benchmark, run: RunDir, why: str = ""
+) -> None:
+    """Score one contender for each pending (seed, score fingerprint); `why` by its engine, where it was chosen."""
     paged = recipe.contenders[name].vllm
     if paged and os.environ.get("WORLD_SIZE", "1") != "1":
         raise BadInput(f"contender {name}: vLLM takes its devices itself (engine.tensor_parallel); start one process")
@@ -59,7 +61,7 @@ def sit(recipe: Recipe, name: str, pending: Sequence[tuple[int, str]], benchmark
     if world.sharded or world.zero:
         raise BadInput(f"exam.launch: {recipe.exam.launch} splits the model, which is not built; use a DDP file")
     for seed, fingerprint in pending:
-        Sitting.open(recipe, name, seed, fingerprint, benchmark, run, world).take()
+        Sitting.open(recipe, name, seed, fingerprint, benchmark, run, world, why).take()
     world.accelerator.end_training()
 
 
@@ -77,8 +79,9 @@ class Sitting:
 
     @classmethod
     def open(
-        cls, recipe: Recipe, name: str, seed: int, scorer: str, benchmark: Benchmark, run: RunDir, world: World
-    ) -> Sitting:
+        cls, recipe: Recipe, name: str, seed: int, scorer: str, benchmark: Benchmark, run: RunDir, world: World,
+        why: str = "",
+    ) -> Sitting:  # fmt: skip
         """Check what must be there. BadInput before anything is written."""
         contender, place = recipe.contenders[name], run.seed(name, seed)
         if contender.vllm:
@@ -89,7 +92,8 @@ class Sitting:
         if head:
             refuse_tasks(name, head.kind, head.labels, benchmark.asked)
         templates = chat.digest, likelihood_chat(chat).digest
-        desk = Desk(name, seed, contender, recipe.exam, chat, scorer, world.accelerator.process_index, head, templates)
+        rank = world.accelerator.process_index
+        desk = Desk(name, seed, contender, recipe.exam, chat, scorer, rank, head, templates, why)
         parts = Parts(place, scorer, private=benchmark.private)
         return cls(recipe, benchmark, run, world, desk, parts, adapter)
 
@@ -255,6 +259,7 @@ class Sitting:
             frame_digest=digest_of(frame.model_dump(mode="json")) if frame else None,
             decoding=spec.decoding.model_dump(mode="json"),
             engine=self.kind[0],
+            engine_why=desk.why,
             dtype=self.kind[1],
             batch_tokens=exam.batch_tokens,
             samples=exam.samples,

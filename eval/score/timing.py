@@ -16,13 +16,14 @@ from finetune.run import RunDir
 def clocked(recipe: Recipe, name: str, scorer: str, benchmark: Benchmark, run: RunDir, count: int) -> Timing:
     """Means over about `count` questions, tasks weighted as in the score; of a tuned contender its first seed."""
     asked = sampled(benchmark, count, "dev")
-    ask = _served if recipe.contenders[name].served else _here
+    chosen = recipe.contenders[name]
+    ask = _served if chosen.served else _here
     rows = ask(recipe, name, scorer, benchmark, run, asked)
     weights = {task.name: task.weight for task in benchmark.tasks}
     seconds, read, wrote = (mean(rows, weights, key) for key in ("seconds", "tokens_in", "tokens_out"))
     return Timing(
         contender=name, fingerprint=scorer, at=time.time(), questions=len(asked), answers=len(rows), seconds=seconds,
-        tokens_in=read, tokens_out=wrote,
+        tokens_in=read, tokens_out=wrote, engine="openai" if chosen.served else "vllm" if chosen.vllm else "hf",
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from typing import Self
 
 import numpy as np
 
-from eval import columns, gates, grading, pledge
+from eval import columns, engines, gates, grading, pledge
 from eval.benchmark import Benchmark
 from eval.gates import AdapterFact, Asked, ChanceFact, PlanFact, Regraded
 from eval.money import Effort
@@ -53,6 +53,7 @@ class Evidence:
     def read(cls, recipe: Recipe, run: RunDir) -> Self:
         """BadInput names the contender whose stage is not done, or was done for another state of the recipe."""
         benchmark = Benchmark.read(recipe)
+        recipe = engines.as_begun(recipe, benchmark, run)
         second = grading.second(benchmark.tasks)
         scored: Stages = {}
         trained: Stages = {}

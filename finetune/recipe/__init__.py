@@ -14,7 +14,7 @@ from finetune.methods import AnyMethod, Knobs, adapter_digest, declared, settled
 from finetune.mistakes import BadInput, explain
 from finetune.recipe import budget, engine_fit, margin, prices, shares
 from finetune.recipe.costs import Costs
-from finetune.recipe.engine import HF, VLLM, OpenAI, is_loopback
+from finetune.recipe.engine import HF, VLLM, Auto, OpenAI, is_loopback
 from finetune.recipe.judging import Judge
 from finetune.recipe.lineage import lineage, refuse_misfits
 from finetune.recipe.sections import FROZEN, CardSplit, Contender, DataUse, DecisionRule, Exam, FolderName, Train
@@ -25,6 +25,7 @@ from finetune.recipe.window import Window
 __all__ = [
     "HF",
     "VLLM",
+    "Auto",
     "Contender",
     "Costs",
     "DataUse",

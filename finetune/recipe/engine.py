@@ -1,5 +1,6 @@
-"""Engines: who runs a contender's model. `hf` is transformers and `vllm` is vLLM, both in this process; `openai` is a
-server that speaks OpenAI's protocol (vLLM, SGLang, DeepSeek's API), which is asked for written answers only.
+"""Engines: who runs a contender's model. `hf` is transformers and `vllm` is vLLM, both in this process, and `auto` one
+of the two for a whole study; `openai` is a server that speaks OpenAI's protocol (vLLM, SGLang, DeepSeek's API), which
+is asked for written answers only.
 
 A key never stands in a recipe: `key_env` names the environment variable that holds it.
 """
@@ -24,6 +25,7 @@ from pydantic import (
 from finetune.recipe.prices import Quote
 
 FROZEN = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+HERE = ("auto", "hf", "vllm")  # kinds of this process, known by their name alone
 SECRET = re.compile(r"\b(?:sk|pk|hf|gsk|xai|Bearer)[-_ ][A-Za-z0-9_-]{12,}")  # how the trade's keys begin
 SECRET_NAME = re.compile(r"key|token$|secret|password|authoriz|^auth|^headers?$", re.I)
 ENVIRONMENT = (
@@ -62,6 +64,14 @@ def _variable(name: str) -> str:
     if not re.fullmatch(r"[A-Z_][A-Z0-9_]{0,63}", name):
         raise ValueError(f"no name of an environment variable (A-Z, 0-9, _); {ENVIRONMENT}")
     return name
+
+
+class Auto(BaseModel):
+    """vLLM or transformers, the same for a whole study: decided where scoring first begins (engine_choice), and kept in
+    the run's attempts.jsonl from then on."""
+
+    model_config = FROZEN
+    kind: Literal["auto"] = "auto"
 
 
 class HF(BaseModel):
@@ -218,15 +228,17 @@ def _leaves(value: Any, name: str = "body") -> list[tuple[str, Any]]:
 
 
 def _named(value: Any) -> Any:
-    """`hf` or `vllm` alone is its kind. Anything else that is no mapping might be a key, so it is not repeated."""
-    if value in ("hf", "vllm"):
+    """`auto`, `hf` or `vllm` alone is its kind. What else is no mapping might be a key, so it is not repeated."""
+    if value in HERE:
         return {"kind": value}
-    if isinstance(value, dict) and value.get("kind") not in ("hf", "vllm", "openai"):
-        raise ValueError("kind must be hf, vllm or openai")
-    if not isinstance(value, dict | HF | VLLM | OpenAI):
-        raise ValueError("must be hf, vllm or a mapping: {kind: openai, url: http://127.0.0.1:8000/v1, model: name}")
+    if isinstance(value, dict) and value.get("kind") not in (*HERE, "openai"):
+        raise ValueError("kind must be auto, hf, vllm or openai")
+    if not isinstance(value, dict | Auto | HF | VLLM | OpenAI):
+        raise ValueError(
+            "must be auto, hf, vllm or a mapping: {kind: openai, url: http://127.0.0.1:8000/v1, model: name}"
+        )
     return value
 
 
-Engine = Annotated[HF | VLLM | OpenAI, Discriminator("kind")]
+Engine = Annotated[Auto | HF | VLLM | OpenAI, Discriminator("kind")]
 AnyEngine = Annotated[Engine, BeforeValidator(_named)]

@@ -1,8 +1,11 @@
 """Which contenders an engine can run: what a server could do unseen and what vLLM does not hold is refused while the
 recipe is read. transformers runs every contender."""
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 
+from finetune.methods import declared
 from finetune.recipe.engine import VLLM
 from finetune.recipe.sections import Contender
 
@@ -12,6 +15,7 @@ UNHELD = {  # kinds of methods -> why vLLM cannot run what they leave
     "qlora": "it was trained on a base in 4 bits, which vLLM would round otherwise",
     "full": "the proof that a tuning is on needs base and tuned weights side by side, and vLLM holds one set",
 }
+RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # of a LoRA, for which vLLM holds room
 
 
 def refuse_misfits(contenders: Mapping[str, Contender]) -> None:
@@ -52,14 +56,42 @@ def _refuse_misserved(contender: Contender) -> None:
 
 def _refuse_unheld(contender: Contender) -> None:
     """What vLLM does not hold. An adapter brought from elsewhere is looked at when it is opened."""
-    kind = contender.method.kind if contender.method else ""
-    if kind in UNHELD:
-        raise ValueError(f"engine vllm: method {kind}: {UNHELD[kind]}; say engine: hf")
-    if "lm_head" in getattr(contender.method, "targets", ()):
-        raise ValueError("engine vllm: method.targets: vLLM puts no LoRA on lm_head; leave it out, or say engine: hf")
-    if getattr(contender.method, "dora", False):
-        raise ValueError("engine vllm: method.dora: vLLM applies no DoRA; say engine: hf, or dora: false")
+    if what := unheld(contender):
+        raise ValueError(f"engine vllm: {what}; change it, or say engine: hf")
+
+
+def unheld(contender: Contender) -> str:
+    """Why vLLM cannot run what a contender is by its recipe; empty where it can."""
+    method = contender.method
+    if method and method.kind in UNHELD:
+        return f"method {method.kind}: {UNHELD[method.kind]}"
+    if "lm_head" in getattr(method, "targets", ()):
+        return "method.targets: vLLM puts no LoRA on lm_head"
+    if getattr(method, "dora", False):
+        return "method.dora: vLLM applies no DoRA"
+    if method and max(getattr(method, "rank", 0), *declared(method).get("rank", ()), 0) > RANKS[-1]:
+        return f"method.rank: vLLM has room for {RANKS[-1]}"
     if contender.head:
-        raise ValueError("engine vllm: vLLM has no classification head of ours; say engine: hf")
+        return "vLLM has no classification head of ours"
     if contender.model.dtype == "nf4":
-        raise ValueError("engine vllm: model.dtype: nf4 is of the engine hf; say bfloat16, or engine: hf")
+        return "model.dtype: nf4 is of the engine hf"
+    return ""
+
+
+def lora_rank(adapter: Path) -> int:
+    """Rank of the LoRA in a PEFT folder. ValueError: what it holds that vLLM has no place for."""
+    note = adapter / "adapter_config.json"
+    if not note.is_file():
+        raise ValueError("a whole checkpoint, whose proof needs both sets of weights at once")
+    told = json.loads(note.read_text("utf-8"))
+    kind = told.get("peft_type")
+    if kind != "LORA":
+        raise ValueError(f"peft_type {kind}, and vLLM has no trained prompts or prefixes")
+    if told.get("use_dora"):
+        raise ValueError("a DoRA, which vLLM does not apply")
+    if told.get("modules_to_save"):
+        raise ValueError(f"whole modules ({', '.join(told['modules_to_save'])}), which vLLM does not exchange")
+    rank = max([int(told["r"]), *(told.get("rank_pattern") or {}).values()])
+    if rank > RANKS[-1]:
+        raise ValueError(f"a LoRA of rank {rank}, and vLLM has room for {RANKS[-1]}")
+    return rank

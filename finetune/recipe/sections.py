@@ -22,7 +22,7 @@ from finetune.checkpoint import ModelSpec, is_local
 from finetune.frame import PromptFrame
 from finetune.methods import AnyMethod
 from finetune.mistakes import near
-from finetune.recipe.engine import HF, VLLM, AnyEngine, OpenAI
+from finetune.recipe.engine import HF, VLLM, AnyEngine, Auto, OpenAI
 from finetune.recipe.guards import Guards
 from finetune.recipe.judging import Judge
 from finetune.recipe.logged import logged_digest
@@ -127,9 +127,10 @@ class Contender(BaseModel):
         None, description="Contender of the same model and method to go on from, trained before it; its cost counts"
     )
     engine: AnyEngine = Field(
-        HF(),
+        Auto(),
         description="hf: transformers, here; vllm: vLLM, here, of untuned contenders and LoRA, for many long answers; "
-        "openai: a server asked for written answers, of an untuned contender",
+        "openai: a server asked for written answers, of an untuned contender; auto: vllm where scoring begins on CUDA, "
+        "vLLM is installed, answers are written and it can run every contender, else hf, for the whole study",
     )
     prompt: FrameFile = Field(None, description="Seven-part frame; longer queries")
     adapter: HerePath | None = Field(
@@ -167,7 +168,7 @@ class Contender(BaseModel):
 
     def _refuse_asked(self) -> None:
         """What has been answered already is neither tuned nor asked here."""
-        engine = None if isinstance(self.engine, HF) else self.engine
+        engine = None if isinstance(self.engine, Auto | HF) else self.engine
         beside = {"method": self.method, "adapter": self.adapter, "prompt": self.prompt, "engine": engine}
         for key in (key for key, value in beside.items() if value is not None):
             raise ValueError(f"items and {key} exclude each other: what stands in a log is neither tuned nor asked")

@@ -7,7 +7,7 @@ was found is written into the recipe, so the plan freezes it, and the exam's own
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -26,6 +26,7 @@ class Timing(BaseModel):
     seconds: float = Field(ge=0, description="Device-seconds, thought included")
     tokens_in: float = Field(ge=0)
     tokens_out: float = Field(ge=0)
+    engine: Literal["hf", "vllm", "openai"] | None = Field(None, description="That answered; none in older files")
 
     @classmethod
     def read(cls, path: Path) -> Self | None:
@@ -56,11 +57,12 @@ def extra(found: Sequence[Timing], chosen: Mapping[str, Any], hour: float, speed
 
 
 def _cost(each: Timing, chosen: Any, hour: float, speedup: float) -> float:
-    """As a bill has it (eval.money): tokens where they are paid for; a server is no faster for trained prompts."""
+    """As a bill has it (eval.money): tokens where they are paid for; a server is no faster for trained prompts, nor
+    than what a server or vLLM took already."""
     engine = chosen.get("engine") if isinstance(chosen, Mapping) else None
     if isinstance(engine, Mapping) and engine.get("price_in") is not None:
         return OpenAI.model_validate(engine).query_price(each.tokens_in, each.tokens_out)
     method = chosen.get("method") if isinstance(chosen, Mapping) else None
     prompt = isinstance(method, Mapping) and str(method.get("kind")).startswith("ptuning")
-    slow = prompt or isinstance(engine, Mapping)
-    return each.seconds / (1 if slow else speedup) * hour / 3600
+    ran = each.engine or (engine.get("kind") if isinstance(engine, Mapping) else engine)
+    return each.seconds / (1 if prompt or ran in ("vllm", "openai") else speedup) * hour / 3600

@@ -125,6 +125,7 @@ class ScoreFacts(BaseModel):
     items: int
     generated_tokens: int | None
     served: ServedFacts | None = None  # None: no server was asked
+    engine_why: str = ""  # this engine, where the recipe names none; empty where it does
     logged: LoggedFacts | None = None  # None: the answers were given to this very stage
 
 
