@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 import xml.etree.ElementTree as ET
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from test_guards import guarding
-from test_verdict import finished
+from test_verdict import finished, served, told
 from typer.testing import CliRunner
 from verdict_samples import sample
 
@@ -168,6 +169,36 @@ def test_a_guard_is_a_case_and_drifts(tmp_path):
     )
     line = (kept(tmp_path) / "verdict.md").read_text("utf-8").splitlines()[6]
     assert "Guards 护栏: 0 of 1 passed 通过; lora: general ability in Chinese 中文通用能力 未通过" in line
+
+
+def test_the_price_of_tokens_drifts_by_its_key(tmp_path):
+    """Of a rival that was asked of a server; a baseline of before prices were told so says nothing of them."""
+    facts = {"chat_digest": "", "engine": "openai chat, m", "dtype": "as served", "served": told()}
+    changes = served("newer", price_in=2, price_out=8, price_cached=0.5, cached_share=0.25)
+    finished(tmp_path, "costs.value_per_correct=1", *changes, sit={"newer": facts})
+    assert judge(tmp_path, changes=("costs.value_per_correct=1", *changes)).exit_code == 0
+    verdict = kept(tmp_path) / "verdict.json"
+    (priced,) = Verdict.read(verdict).money.tariffs
+    assert (priced.contender, priced.price_in, priced.price_out, priced.query_cost) == ("newer", 2, 8, None)
+    said, old = json.loads(verdict.read_text("utf-8")), tmp_path / "old.json"
+    for age, moved in (
+        (lambda money: money["tariffs"][0].update(price_out=7.5, cached_share=0), [
+            "contenders.newer.engine.price_out: 7.5 → 8", "contenders.newer.engine.cached_share: 0 → 0.25",
+        ]),
+        (lambda money: money["tariffs"][0].update(price_cached=None), [
+            "contenders.newer.engine.price_cached: none → 0.5",
+        ]),
+        (lambda money: money.pop("tariffs"), []),
+    ):  # fmt: skip
+        before = copy.deepcopy(said)
+        age(before["money"])
+        old.write_text(json.dumps(before), "utf-8")
+        done = judge(tmp_path, "--baseline", old, changes=("costs.value_per_correct=1", *changes))
+        assert [line for line in drifts(done.stdout) if "→" in line] == moved, done.output
+    page = render(Verdict.read(verdict))
+    assert 'data-tariff="newer"' in page
+    assert "2 / 8 CNY a million tokens read / written" in page
+    assert "25% of those read kept by the server at 0.5" in page
 
 
 @pytest.mark.parametrize("outcome", OUTCOMES)

@@ -71,6 +71,18 @@ class Timed(BaseModel):
     holds: bool = Field(description="Before the plan, and of the same state of the recipe as the scores")
 
 
+class Tariff(BaseModel):
+    """What a contender's tokens cost, in the recipe's currency; or its whole query, of one that was asked elsewhere."""
+
+    model_config = FROZEN
+    contender: str
+    price_in: float | None = Field(None, description="Of a million prompt tokens")
+    price_out: float | None = Field(None, description="Of a million written tokens, thought included")
+    price_cached: float | None = Field(None, description="Of a million prompt tokens that the server had kept")
+    cached_share: float = Field(0.0, description="Share of prompt tokens that the server will have kept")
+    query_cost: float | None = None
+
+
 class Money(BaseModel):
     """The declared prices, and the bill of every challenger against every rival."""
 
@@ -89,6 +101,7 @@ class Money(BaseModel):
     timed: Timed | None = Field(None, description="None: dc of the margin was declared, or there is none")
     shelf: Shelf | None = None
     defaults: tuple[Taken, ...] = Field((), description="Prices left to the shelf, with date and source")
+    tariffs: tuple[Tariff, ...] = Field((), description="Of contenders that are not paid by device hours")
     bills: tuple[Bill, ...]
 
 

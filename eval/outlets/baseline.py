@@ -21,6 +21,7 @@ from finetune.recipe import Recipe
 LOOSE = ConfigDict(frozen=True, extra="ignore")  # a baseline may be of an earlier version, with other keys beside these
 NONE = Said("none", "无")
 PLAIN = (str, int, float, type(None))
+TARIFF = ("price_in", "price_out", "price_cached", "cached_share", "query_cost")
 WEIGHT = 1e-9  # of a task: apart by more, it is another weight
 
 
@@ -236,10 +237,21 @@ def _rule(before: Baseline, now: Verdict) -> Iterator[Change]:
     for key in sorted(old.keys() & new.keys()):
         if all(isinstance(side[key], PLAIN) for side in (old, new)):
             yield Change(same(f"costs.{key}"), *(same(_plain(side[key])) for side in (old, new)))
+    yield from _tariffs(old, new) if "tariffs" in old else ()
+
+
+def _tariffs(old: dict[str, Any], new: dict[str, Any]) -> Iterator[Change]:
+    """Prices of tokens and of queries, by the keys under which a recipe gives them."""
+    sides = [{row["contender"]: row for row in side.get("tariffs", ())} for side in (old, new)]
+    for name in dict.fromkeys(name for side in sides for name in side):
+        for key in TARIFF:
+            stood = (same(_plain(side.get(name, {}).get(key))) for side in sides)
+            engine = "" if key == "query_cost" else "engine."
+            yield Change(same(f"contenders.{name}.{engine}{key}"), *stood)
 
 
 def _plain(value: object) -> str:
-    return f"{value:g}" if isinstance(value, int | float) else str(value or NONE.en)
+    return f"{value:.12g}" if isinstance(value, int | float) else str(value or NONE.en)
 
 
 def _gates(before: Baseline, now: Verdict) -> Iterator[Change]:

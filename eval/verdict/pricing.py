@@ -1,12 +1,13 @@
 """What a verdict says in money: declared, default and timed prices, every bill, the samples that pay best."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from eval.compare import Comparison
-from eval.money import Bill, Money, Shelf, Timed, answer_price
+from eval.money import Bill, Money, Shelf, Tariff, Timed, answer_price
 from eval.money.defaults import taken
 from eval.verdict.evidence import Evidence
 from eval.verdict.outlook import Paying, paying
+from finetune.recipe import Recipe
 
 # Of costs, told in other words or nowhere.
 OWN = {"data", "people", "device", "exchange", "quote", "question", "planned"}
@@ -20,7 +21,18 @@ def money(evidence: Evidence, bills: Sequence[Bill], life: Shelf | None) -> Mone
         planned={"tuning": planned.tuning, "per_query": planned.per_query} if planned else None,
         timed=_timed(evidence), bills=tuple(bills), shelf=life,
         defaults=taken(evidence.recipe, evidence.plan.at if evidence.plan else None, _devices(evidence)),
+        tariffs=tuple(_tariffs(evidence.recipe)),
     )  # fmt: skip
+
+
+def _tariffs(recipe: Recipe) -> Iterator[Tariff]:
+    for name, chosen in recipe.contenders.items():
+        engine = chosen.served
+        if engine and engine.priced:
+            asked = {"price_in", "price_out", "price_cached", "cached_share"}
+            yield Tariff(contender=name, **engine.model_dump(include=asked))
+        elif chosen.query_cost is not None:
+            yield Tariff(contender=name, query_cost=chosen.query_cost)
 
 
 def _devices(evidence: Evidence) -> set[str]:
