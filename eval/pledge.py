@@ -161,7 +161,8 @@ def _costs(found: dict[str, Any]) -> dict[str, Any]:
         planned["timed"] = [
             {key: value for key, value in each.items() if value is not None} for each in planned["timed"]
         ]
-    found = {**found, "planned": planned}
+    quote = found["quote"] and {key: value for key, value in found["quote"].items() if key != "source_zh"}
+    found = {**found, "planned": planned, "quote": quote}
     return {key: value for key, value in found.items() if key not in YOUNGER or value != YOUNGER[key]}
 
 

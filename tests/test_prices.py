@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from datetime import date
 from types import SimpleNamespace
 
@@ -13,8 +14,9 @@ from test_verdict import judged, served, told
 from written_exam import build
 
 from eval import pledge
+from eval.benchmark import Benchmark
 from eval.check import show
-from eval.money.defaults import STALE, taken
+from eval.money.defaults import STALE, said, taken
 from eval.report import render
 from finetune import plan
 from finetune.mistakes import BadInput
@@ -34,6 +36,8 @@ def test_every_offer_has_a_day_a_source_and_a_unit():
     assert {each.unit for each in tokens} == {"million tokens"}
     for each in (*offers, *tokens):
         assert each.age(date(2030, 1, 1)) > 0
+        assert each.source_zh
+        assert not re.search(r" (?:of|to|one|peak|pricing|community|file)\b", each.source_zh)
     for each in tokens:
         assert each.read < each.price
         assert each.cached is None or each.cached < each.read
@@ -58,7 +62,7 @@ def test_a_named_device_is_priced_and_the_verdict_says_from_where(tmp_path):
     page = render(found)
     assert 'data-default="a800-80g" data-stale="true"' in page
     assert f"Default price: a800-80g, 5.15 CNY a device hour (gpu-price-index; 2026, up to {each.age} days old" in page
-    assert "默认价格：a800-80g，每设备小时 5.15 CNY" in page
+    assert "默认价格：a800-80g，每设备小时 5.15 CNY（gpu-price-index；2026，" in page
     assert f"2026，最多已过 {each.age} 天" in page
     assert each.ran == "cpu"  # the written run says so of every stage
     assert "Its seconds are another device&#39;s: cpu." in page
@@ -152,6 +156,19 @@ def test_the_bill_of_a_served_rival_says_whose_default_it_is(tmp_path):
     cost = {row.name: row.cost_per_query for row in found.contenders}
     assert cost["newer"] == pytest.approx((10 * (0.75 * 2 + 0.25 * 0.04) + 2 * 8) / 1e6)
     assert "Default price of newer: deepseek-flash, 2 / 8 CNY a million tokens read / written" in render(found)
+
+
+def test_the_source_of_a_price_is_told_in_chinese_too(tmp_path):
+    """A recipe that was kept before prices had it says it as it stands, and the plan's digest is the same."""
+    recipe = build(tmp_path, "costs.device=h20").recipe
+    (each,) = taken(recipe, None)
+    assert "（gpu-price-index，仅一家卖家；2026" in said(each, "CNY")[1]
+    assert "(gpu-price-index, one seller; 2026" in said(each, "CNY")[0]
+    older = recipe.costs.quote.model_copy(update={"source_zh": ""})
+    before = recipe.model_copy(update={"costs": recipe.costs.model_copy(update={"quote": older})})
+    assert "（gpu-price-index, one seller；2026" in said(taken(before, None)[0], "CNY")[1]
+    exam = Benchmark.read(recipe)
+    assert pledge.digest(before, exam) == pledge.digest(recipe, exam)
 
 
 def test_what_was_taken_is_frozen_in_the_plan(tmp_path):

@@ -64,6 +64,6 @@ def said(each: Taken, currency: str) -> tuple[str, str]:
     unit, unit_zh = units[quote.unit]
     return (
         f"Default price{who}: {quote.name}, {amount} {unit}{rate} ({quote.source}; {quote.date}{old}).{ran}",
-        f"{who_zh}默认价格：{quote.name}，{unit_zh} {amount}{rate_zh}（{quote.source}；{quote.date}{old_zh}）。"
-        f"{ran_zh}",
+        f"{who_zh}默认价格：{quote.name}，{unit_zh} {amount}{rate_zh}"
+        f"（{quote.source_zh or quote.source}；{quote.date}{old_zh}）。{ran_zh}",
     )

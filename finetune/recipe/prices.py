@@ -29,6 +29,7 @@ class Offer(BaseModel):
     unit: Literal["device hour", "million tokens"]
     date: str = Field(pattern=r"^\d{4}(-\d\d(-\d\d)?)?$", description="When it was asked; a year where no day is known")
     source: str = Field(min_length=1, description="Who asked it")
+    source_zh: str = Field("", description="The same in Chinese; empty in recipes kept before it was told")
 
     @field_validator("date", mode="before")
     @classmethod
