@@ -79,6 +79,11 @@ class ModelSpec(BaseModel):
         """`older` or `newer` for a checkpoint that the project builds by itself, else empty."""
         return self.id.removeprefix("embedded:") if self.id.startswith("embedded:") else ""
 
+    @property
+    def named(self) -> str:
+        """Its id as anybody may know it: of a folder its name, since the path is this machine's business."""
+        return name_of(self.id)
+
     def folder(self) -> Path:
         """The folder with the files. BadInput says which is missing and how to get it."""
         found = self._place()
@@ -155,6 +160,11 @@ class ModelSpec(BaseModel):
 
 def is_local(name: str) -> bool:
     return name.startswith(("./", "../", "/"))
+
+
+def name_of(model: str) -> str:
+    """A hub id as it is, a folder's path without what leads to it."""
+    return model.rstrip("/").rpartition("/")[2] if is_local(model) else model
 
 
 def mapped_folder(name: str) -> Path | None:

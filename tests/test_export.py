@@ -380,6 +380,7 @@ def test_the_card_says_what_binds_and_how_it_was_made(lesson, tmp_path):
         "tags": ["lora", "tuneworth"],
     }  # fmt: skip
     assert "/" not in front(folder)["base_model"]
+    assert str(tmp_path.parent) not in text  # nor is any other path of this machine anybody's business
     for said in (
         "**Built with Llama**", "Acceptable Use Policy", "- Data rows: CC0-1.0", "| method.rank | 4 |",
         "| method.learning_rate | 0.02 |", "| train.tokens_per_step | 400 |", "think policy `drop`", "No prompt frame",

@@ -52,8 +52,8 @@ def _known(fact: CleanFact) -> Gate:
     if not fact.shown:
         words = ("no question of the exam shows in the training rows", "训练数据中没有出现考题")
         return gate(CLEAN, "passed", words, figures)
-    en = f"{fact.shown} of {fact.items} questions show in the training rows ({', '.join(fact.taught)})"
-    zh = f"{fact.items} 道题中有 {fact.shown} 道见于训练数据（{'、'.join(fact.taught)}）"
+    en = f"{fact.shown:,} of {fact.items:,} questions show in the training rows ({', '.join(fact.taught)})"
+    zh = f"{fact.items:,} 道题中有 {fact.shown:,} 道见于训练数据（{'、'.join(fact.taught)}）"
     if fact.clean is None or fact.clean_call is None:
         words = (f"{en}; what is left cannot be judged; {AFRESH[0]}", f"{zh}；剩余题目无法判定；{AFRESH[1]}")
         return gate(CLEAN, "unresolved" if fact.call == "worth_it" else "passed", words, figures)

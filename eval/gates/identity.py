@@ -41,7 +41,7 @@ def same_questions(sheets: Sequence[Sheet], expected: Mapping[Key, Asked], name:
     fault = next((fault for sheet in sheets if (fault := _unlike(sheet, expected))), None) or _mixed(sheets)
     if fault:
         return gate(name, "failed", fault)
-    words = (f"{len(expected)} questions, the same for all", f"所有方案回答相同的 {len(expected)} 道题")
+    words = (f"{len(expected):,} questions, the same for all", f"所有方案回答相同的 {len(expected):,} 道题")
     return gate(name, "passed", words, {"questions": len(expected), "contenders": len(sheets)})
 
 
@@ -59,16 +59,16 @@ def exam_unseen(taught: Sequence[str]) -> Gate:
 def _unlike(sheet: Sheet, expected: Mapping[Key, Asked]) -> Words | None:
     lacking, extra = expected.keys() - sheet.questions.keys(), sheet.questions.keys() - expected.keys()
     if lacking:
-        return (f"{sheet.name} lacks questions of the exam ({len(lacking)}): {_shown(lacking)}",
-                f"{sheet.name} 缺少 {len(lacking)} 道题：{_shown(lacking)}")  # fmt: skip
+        return (f"{sheet.name} lacks questions of the exam ({len(lacking):,}): {_shown(lacking)}",
+                f"{sheet.name} 缺少 {len(lacking):,} 道题：{_shown(lacking)}")  # fmt: skip
     if extra:
-        return (f"{sheet.name} answered questions that the exam has not ({len(extra)}): {_shown(extra)}",
-                f"{sheet.name} 多出 {len(extra)} 道题：{_shown(extra)}")  # fmt: skip
+        return (f"{sheet.name} answered questions that the exam has not ({len(extra):,}): {_shown(extra)}",
+                f"{sheet.name} 多出 {len(extra):,} 道题：{_shown(extra)}")  # fmt: skip
     for field, (en, zh) in UNLIKE.items():
         other = [key for key, row in sheet.questions.items() if getattr(row, field) != getattr(expected[key], field)]
         if other:
-            return (f"{sheet.name} {en} ({len(other)}): {_shown(other)}",
-                    f"{sheet.name} 有 {len(other)} 个编号下{zh}：{_shown(other)}")  # fmt: skip
+            return (f"{sheet.name} {en} ({len(other):,}): {_shown(other)}",
+                    f"{sheet.name} 有 {len(other):,} 个编号下{zh}：{_shown(other)}")  # fmt: skip
     return None
 
 

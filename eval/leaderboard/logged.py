@@ -100,7 +100,7 @@ def _row(label: str, sheet: Sheet, verdict: Verdict, facts: ScoreFacts) -> Conte
 
 
 def _model(facts: ScoreFacts) -> str:
-    return (facts.logged.model if facts.logged else "") or "unknown"
+    return (facts.logged.named if facts.logged else "") or "unknown"
 
 
 def _origin(label: str, facts: ScoreFacts) -> ContenderOrigin:
@@ -109,5 +109,5 @@ def _origin(label: str, facts: ScoreFacts) -> ContenderOrigin:
         name=label, model=_model(facts), revision=None, family="unknown", think="", weights_digest="", adapters={},
         chat_digest="", frame_digest=None, decoding=facts.decoding, engine=facts.engine, dtype=facts.dtype,
         batch_tokens=None, hardware=None, versions=facts.logged.versions, git=None, data={},
-        logs=facts.logged.files, logged_model=facts.logged.model,
+        logs=facts.logged.files, logged_model=facts.logged.named,
     )  # fmt: skip

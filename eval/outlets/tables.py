@@ -49,7 +49,7 @@ def contenders(v: Verdict) -> Table:
     size = {task.name: (task.n, task.clusters, task.weight) for task in v.tasks}
     made: list[list[Any]] = []
     for row in v.contenders:
-        head = [row.name, ", ".join(row.roles), row.model.rstrip("/").rpartition("/")[2], row.method]
+        head = [row.name, ", ".join(row.roles), row.model, row.method]
         made.append([*head, "all", row.score, row.low, row.high, None, None, 1.0])
         made += [
             [*head, task.task, task.score, task.low, task.high, *size.get(task.task, (None,) * 3)] for task in row.tasks

@@ -86,10 +86,10 @@ class GuardRow(BaseModel):
             text_zh = f"{who} {harm_zh}：{zh}比 {base} 至少下降 {least} 个百分点，超过容许的 {limit}"
         elif self.untold:
             code = "guard_unresolved"
-            text = f"the guard of {en} cannot pass: {self.shown} of its {self.n} questions show in what {who} was "
+            text = f"the guard of {en} cannot pass: {self.shown:,} of its {self.n:,} questions show in what {who} was "
             text += "tuned on, and what is left cannot be judged"
             text_zh = (
-                f"{zh}这一护栏不可能通过：{self.n} 道题中有 {self.shown} 道见于 {who} 的训练数据，剩余题目无法判定"
+                f"{zh}这一护栏不可能通过：{self.n:,} 道题中有 {self.shown:,} 道见于 {who} 的训练数据，剩余题目无法判定"
             )
         elif self.vacuous:
             code, seen = "guard_unresolved", points(self.base_score)

@@ -130,7 +130,7 @@ def _contender(evidence: Evidence, name: str) -> ContenderRow:
     seconds, confidence = evidence.mean(name, "seconds"), evidence.recipe.rule.confidence
     mean, low, high = interval(sheet, evidence.weights, confidence)
     return ContenderRow(
-        name=name, roles=_roles(evidence, name), model=chosen.model.id,
+        name=name, roles=_roles(evidence, name), model=chosen.model.named,
         method=chosen.method.kind if chosen.method else "adapter" if chosen.tuned else "none",
         knobs={
             **(chosen.method.model_dump(mode="json", exclude={"search"}) if chosen.method else {}),
@@ -209,11 +209,11 @@ def _origin(evidence: Evidence, name: str) -> ContenderOrigin:
     digests = {seed: each.scoring.adapter_digest for seed, each in stages.items() if each.scoring}
     logged = facts.logged
     return ContenderOrigin(
-        name=name, model=model.id, revision=model.revision, family=model.family, think=model.think,
+        name=name, model=model.named, revision=model.revision, family=model.family, think=model.think,
         weights_digest=facts.weights_digest, adapters={seed: digest for seed, digest in digests.items() if digest},
         chat_digest=facts.chat_digest, frame_digest=facts.frame_digest, decoding=facts.decoding,
         engine=facts.engine, dtype=facts.dtype, batch_tokens=facts.batch_tokens,
         hardware=None if logged else stage.hardware, git=None if logged else stage.git,
         versions=logged.versions if logged else stage.versions, data=made[0].data if made else {},
-        logs=logged.files if logged else {}, logged_model=logged.model if logged else "",
+        logs=logged.files if logged else {}, logged_model=logged.named if logged else "",
     )  # fmt: skip

@@ -42,8 +42,8 @@ def left_out(rows: Sequence[GuardRow]) -> list[Words]:
     if not told:
         return []
     en, zh = (
-        ", ".join(f"{en} {shown} of {items}" for en, _, shown, items in told),
-        "、".join(f"{zh} {items} 题中 {shown} 题" for _, zh, shown, items in told),
+        ", ".join(f"{en} {shown:,} of {items:,}" for en, _, shown, items in told),
+        "、".join(f"{zh} {items:,} 题中 {shown:,} 题" for _, zh, shown, items in told),
     )
     who = rows[0].challenger
     return [(f"What {who} was tuned on shows questions of its guards, which flatter it there and are left out: {en}.",
@@ -89,9 +89,9 @@ def measured(found: Comparison, ruling: Ruling, rulings: Sequence[Ruling]) -> Wo
     )
     return (
         f"{who} against {rival}: {gain} points ({level} interval {low} to {high}{holm[0]}; margin {margin}), "
-        f"{found.n} questions in {found.clusters} clusters, {_count(samples, 'sample')} each.",
-        f"{who} 对 {rival}：{gain} 个百分点（{level} 区间 {low} 至 {high}{holm[1]}；门槛 {margin}），{found.n} 道题、"
-        f"{found.clusters} 个题组，每题作答 {samples} 次。",
+        f"{found.n:,} questions in {found.clusters:,} clusters, {_count(samples, 'sample')} each.",
+        f"{who} 对 {rival}：{gain} 个百分点（{level} 区间 {low} 至 {high}{holm[1]}；门槛 {margin}），{found.n:,} 道题、"
+        f"{found.clusters:,} 个题组，每题作答 {samples} 次。",
     )
 
 

@@ -10,7 +10,6 @@ from typing import Any
 import yaml
 
 from finetune.chat import Chat
-from finetune.checkpoint import is_local
 from finetune.export.fusion import Fusion
 from finetune.export.index import model_index
 from finetune.export.rendering import Rendering
@@ -95,9 +94,8 @@ class Facts:
 
     @property
     def base(self) -> str:
-        """As the Hub or a reader knows it; a folder's path is nobody else's business."""
-        name = self.contender.model.id
-        return name.rstrip("/").rpartition("/")[2] if is_local(name) else name
+        """As the Hub or a reader knows it."""
+        return self.contender.model.named
 
 
 def card(facts: Facts) -> str:

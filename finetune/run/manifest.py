@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from finetune.checkpoint import name_of
 from finetune.files import write_whole
 from finetune.methods import SearchFacts
 from finetune.mistakes import BadInput
@@ -101,6 +102,11 @@ class LoggedFacts(BaseModel):
     files: dict[str, str]  # name -> sha256
     model: str  # as lm-eval was given it
     versions: dict[str, str]  # of lm_eval and transformers there
+
+    @property
+    def named(self) -> str:
+        """The model as anybody may know it: of a folder its name."""
+        return name_of(self.model)
 
 
 class ScoreFacts(BaseModel):
