@@ -139,6 +139,26 @@ def test_wandb_has_the_verdict_its_tables_and_the_adapters_it_judged(tmp_path):
 
 
 @needs_wandb
+def test_judging_again_goes_on_in_the_same_run_of_wandb(tmp_path):
+    """Another judging, one run: its id lies with the logs; where it is gone or spoilt, a new one is made."""
+    folder = judged(tmp_path, "wandb")
+    before = (folder / "verdict.json").read_bytes(), (folder / "logs" / "judge.wandb-id").read_text("utf-8").strip()
+    asked = ("judge", tmp_path / "study.yaml", "--out", tmp_path / "runs", "--set", "train.tracker=wandb", "--gate")
+    for kept in (None, "not an id"):
+        if kept:
+            (folder / "logs" / "judge.wandb-id").write_text(kept, "utf-8")
+        done = tuneworth(*asked, cwd=tmp_path, TUNEWORTH_CARDS="", **SECRETS)
+        assert done.returncode == 0, done.stderr
+        assert f"tracker wandb: {folder / 'logs'}" in done.stderr
+    runs = [each.run for path in folder.rglob("*.wandb") for each in records(path) if each.HasField("run")]
+    ids = [each.run_id for each in runs]
+    assert (len(ids), ids.count(before[1]), len(set(ids))) == (3, 2, 2)
+    assert {each.project for each in runs} == {"study"}
+    assert (folder / "logs" / "judge.wandb-id").read_text("utf-8").strip() in set(ids) - {before[1]}
+    assert (folder / "verdict.json").read_bytes() == before[0]
+
+
+@needs_wandb
 def test_an_adapter_that_is_gone_leaves_the_verdict_in_wandb(tmp_path):
     found = logged(judged(tmp_path, "wandb", adapters=("lora",)) / "logs")
     assert [each.name for each in artifacts(found, "adapter")] == ["study-lora-seed-17"]

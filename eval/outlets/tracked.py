@@ -1,12 +1,15 @@
 """The verdict, in the tracker that the recipe names (`train.tracker`): a sink, never the record.
 
 W&B gets scalars, tables, the verdict as an artifact, and the adapters it judged as inputs; any other tracker of
-accelerate's gets the scalars. Whatever fails here is told in a line, and the verdict stands.
+accelerate's gets the scalars. Judging again goes on in the same run of W&B, whose id lies with the run. Whatever fails
+here is told in a line, and the verdict stands.
 """
 
 from __future__ import annotations
 
 import os
+import re
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -17,10 +20,13 @@ from eval.flips.texts import Texts
 from eval.outlets import tables
 from eval.task import CANARIES
 from eval.verdict import Verdict
+from finetune.files import write_whole
 from finetune.mistakes import told
 from finetune.recipe import Recipe
 from finetune.run import RunDir
 from finetune.run.tracking import adapter_artifact, artifact_name, remedy, wandb_mode, wandb_settings
+
+SESSION = re.compile(r"[0-9a-f]{16}")
 
 
 def track(name: str, recipe: Recipe, run: RunDir, v: Verdict, texts: Texts) -> str:
@@ -55,7 +61,7 @@ def _to_wandb(recipe: Recipe, run: RunDir, v: Verdict, texts: Texts) -> None:
     with _staged_in(folder):
         session = wandb.init(
             project=recipe.name, name=f"judge {recipe.name}", job_type="judge", dir=folder,
-            config=_config(v), settings=settings,
+            config=_config(v), settings=settings, id=_session_id(run), resume="allow",
         )  # fmt: skip
         try:
             adapters = _use_adapters(session, recipe, run, v)
@@ -64,6 +70,16 @@ def _to_wandb(recipe: Recipe, run: RunDir, v: Verdict, texts: Texts) -> None:
             session.log_artifact(_artifact(recipe, run, v, adapters))
         finally:
             session.finish()
+
+
+def _session_id(run: RunDir) -> str:
+    """W&B's name of this run's judging: made up at the first, the same whenever it is judged again."""
+    path = run.folder / "logs" / "judge.wandb-id"
+    kept = path.read_text("utf-8").strip() if path.is_file() else ""
+    if not SESSION.fullmatch(kept):
+        kept = secrets.token_hex(8)
+        write_whole(path, kept + "\n")
+    return kept
 
 
 @contextmanager
