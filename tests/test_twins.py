@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,12 @@ def test_options_that_speak_of_others_stay_where_they_are(option):
         ("ans = 45 * 4\nx0 = 45 * 4; ans = x0 + 44", 224.0),
         ("def solution():\n    rate = 7.2/100\n    loss = -(1_500 * rate) ** 2  # of it\n    return loss", -11664.0),
         ("a = 3 / 0", None),
+        ("def solution():\n    import math\n    return int(400 * math.exp((0.05 - 0.03) * 0.5))", 404.0),
+        ("from math import log, sqrt\na = abs(log(sqrt(0.25)))", 0.6931471805599453),
+        ("low = min(450, 440)\nreturn max(low, 12) - pow(2, 3)", 432.0),
+        ("a = math.log(0 * 11)", None),
+        ("(44.1 - 56.7) / 56.7", -12.6 / 56.7),
+        ("[$1,452.4 – $1,146.2] × 100% ÷ 2", 306.2 * 50),
     ],
 )
 def test_programs_run(text, result):
@@ -96,7 +103,14 @@ def test_programs_run(text, result):
         "a = b + 1",
         "a = 1 +",
         "a = 11 + 'x'",
-        "a = int(11 / 2)",
+        "a = round(11 / 2)",
+        "a = max(11, 12, 13)",
+        "a = math.floor(11.5)",
+        "a = os.abs(11)",
+        "import scipy\na = 11 + 2",
+        "44.1 - 'x'",
+        "2019##2018",
+        "24,5 + 3",
         "import os\na = 11 + 2",
         "a = b = 11 + 2",
         "a = [11][0] + 12",
@@ -138,6 +152,34 @@ def test_a_number_twin_changes_each_figure_everywhere_and_its_gold():
 )
 def test_no_number_twin_is_made_of_what_cannot_be_checked(facts):
     assert perturbed(SUM.model_copy(update=facts)) is None
+
+
+RATE = item(
+    context="The rate is 4.50% a year for 15 years.", question="What is 200 worth then?",
+    answer="387.056", program="def solution():\n    r = 0.045\n    n = 15\n    return 200 * (1 + r) ** n",
+)  # fmt: skip
+
+
+def test_a_fraction_stands_in_the_text_as_percent():
+    made = perturbed(RATE)
+    rate, years = re.fullmatch(r"The rate is ([0-9.]+)% a year for ([0-9]+) years.", made.context).groups()
+    amount = re.search("[0-9]+", made.question)[0]
+    assert rate != "4.50"
+    assert float(made.answer) == pytest.approx(float(amount) * (1 + float(rate) / 100) ** int(years), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"context": "The rate is 4.50 points a year for 15 years."},
+        {"context": "The rate is 4.50% a year for 15 years, 4.5 in March."},  # which of the two is meant?
+        {"context": "The rate is 4.4% a year for 15 years."},
+        {"program": "r = 0.045\nn = 15\nans = 200 * (1 + r) ** n + 4.5 - 4.5"},
+    ],
+)
+def test_a_fraction_whose_percent_is_not_alone_makes_no_twin(facts):
+    assert perturbed(RATE) is not None
+    assert perturbed(RATE.model_copy(update=facts)) is None
 
 
 def test_constants_and_small_numbers_of_an_assignment_are_of_no_text():
@@ -407,7 +449,7 @@ def test_a_card_with_a_program_keeps_its_digest(study):
 
 
 @pytest.mark.data
-@pytest.mark.parametrize(("name", "made"), [("convfinqa", 271), ("financemath", 45)])
+@pytest.mark.parametrize(("name", "made"), [("convfinqa", 271), ("financemath", 78)])
 def test_programs_written_as_assignments_give_number_twins(shared_data, name, made):
     task = read_task(Path("eval/tasks").resolve() / name, name)
     assert len(task.twins("numbers").rows) == made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,14 @@ REPORTS = [
         asked("b", "What is the amount of total sales in 2019?", ["$1,496.5"], "span", "million"),
         asked("c", "What are the contract types?", ["fixed-price type", "cost-plus type"], "multi-span"),
         asked("d", "What is the change in Other?", -12.6, "arithmetic", "million", derivation="44.1-56.7"),
-        asked("e", "What is the percentage change in Other?", -22.22, "arithmetic", "percent"),
+        asked(
+            "e",
+            "What is the percentage change in Other?",
+            -22.22,
+            "arithmetic",
+            "percent",
+            derivation="(44.1-56.7)/56.7",
+        ),
         asked("f", "How many years exceeded $1,200?", "2", "count"),
     ),
     report(
@@ -127,12 +135,22 @@ REPORTS = [
         asked("i", "What is the discount rate?", ["4.00%"], "span", "percent"),
         asked("j", "How many segments?", 3, "count"),
         asked("k", "What is the ratio?", 3.61, "arithmetic"),
+        asked(
+            "l",
+            "What is the average of Fixed Price?",
+            1299.3,
+            "arithmetic",
+            "million",
+            derivation="($1,452.4 + $1,146.2) / 2",
+        ),
+        asked("m", "How many years?", "2", "count", derivation="2019##2018"),
+        asked("n", "What is the sum of Other?", 100.8, "arithmetic", "million", derivation="44.1+56.8"),
     ),
 ]
 GOLD = {
     "a": "allowable costs; plus a profit, if any", "b": "$1,496.5 million", "c": "fixed-price type\ncost-plus type",
     "d": "-12.6 million", "e": "-22.22 percent", "f": "2", "g": "2019\n2018\n2017", "h": "$0.5 million", "i": "4.00%",
-    "j": "3", "k": "3.61",
+    "j": "3", "k": "3.61", "l": "1299.3 million", "m": "2", "n": "100.8 million",
 }  # fmt: skip
 
 
@@ -166,6 +184,26 @@ def test_lm_eval_asks_and_grades_tatqa_by_the_same_code(tatqa):
     assert first.text.endswith("several answers one a line.")
     said = "Allowable costs, plus the profit if any."
     assert first.judge.process_results(first.doc, [said]) == {"f1": 1.0}
+
+
+def test_a_number_twin_of_tatqa_is_reckoned_anew_by_its_derivation(tatqa):
+    """Of arithmetic that gives the gold, in its scale: not of counts, spans, or what does not (`n`)."""
+    made = {row.id: row for row in read_tatqa().twins("numbers").rows}
+    assert made.keys() == {"d", "e", "l"}
+
+    def cells(row, name: str) -> list[float]:
+        (line,) = re.findall(rf"^{name} \| (.*)$", row.context, re.M)
+        return [float(re.sub("[^0-9.]", "", cell)) for cell in line.split("|")]
+
+    for name, row in made.items():
+        (now, then), (fixed, before) = cells(row, "Other"), cells(row, "Fixed Price")
+        wanted = {"d": now - then, "e": 100 * (now - then) / then, "l": (fixed + before) / 2}[name]
+        value, scale = row.answer.split()
+        assert float(value) == pytest.approx(wanted, abs=0.006)
+        assert scale == {"e": "percent"}.get(name, "million")
+        assert row.answer != GOLD[name]
+        assert "2019 | 2018" in row.context, "years stay"
+        assert grade("numeracy", f"{value} {scale}", row.answer).score == 1
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ evidence twin takes away what the question is about: who invents nothing refuses
 
 from typing import Literal
 
-from eval.twins.figures import perturbed
+from eval.twins.figures import perturbed, rescaled
 from eval.twins.groups import GROUPS, Group, swapped
 from eval.twins.options import permuted
 from eval.twins.program import Program
@@ -33,7 +33,7 @@ def twin(kind: Kind, row: Row, answer: str, *, written: bool = True) -> Row | No
     if kind == "options":
         return permuted(row) if answer == "letter" else None  # elsewhere options are not shown in an order
     if kind == "numbers":
-        return perturbed(row) if answer == "number" else None
+        return perturbed(row) if answer == "number" else rescaled(row) if answer == "numeracy" else None
     return swapped(row, kind, numeric=answer == "number")
 
 

@@ -4,11 +4,12 @@ Chen et al. 2021 (arXiv 2109.00122), table 1. Steps that read a table row by its
 other sets write as assignments become the same steps (`eval.twins.source`).
 """
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from eval.twins.source import assigned
+from eval.twins.source import assigned, expressed
 
 STEP = re.compile(r"\s*(add|subtract|multiply|divide|exp|greater)\(\s*([^(),]+?)\s*,\s*([^(),]+?)\s*\)\s*(?:,|$)")
 LITERAL = re.compile(r"-?(?:\d+\.?\d*|\.\d+)%?")
@@ -23,9 +24,10 @@ class Program:
 
     @classmethod
     def read(cls, text: str) -> "Program | None":
-        """None where a step is not of the six that compute with two numbers. Assignments are read too."""
-        if "=" in text:
-            found = assigned(text)
+        """None where a step is not of the six that compute with two numbers. Assignments, functions and expressions
+        are read too."""
+        if "=" in text or "return" in text or not re.search("[a-z_]", text):
+            found = assigned(text) if "=" in text or "return" in text else expressed(text)
             return cls(found) if found else None
         steps: list[tuple[str, str, str]] = []
         place = 0
@@ -81,8 +83,10 @@ def _apply(operation: str, left: float, right: float) -> float | str | None:
     try:
         found = {
             "add": lambda: left + right, "subtract": lambda: left - right, "multiply": lambda: left * right,
-            "divide": lambda: left / right, "exp": lambda: left**right,
+            "divide": lambda: left / right, "exp": lambda: left**right, "log": lambda: math.log(left),
+            "abs": lambda: abs(left), "int": lambda: float(int(left)), "max": lambda: max(left, right),
+            "min": lambda: min(left, right),
         }[operation]()  # fmt: skip
-    except (ZeroDivisionError, OverflowError):
+    except (ZeroDivisionError, OverflowError, ValueError):
         return None
     return found if isinstance(found, float) and abs(found) < LARGEST else None
