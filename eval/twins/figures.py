@@ -1,9 +1,9 @@
 """Number twins: the same question over other figures, its gold computed anew by the program that comes with it.
 
 What is made is checked first: the program on the figures as they stand must give the gold as it stands, and each figure
-that it takes must stand in the text, as it is or, everywhere, as percent (0.05 as 5%). Everywhere a figure
-stands it becomes the same other one; totals and percentages
-that a table prints beside are left, so a twin's table need not add up. After GSM-Symbolic (arXiv 2410.05229).
+that it takes must stand in the text, as it is or, everywhere, as percent (0.05 as 5%). Everywhere a figure stands it
+becomes the same other one; totals and percentages that a table prints beside are left, so a twin's table need not add
+up. After GSM-Symbolic (arXiv 2410.05229).
 """
 
 import random
