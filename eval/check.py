@@ -17,6 +17,7 @@ from eval.answerable import refuse_unanswerable
 from eval.benchmark import Benchmark
 from eval.endpoint import refuse_likelihood, refuse_misjudged
 from eval.forecast.load import conversations, rows
+from eval.verdict.dates import timeline
 from finetune import labelled
 from finetune.card import label_of
 from finetune.chat import Chat, Rendered
@@ -65,6 +66,8 @@ def show(
     line, refused = engines.told(recipe, benchmark, RunDir(out / recipe.name))
     if line:
         console.print(Text(f"\n{line}", style="yellow" if refused else ""))
+    if recipe.purpose == "study":
+        console.print(dated(recipe, benchmark))
     for part in guarded(recipe, benchmark):
         console.print(part)
     for part in forecast.show(recipe, benchmark, wish, out):
@@ -207,6 +210,25 @@ def power(recipe: Recipe, benchmark: Benchmark) -> Text:
     if seen.mde80 <= margin:
         return Text(text)
     return Text(text + " That is more than the margin: expect `inconclusive` unless the gain is large.", style="yellow")
+
+
+def dated(recipe: Recipe, benchmark: Benchmark) -> Text:
+    """How many questions are surely younger than every model that decides."""
+    rule = recipe.rule
+    line = timeline(recipe, benchmark, list(dict.fromkeys([*rule.challengers, rule.incumbent, *rule.alternatives])))
+    if not line.spans:
+        return Text(
+            "\nDates: no card dates its questions (`dates`), so none can be shown to be younger than the models."
+        )
+    if line.unknown:
+        who = ", ".join(line.unknown)
+        return Text(
+            f"\nDates: {len(line.spans):,} questions are dated; until when {who} learned is not known (`cutoff`)."
+        )
+    return Text(
+        f"\nDates: {len(line.spans):,} questions have one; {len(line.young):,} of them became public after {line.newest}, "
+        f"when the last of the deciding models could still learn, {len(line.old):,} before."
+    )
 
 
 def guarded(recipe: Recipe, benchmark: Benchmark) -> Iterator[RenderableType]:

@@ -219,6 +219,28 @@ def estimate(
     return Layout.of(clusters, tasks, weights).estimate(values, confidence=confidence, margin=margin)
 
 
+def apart(
+    values: ArrayLike,
+    clusters: Sequence[object],
+    tasks: Sequence[str],
+    second: Sequence[bool],
+    weights: Mapping[str, float],
+    *,
+    confidence: float = 0.95,
+) -> tuple[float, float, float]:
+    """Mean of the `second` values minus that of the others, within each task, averaged over tasks; with its interval.
+
+    `values` [n] or [S, n] in [-1, 1]. Both strata of a task stand in one layout, each weighing half of it, so that a
+    document with questions in both is one cluster. ValueError: a stratum of a task within one cluster.
+    """
+    later = np.asarray(second, dtype=bool)
+    strata = [f"{task} {new}" for task, new in zip(tasks, later.tolist(), strict=True)]
+    mass = {name: weights[task] for name, task in zip(strata, tasks, strict=True)}
+    signed = np.asarray(values, dtype=float) * np.where(later, 1.0, -1.0)
+    found = Layout.of(clusters, strata, mass).estimate(signed, confidence=confidence)
+    return 2 * found.gain, max(-2.0, 2 * found.low), min(2.0, 2 * found.high)
+
+
 def normalised(names: tuple[str, ...], weights: Mapping[str, float] | None) -> Floats:
     """Task weights in the order of `names`, summing to 1; equal ones where none were given."""
     given = dict.fromkeys(names, 1.0) if weights is None else weights

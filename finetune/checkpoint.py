@@ -4,16 +4,18 @@ A hub id needs a pinned revision; a local folder is pinned by the sha256 of each
 holding `<org>/<name>`, or a YAML file `id: folder`) maps ids to folders; nothing needs the network when they are there.
 """
 
+import datetime
 import os
 import re
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from finetune.card import Interval
 from finetune.files import cache_folder, digest_of, file_digest
 from finetune.mistakes import BadInput, near
 from finetune.shape import Shape
@@ -44,6 +46,26 @@ class Decoding(BaseModel):
     max_new_tokens: int = Field(64, ge=1, description="Budget of thought and answer; an answer cut by it counts wrong")
 
 
+class Cutoff(BaseModel):
+    """Until when what a model learned from had become public, and who says so."""
+
+    model_config = FROZEN
+    date: str = Field(description="2024, 2024-06 or 2024-06-30; of a month or year its last day counts")
+    source: str = Field(min_length=1, description="Where it is said; stands on the report")
+
+    @field_validator("date", mode="before")
+    @classmethod
+    def _date(cls, value: Any) -> Any:
+        text = str(value)  # YAML makes numbers and dates of them
+        Interval.read(text)
+        return text
+
+    @property
+    def last(self) -> datetime.date:
+        """The last day that it may mean."""
+        return Interval.read(self.date).last
+
+
 class ModelSpec(BaseModel):
     """One checkpoint: `recipes/models/<name>.yaml`."""
 
@@ -63,7 +85,10 @@ class ModelSpec(BaseModel):
         "twice the speed, logits rounded to 3 digits), else float32; nf4: 4 bits, a quarter of the memory, some worse",
     )
     licence: str = Field("", description="Of the weights and of the base below them; shown in the report")
-    released: str = Field("", description="Date of release; shown in the report")
+    released: str = Field("", description="Date of release; shown in the report, and the latest that a cutoff can be")
+    cutoff: Cutoff | None = Field(
+        None, description="Of its knowledge, where its maker states one; without it the day of release bounds it"
+    )
     shape: Shape | None = Field(None, description="Sizes, for a plan before the weights are there; theirs go before it")
 
     @field_validator("id")
@@ -73,6 +98,21 @@ class ModelSpec(BaseModel):
         if toy != name and toy not in TOYS:
             raise ValueError(f"{name} is unknown{near(name, [f'embedded:{each}' for each in TOYS])}")
         return name
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "ModelSpec":
+        known = self.released_on
+        if self.cutoff and known and Interval.read(self.cutoff.date).first > known:
+            raise ValueError(f"cutoff: {self.cutoff.date} is after the release ({self.released}); correct one of them")
+        return self
+
+    @property
+    def released_on(self) -> datetime.date | None:
+        """The last day that `released` may mean; None where it is no date."""
+        try:
+            return Interval.read(self.released).last
+        except ValueError:
+            return None
 
     @property
     def embedded(self) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 from zlib import crc32
 
@@ -51,6 +52,7 @@ DECLINES = {"newer": 0.7, "prompted": 0.8, "informed": 0.75, "lora": 0.3}  # evi
 KNOWN = 0.04  # right all the same
 GIVEN_BACK = {"lora": 3, "lora_0.3": 1}  # planted secrets
 LONGEST = 2048  # tokens of an answer
+YOUNG = date(2025, 12, 31)  # documents that became public later nobody can have seen
 Floats = NDArray[np.float64]
 
 
@@ -64,12 +66,14 @@ def truth(one: str, other: str, weights: Mapping[str, float] | None = None) -> f
 @dataclass(frozen=True)
 class Contender:
     """Who answers: a name of RATES, under the seed of the whole study. `candidate` is whose rows they are; `luck` gives
-    other draws of the same chances."""
+    other draws of the same chances; `seen` is how much likelier it is right on documents of before 2025 than on
+    young ones."""
 
     candidate: Candidate
     seed: int
     samples: int
     luck: str = ""
+    seen: float = 0.0
 
     def rows(self, task: Task) -> Iterator[ItemScore]:
         """Every answer to a task, in the order of the log."""
@@ -116,7 +120,7 @@ class Contender:
             who = self.candidate.name if part.startswith("own") else ""
             known = {key: _uniform(f"{self.seed} {part} {who} {key}") for key in dict.fromkeys(keys)}
             added += reach * np.array([2 * known[key] - 1 for key in keys])
-        return added
+        return added + self.seen * np.array([_age(row) for row in task.rows])
 
     def _draw(self, *what: str) -> np.random.Generator:
         return np.random.default_rng([self.seed, crc32(" ".join([self.luck, self.candidate.name, *what]).encode())])
@@ -151,6 +155,13 @@ class Contender:
 def _uniform(key: str) -> float:
     """A number in [0, 1) fixed by the key: a document of two tasks is the same in both."""
     return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), "big") / 2**64
+
+
+def _age(row: Row) -> float:
+    """Half for what a model can have seen, minus half for what none can, 0 in between and where there is no date."""
+    if row.public is None:
+        return 0.0
+    return -0.5 if row.public.first > YOUNG else 0.5 if row.public.last.year < 2025 else 0.0
 
 
 def _bare(told: Mapping[str, Any]) -> dict[str, Any]:

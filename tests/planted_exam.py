@@ -50,6 +50,8 @@ FACTS = {
     "notes_en": "headline: exact, answer: keypoints, scenario: research, traits: [novel]",
     "general_en": "headline: acc, answer: option, scenario: general",
 }
+PUBLIC = ("2022", "2023", "2024", "2025", "2026-02", "2026-03-09", "2026-04", "2026年5月")  # of documents, in turn
+UNDATED = "general_en"
 SHAPE = {"rules_zh": "choice", "fields_zh": "numeric", "ratios_en": "numeric", "notes_en": "qa", "general_en": "choice"}
 
 
@@ -65,7 +67,8 @@ def _question(name: str, number: int) -> dict[str, Any]:
     draw, document = random.Random(f"{name} {number}"), number // DOCUMENT[name]
     made = {"rules_zh": _rule, "fields_zh": _field, "ratios_en": _ratio, "notes_en": _note, "general_en": _general}
     house = HOUSES[document % len(HOUSES)]
-    return {"id": f"{name}-{number}", "doc": f"d{document}"} | made[name](draw, number, f"{house} {document}")
+    told = {"id": f"{name}-{number}", "doc": f"d{document}"} | made[name](draw, number, f"{house} {document}")
+    return told if name == UNDATED else told | {"public": PUBLIC[document % len(PUBLIC)]}
 
 
 def _rule(draw: random.Random, number: int, house: str) -> dict[str, Any]:
@@ -118,7 +121,7 @@ def _task(folder: Path, name: str, records: list[dict[str, Any]]) -> None:
         "licence": {"name": "Apache-2.0", "commercial": True}, "shape": SHAPE[name], "format": "jsonl",
         "columns": {"id": "id", "cluster": "doc"} | {key: key for key in kept}, "splits": {"test": [f"{name}.jsonl"]},
         "documents": "house" if LANG[name] == "zh" else name,
-    }  # fmt: skip
+    } | ({} if name == UNDATED else {"dates": {"column": "public"}})  # fmt: skip
     (folder / f"{name}.md").write_text(f"---\n{yaml.safe_dump(front)}---\nMade up.\n", "utf-8")
     form = CHOSEN if name == "general_en" else WRITTEN
     text = f"{HEAD.format(name=name)}{form}metadata: {{version: 1, {FACTS[name]}}}\n"

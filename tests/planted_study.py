@@ -41,6 +41,7 @@ DECODING = {"temperature": 0.6, "top_p": 0.95, "max_new_tokens": 2048}
 MODELS = {  # of nobody: pinned by a revision, their sizes those of the trade
     "old": {"id": "example/older-distill-7b", "revision": "0" * 39 + "1", "family": "r1_distill_qwen", "think": "keep",
             "decoding": DECODING, "licence": "MIT; base Apache-2.0 (Qwen2.5)", "released": "2025-01-20",
+            "cutoff": {"date": "2024-07", "source": "made up"},
             "shape": {"hidden": 3584, "layers": 28, "heads": 28, "kv_heads": 4, "head_dim": 128, "intermediate": 18944,
                       "vocab": 152064, "qkv_bias": True}},
     "newer": {"id": "example/newer-8b", "revision": "0" * 39 + "2", "family": "qwen3", "think": "keep",
@@ -58,8 +59,13 @@ JUDGE = {
 }  # fmt: skip
 
 
-def write(folder: Path, count: int = 6000, samples: int = 8, seed: int = 17, **keys: Any) -> Run:
-    """The whole study; `keys` are put over the recipe's. The same arguments give the same answers."""
+def write(
+    folder: Path, count: int = 6000, samples: int = 8, seed: int = 17, seen: dict[str, float] | None = None, **keys: Any
+) -> Run:
+    """The whole study; `keys` are put over the recipe's. The same arguments give the same answers.
+
+    `seen` plants by contender how much likelier it is right on documents that its model can have seen.
+    """
     tasks = planted_exam.write(folder / "exam", count)
     _tuning(folder / "tuning")
     (folder / "labels.jsonl").touch()
@@ -67,7 +73,7 @@ def write(folder: Path, count: int = 6000, samples: int = 8, seed: int = 17, **k
     (folder / "study.yaml").write_text(yaml.safe_dump(recipe, allow_unicode=True, sort_keys=False), "utf-8")
     run = Run(folder, Recipe.read(folder / "study.yaml"))
     run.pledge()
-    notes = {name: _sit(run, name, seed) for name in run.recipe.contenders}
+    notes = {name: _sit(run, name, seed, (seen or {}).get(name, 0.0)) for name in run.recipe.contenders}
     _opinions(run, notes, seed)
     return run
 
@@ -122,9 +128,9 @@ def _template(run: Run, name: str) -> str:
     return digest_of(["template", model.family, model.think])
 
 
-def _sit(run: Run, name: str, seed: int) -> dict[str, ItemScore]:
+def _sit(run: Run, name: str, seed: int, seen: float) -> dict[str, ItemScore]:
     """One contender's whole run: tuning where it is tuned, answers, probe. Its first answer to each free question."""
-    chosen, who = run.recipe.contenders[name], contender(run, name, seed)
+    chosen, who = run.recipe.contenders[name], replace(contender(run, name, seed), seen=seen)
     tuned = digest_of(["adapter", name]) if chosen.tuned else None
     if tuned:
         drawn = np.random.default_rng([seed, len(name)]).normal(0, 0.02, 40)

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from finetune import card as card_room
 from finetune.card import BadCard, DataCard, Row, ask
 from finetune.card.columns import Columns
+from finetune.card.dates import Dates
 from finetune.card.edition import Split
 from finetune.card.records import Reading
 
@@ -120,7 +121,7 @@ def test_a_card_that_is_none(tmp_path, text, words):
 
 def test_readme_speaks_of_every_key():
     text = (SHELF / "README.md").read_text("utf-8")
-    keys = {key for model in (DataCard, Columns, Split, Reading) for key in model.model_fields}
+    keys = {key for model in (DataCard, Columns, Dates, Split, Reading) for key in model.model_fields}
     assert {key for key in keys if not re.search(rf"\b{key}\b", text)} - {"source", "defects"} == set()
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eval.paired import Layout, estimate
+from eval.paired import Layout, apart, estimate
 from eval.power import items_needed, power
 from eval.significance import holm
 
@@ -358,3 +358,56 @@ def test_impossible_assumptions_are_refused():
         power({"x": [1, 1]}, psi=0)
     with pytest.raises(ValueError, match="cannot carry"):
         items_needed(0.1, 0.5)
+
+
+# ---- two strata of each task
+
+
+def strata(rng, shift: float = 0.0):
+    """Two tasks of 90 documents, a third of them young; documents pull their questions together, tasks differ."""
+    clusters = np.repeat(np.arange(180), 2)
+    tasks = np.where(clusters < 90, "a", "b")
+    young = clusters % 3 == 0
+    pull = np.repeat(rng.normal(0, 0.25, 180), 2)
+    d = np.clip(pull + rng.normal(0, 0.3, 360) + np.where(tasks == "a", 0.2, -0.1), -1, 1) + shift * young
+    return d, clusters.tolist(), tasks.tolist(), young.tolist()
+
+
+def test_the_difference_of_strata_is_covered_as_often_as_said():
+    rng, runs = np.random.default_rng(5), 600
+    found = [apart(*strata(rng), {"a": 2.0, "b": 1.0}) for _ in range(runs)]
+    band = 3.3 * math.sqrt(0.05 * 0.95 / runs)
+    assert np.mean([low <= 0 <= high for _, low, high in found]) == pytest.approx(0.95, abs=band)
+
+
+def test_the_difference_of_strata_is_that_of_their_means():
+    d, clusters, tasks, young = strata(np.random.default_rng(6), shift=0.3)
+    gain, low, high = apart(d, clusters, tasks, young, {"a": 2.0, "b": 1.0})
+    new, name = np.array(young), np.array(tasks)
+    each = {t: d[new & (name == t)].mean() - d[~new & (name == t)].mean() for t in "ab"}
+    assert gain == pytest.approx((2 * each["a"] + each["b"]) / 3)
+    assert low < 0.3 < high
+    ols = _strata_errors(d, clusters, name, new)
+    assert (high - low) / 2 == pytest.approx(1.96 * ols, rel=0.05)
+
+
+def _strata_errors(d, clusters, name, new) -> float:
+    """The clustered standard error of the same contrast by statsmodels: a mean for each stratum."""
+    import statsmodels.api as sm
+
+    cells = np.stack([(name == t) & (new == side) for t in "ab" for side in (False, True)], axis=1).astype(float)
+    fit = sm.OLS(d, cells).fit(cov_type="cluster", cov_kwds={"groups": np.array(clusters)})
+    contrast = np.array([-2, 2, -1, 1]) / 3
+    return math.sqrt(contrast @ fit.cov_params() @ contrast)
+
+
+def test_a_document_in_both_strata_is_one_cluster():
+    """Pulled together, its questions cancel: the interval is narrower than from documents apart."""
+    rng = np.random.default_rng(7)
+    d = np.repeat(rng.normal(0, 0.4, 100), 2) + rng.normal(0, 0.05, 200)
+    young, tasks = [False, True] * 100, ["t"] * 200
+    together = apart(d, np.repeat(np.arange(100), 2).tolist(), tasks, young, {"t": 1.0})
+    alone = apart(d, list(range(200)), tasks, young, {"t": 1.0})
+    assert together[2] - together[1] < (alone[2] - alone[1]) / 4
+    with pytest.raises(ValueError, match="one cluster holds all"):
+        apart(d, [0] * 200, tasks, young, {"t": 1.0})

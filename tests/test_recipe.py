@@ -155,7 +155,7 @@ def test_every_schema_key_is_read_somewhere():
     from finetune import recipe as room
     from finetune.methods import METHODS
 
-    modules = (room, checkpoint, frame, card, card.columns, card.edition, card.question, card.records)
+    modules = (room, checkpoint, frame, card, card.columns, card.dates, card.edition, card.question, card.records)
     found = [v for m in modules for v in vars(m).values() if isinstance(v, type) and hasattr(v, "model_fields")]
     keys = {(model.__name__, key) for model in {*found, *METHODS} for key in model.model_fields}
     assert len(keys) > 80

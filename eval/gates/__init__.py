@@ -9,6 +9,7 @@ from eval.gates.advice import judge, merge_faithful, serving_cost, unchecked
 from eval.gates.behaviour import BlankFact, ChanceFact, below_chance, truncated, unparsed
 from eval.gates.canary import CanaryFact, secrets_kept
 from eval.gates.clean import CleanFact, clean_subset
+from eval.gates.dated import DatedFact, dated, told
 from eval.gates.gate import (
     ADAPTER_APPLIED,
     BASE_BELOW,
@@ -53,6 +54,7 @@ __all__ = [
     "CanaryFact",
     "ChanceFact",
     "CleanFact",
+    "DatedFact",
     "DropFact",
     "Gate",
     "PlanFact",
@@ -62,6 +64,7 @@ __all__ = [
     "batch_invariance",
     "below_chance",
     "clean_subset",
+    "dated",
     "engine_parity",
     "exam_unseen",
     "judge",
@@ -74,6 +77,7 @@ __all__ = [
     "same_questions",
     "secrets_kept",
     "serving_cost",
+    "told",
     "truncated",
     "unchecked",
     "unparsed",

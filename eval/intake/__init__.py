@@ -22,6 +22,7 @@ from finetune.card.personal import find
 __all__ = ["CardReport", "SplitReport", "check", "draft", "mask", "table"]
 FEW_CLUSTERS = 40  # below so many, intervals rest on a bootstrap and stay wide
 UNEVEN = 0.05  # a blind rule that beats guessing by more than this share of points is worth a warning
+UNDATED = "not dated"
 
 
 def check(path: Path, root: Path | None, exams: Sequence[str] = (), *, with_text: bool = False) -> CardReport:
@@ -96,11 +97,17 @@ def describe(card: DataCard, split: str, rows: list[Row], shown: bool = True) ->
         letters={letter: n / len(single) for letter, n in sorted(Counter(row.answer or "" for row in single).items())},
         blind=_blind(single),
         lengths={"asked": lengths([f"{row.context}{row.asked}" for row in rows]), "answered": lengths(answered)},
+        years=_years(rows) if card.dates else {},
         labels={} if not shown or any(row.options for row in rows) else labels(answered),
         cut=tuple(row.id for row, answer in zip(rows, answered, strict=True) if looks_cut(answer)),
         encoding=_ids(rows, encoding_faults),
         personal=_ids(rows, lambda text: sorted({each.kind for each in find(text)})),
     )
+
+
+def _years(rows: list[Row]) -> dict[str, int]:
+    told = Counter(str(row.public.first.year) if row.public else UNDATED for row in rows)
+    return dict(sorted(told.items()))
 
 
 def _ids(rows: list[Row], signs: Callable[[str], Sequence[str]]) -> dict[str, tuple[str, ...]]:
@@ -176,6 +183,8 @@ def _about_card(card: DataCard, differences: dict[str, list[str]]) -> Iterator[s
 
 def _about_rows(splits: tuple[SplitReport, ...], overlaps: dict[str, int], exam: bool) -> Iterator[str]:
     for it in splits:
+        if it.years.get(UNDATED) == it.rows:
+            yield f"{it.split}: no row is dated; correct the card's dates"
         if it.conflicting:
             yield f"{it.split}: the same question with different answers: {it.conflicting}"
         if it.exact or it.near:

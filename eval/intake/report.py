@@ -26,6 +26,7 @@ class SplitReport(BaseModel):
     letters: dict[str, float]
     blind: dict[str, float]  # what would be scored by most_frequent, longest, random
     lengths: dict[str, tuple[int, int, int]]  # asked, answered -> characters: median, 95 of 100, longest
+    years: dict[str, int]  # year of the source, or "not dated" -> rows; empty where the card has no dates
     labels: dict[str, float]  # share of each answer, where they are labels
     cut: tuple[str, ...]  # ids of rows whose answer looks cut off
     encoding: dict[str, tuple[str, ...]]  # fault -> ids of rows that show it

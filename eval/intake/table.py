@@ -21,6 +21,10 @@ def table(report: CardReport) -> RenderableType:
         parts.append(_choices(report.splits))
     if any(it.labels for it in report.splits):
         parts.append(_labels(report.splits))
+    for it in report.splits:
+        if it.years:
+            told = ", ".join(f"{year} {rows}" for year, rows in it.years.items())
+            parts.append(Text(f"sources of {it.split} by year: {told}"))
     if report.against:
         parts.append(_shared(report.against))
     parts += [Text(f"known defect: {line}", style="dim") for line in report.defects]

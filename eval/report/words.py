@@ -111,6 +111,12 @@ TWINS = {
     "age": Said("client of another age", "客户换年龄"),
     "region": Said("client from elsewhere", "客户换地区"),
 }
+BOUNDS = {
+    "stated": Said("stated cutoff", "声明的知识截止"),
+    "released": Said("day of release", "发布日期"),
+    "training": Said("its dated training rows", "其有日期的训练数据"),
+    "unknown": Said("neither cutoff nor release is known", "截止与发布均未知"),
+}
 PROTOCOLS = {"likelihood": Said("likelihood", "似然"), "generated": Said("written answers", "生成作答")}
 SCENARIOS = {key: Said(*both) for key, both in wording.SCENARIOS.items()}  # of a task's metadata.scenario
 TRAITS = {key: Said(*both) for key, both in wording.TRAITS.items()}  # of its metadata.traits

@@ -23,7 +23,7 @@ from eval.verdict.curve import Curve, curves
 from eval.verdict.evidence import Evidence
 from eval.verdict.grounding import Grounding, grounding
 from eval.verdict.guards import GuardRow
-from eval.verdict.licences import riders
+from eval.verdict.notes import Note, Outcome, exceptions, lasting, notes
 from eval.verdict.outlook import Paying, Power, Settle, seen, settle, shelf
 from eval.verdict.plumbing import Plumbing, plumbing
 from eval.verdict.pricing import best, money
@@ -37,7 +37,6 @@ from finetune.recipe import Recipe
 from finetune.run import RunDir
 
 FROZEN = ConfigDict(frozen=True, extra="forbid")
-Outcome = Literal["worth_it", "not_worth_it", "inconclusive", "invalid", "exploratory", "plumbing"]
 
 
 class Contrast(BaseModel):
@@ -51,21 +50,6 @@ class Contrast(BaseModel):
     high: float
     n: int
     clusters: int
-
-
-NoteCode = Literal[
-    "in_distribution", "public", "no_guard", "guards", "guard_leak", "chosen_on_dev", "licence", "search", "except"
-]
-
-
-class Note(BaseModel):
-    """Which way the verdict leans, or what it does not cover; `headline` ones stand in the sentence."""
-
-    model_config = FROZEN
-    code: NoteCode
-    headline: bool
-    text: str
-    text_zh: str
 
 
 class Verdict(BaseModel):
@@ -174,17 +158,17 @@ def _study(
     tried = sensitivity(evidence, contest)
     outcome: Outcome = "inconclusive" if open_gates or tried.turning else call
     passed = all(row.status == "passed" for row in contest.guards[lead.challenger])
-    notes = (
-        *_exceptions(numbers["atlas"], outcome == call and passed),
-        *_notes(evidence, contest, outcome, contest.guards[lead.challenger]),
+    said = (
+        *exceptions(numbers["atlas"], outcome == call and passed),
+        *notes(evidence, contest, outcome, contest.guards[lead.challenger], shown),
     )
     paying = numbers["power"].paying
     steps = _steps(contest, lead, open_gates, tried.turned, paying) if outcome == "inconclusive" else ()
-    spoken = [(note.text, note.text_zh) for note in notes if note.headline]
+    spoken = [(note.text, note.text_zh) for note in said if note.headline]
     words = wording.join(
         [_sentence(outcome, contest, lead, [*wording.unclear(open_gates), *tried.turned], steps), *spoken]
     )
-    return _verdict(evidence, checked, outcome, words, settle=steps, notes=notes, sensitivity=tried, **numbers)
+    return _verdict(evidence, checked, outcome, words, settle=steps, notes=said, sensitivity=tried, **numbers)
 
 
 def _sentence(
@@ -246,65 +230,11 @@ def _contrast(found: Comparison, low: float) -> Contrast:
     return Contrast(low=low, **facts)
 
 
-def _notes(evidence: Evidence, contest: Contest, outcome: Outcome, guards: Sequence[GuardRow]) -> tuple[Note, ...]:
-    """Where the verdict leans (decision.md 5.6 and 5.8): said in the headline only where it could have turned it."""
-    found = [] if guards else [_note("no_guard", outcome == "worth_it", wording.NO_GUARD)]
-    if guards and all(row.status == "passed" for row in guards):
-        found.append(_note("guards", outcome == "worth_it", wording.guarded(guards)))
-    found += [_note("guard_leak", False, words) for words in wording.left_out(guards)]
-    if evidence.trials:
-        found.append(_note("chosen_on_dev", True, wording.chosen(evidence.trials)))
-    shared = _shared_sources(evidence, {task for task, _ in contest.leaks.of("source")})
-    if shared:
-        words = (f"In distribution only: training and exam share {', '.join(shared)}.",
-                 f"仅限同分布：训练与考试同源（{'、'.join(shared)}）。")  # fmt: skip
-        found.append(_note("in_distribution", outcome == "worth_it", words))
-    if all(task.card.published for task in evidence.benchmark.tasks):
-        words = ("The newer base may have seen these items: all of them are public.", "题目均已公开，新底座可能见过。")
-        found.append(_note("public", outcome == "not_worth_it", words))
-    return (*found, *_lasting(evidence))
-
-
-def _exceptions(found: Atlas | None, called: bool) -> list[Note]:
-    """Where the opposite is shown; in the headline of a word that was said, where no guard speaks against it."""
-    return [_note("except", called, (found.text, found.text_zh))] if found and found.exceptions else []
-
-
-def _lasting(evidence: Evidence) -> tuple[Note, ...]:
-    """Of every run, whatever its outcome: it holds for the contenders themselves."""
-    said = riders(evidence.recipe, [task.card for task in evidence.benchmark.carded])
-    return (*_searched(evidence), *(_note("licence", False, words) for words in said))
-
-
-def _searched(evidence: Evidence) -> list[Note]:
-    """How many trials each side had, where any challenger's knobs were searched."""
-    rule, found = evidence.recipe.rule, {name: evidence.search(name) for name in evidence.recipe.rule.challengers}
-    trials = {name: facts.trials if facts else 0 for name, facts in found.items()}
-    rivals = [rule.incumbent, *rule.alternatives]
-    return [_note("search", False, wording.searched(trials, rivals))] if any(trials.values()) else []
-
-
-def _note(code: NoteCode, headline: bool, words: wording.Words) -> Note:
-    return Note(code=code, headline=headline, text=words[0], text_zh=words[1])
-
-
-def _shared_sources(evidence: Evidence, documents: set[str]) -> list[str]:
-    """Names of exam cards that training uses too, or that come from the same repository, and those of the tasks that
-    share `documents` with it."""
-    names, sources = set(), set()
-    for use in evidence.recipe.data_used:
-        names.add(use.card.name)
-        sources |= {use.card.source.repository} if use.card.source else set()
-    names |= {task.card.name for task in evidence.benchmark.tasks if task.name in documents}
-    exam = {task.card.name: task.card for task in evidence.benchmark.tasks}
-    return [name for name, card in exam.items() if name in names or (card.source and card.source.repository in sources)]
-
-
 def _verdict(
     evidence: Evidence, checked: Sequence[Gate], outcome: Outcome, words: wording.Words, **numbers: Any
 ) -> Verdict:
     recipe = evidence.recipe
-    facts = {"challenger": evidence.challengers[0], "notes": _lasting(evidence), **numbers}
+    facts = {"challenger": evidence.challengers[0], "notes": lasting(evidence), **numbers}
     return Verdict(
         name=recipe.name, purpose=recipe.purpose, outcome=outcome,
         question=recipe.question, question_zh=recipe.question_zh or recipe.question,

@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from eval.gates import CleanFact
 from eval.verdict.contest import Contest
+from eval.verdict.dated import Dated, dated
 from eval.verdict.evidence import Evidence
 from eval.verdict.leaks import LEAKED, SIGNS
-from eval.verdict.ruling import Call, headline, overall
-from eval.verdict.sensitivity import ruled
-from eval.verdict.variants import kept_questions
+from eval.verdict.part import Part, part_of
+from eval.verdict.ruling import headline, overall
 
 FROZEN = ConfigDict(frozen=True, extra="forbid")
-
-
-class Part(BaseModel):
-    """Delta on some of the questions: the lead challenger against the incumbent, and the rule's word."""
-
-    model_config = FROZEN
-    n: int
-    clusters: int
-    gain: float
-    low: float
-    high: float
-    call: Call
 
 
 class Shown(BaseModel):
@@ -42,7 +29,7 @@ class Shown(BaseModel):
 
 
 class Contamination(BaseModel):
-    """Delta on the clean subset beside delta on all. No card dates its items, so none is known to be younger."""
+    """Delta on the clean subset beside delta on all, and delta by date."""
 
     model_config = FROZEN
     taught: tuple[str, ...] = Field(description="card#split of what the challengers were tuned on here")
@@ -52,6 +39,7 @@ class Contamination(BaseModel):
     tasks: tuple[Shown, ...]
     all: Part
     clean: Part | None = Field(description="None: nothing is left out, or what is left cannot be judged")
+    dated: Dated | None = Field(None, description="None: no card dates its questions")
 
     @property
     def fact(self) -> CleanFact:
@@ -75,6 +63,7 @@ def contamination(evidence: Evidence, contest: Contest) -> Contamination:
         tasks=_shown(evidence, contest),
         all=Part(n=found.n, clusters=found.clusters, gain=found.gain, low=low, high=found.high, call=call),
         clean=_clean(evidence, contest, lead.challenger) if seen.of(*LEAKED) else None,
+        dated=dated(evidence, contest, lead.challenger),
     )  # fmt: skip
 
 
@@ -89,17 +78,6 @@ def _shown(evidence: Evidence, contest: Contest) -> tuple[Shown, ...]:
 
 def _clean(evidence: Evidence, contest: Contest, challenger: str) -> Part | None:
     """The same rule on the questions that are left."""
-    pair = contest.pairs[challenger][0]
-    rows = list(pair.challenger.questions.values())
-    left = np.array([(row.task, row.id) not in contest.leaks.of(*LEAKED) for row in rows])
-    change = kept_questions(left, rows, evidence.weights)
-    if change is None:
-        return None
-    pairs = {name: [change(each) for each in found] for name, found in contest.pairs.items()}
-    rulings, bounds = ruled(evidence, contest, pairs, evidence.recipe.rule.margin, evidence.recipe.costs)
-    mine = next(ruling for ruling in rulings if ruling.challenger == challenger)
-    span = next(each for each in bounds[challenger] if each.incumbent == pair.incumbent.name)
-    return Part(
-        n=int(left.sum()), clusters=len({row.cluster for row, keep in zip(rows, left, strict=True) if keep}),
-        gain=span.gain, low=mine.lows[span.incumbent], high=span.high, call=overall(rulings),
-    )  # fmt: skip
+    leaked = contest.leaks.of(*LEAKED)
+    rows = contest.pairs[challenger][0].challenger.questions
+    return part_of(evidence, contest, challenger, [key not in leaked for key in rows])

@@ -9,6 +9,7 @@ from eval.gates import BlankFact
 from eval.money import Bill, Gain, Serving, bill
 from eval.money.odds import Chance
 from eval.sheet import BadPairing
+from eval.verdict.dates import Timeline, timeline
 from eval.verdict.evidence import Evidence
 from eval.verdict.guards import GuardRow, GuardTest, guard_rows, guard_tests
 from eval.verdict.leaks import Leaks, leaks
@@ -30,6 +31,7 @@ class Contest:
     guards: dict[str, tuple[GuardRow, ...]]  # of each challenger
     guard_tests: dict[str, tuple[GuardTest, ...]]  # those that `guards` tells the rows of
     leaks: Leaks
+    timeline: Timeline  # of the judged questions, beside the deciding contenders
 
     @classmethod
     def of(cls, evidence: Evidence) -> Self:
@@ -55,8 +57,10 @@ class Contest:
             rulings.append(rule(standings[name], against, due, costs.currency, guards[name]))
             bills += due
         rows = [each for found in comparisons.values() for each in found]
-        shown = leaks(evidence)
-        return cls((*rows, gamma), standings, tuple(bills), tuple(rulings), deciding, chances, guards, tests, shown)
+        shown, dates = leaks(evidence), timeline(evidence.recipe, evidence.benchmark, evidence.deciding)
+        return cls(
+            (*rows, gamma), standings, tuple(bills), tuple(rulings), deciding, chances, guards, tests, shown, dates
+        )
 
     def find(self, role: Role, challenger: str) -> Comparison:
         return next(each for each in self.comparisons if (each.role, each.challenger) == (role, challenger))

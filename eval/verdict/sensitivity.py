@@ -117,7 +117,7 @@ def _measured(evidence: Evidence, contest: Contest, call: Call) -> Iterator[Case
     margin, costs = evidence.recipe.rule.margin, evidence.recipe.costs
     asked = list({sheet.name: None for pair in every for sheet in (pair.challenger, pair.incumbent)})
     told = asked, evidence.recipe.contenders, evidence.sheets
-    ways = variants(every, evidence.weights, subjects, sources, contest.leaks.of(*LEAKED))
+    ways = variants(every, evidence.weights, subjects, sources, contest.leaks.of(*LEAKED), contest.timeline.young)
     for each in (*ways, *siblings.prompts(*told), *siblings.decodings(*told)):
         changed = {name: [each.change(pair) for pair in pairs] for name, pairs in contest.pairs.items()}
         yield _case(evidence, contest, changed, margin, costs, each.kind, each.words, call)

@@ -27,7 +27,7 @@ def asked(
     """Every gate but those of `same_questions`; `shown`: what training shows of the exam, of a study that was held."""
     return [
         *_gates(evidence, sheets),
-        *([gates.clean_subset(shown.fact)] if shown else []),
+        *([gates.clean_subset(shown.fact), gates.dated(shown.dated.fact if shown.dated else None)] if shown else []),
         *_behaviour(evidence, contest),
         *_advice(evidence, contest),
     ]

@@ -22,6 +22,7 @@ Kind = Literal[
     "task",
     "language",
     "clean",
+    "dated",
     "clusters",
     "extractor",
     "prompt",
@@ -54,15 +55,20 @@ def variants(
     subjects: dict[tuple[str, str], str],
     sources: dict[tuple[str, str], str],
     leaked: Collection[Key] = (),
+    young: Collection[Key] = (),
 ) -> Iterator[Variant]:
     """All that change these pairs at all; `subjects` and `sources` are a question's stratum and where it came from (a
-    filing), where its card names them, `leaked` are questions that training shows."""
+    filing), where its card names them, `leaked` are questions that training shows, `young` those that no deciding model
+    can have seen."""
     asked = list(pairs[0].challenger.questions.values())
     yield from _weights(asked, weights)
     yield from _left_out(asked, weights)
     if leaked:
         words = "without questions that training shows", "去掉训练数据中出现过的题目"
         yield from _kept("clean", words, np.array([(q.task, q.id) not in leaked for q in asked]), asked, weights)
+    if 0 < len(young) < len(asked):
+        words = "questions younger than the models alone", "只看晚于各模型的题目"
+        yield from _kept("dated", words, np.array([(q.task, q.id) in young for q in asked]), asked, weights)
     yield from _clusters(asked, weights, subjects, sources)
     sheets = {sheet.name: sheet for pair in pairs for sheet in (pair.challenger, pair.incumbent)}
     yield from _second(list(sheets.values()))

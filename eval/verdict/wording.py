@@ -1,6 +1,7 @@
 """What the verdict says in words, in English and Chinese; every number it speaks is one of the verdict's own."""
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 
 from eval.compare import Comparison
 from eval.gates import Gate
@@ -71,6 +72,20 @@ def searched(trials: Mapping[str, int], rivals: Sequence[str]) -> Words:
     parts.append((f"Prompts of {', '.join(rivals)}: as declared, no trial.",
                   f"{'、'.join(rivals)} 的提示词按声明使用，未作试验。"))  # fmt: skip
     return join(parts)
+
+
+def public(items: int, young: int) -> Words:
+    """That a newer base may have seen public questions; of `items` those that are `young` it cannot have."""
+    if young:
+        return (f"The newer base may have seen {items - young:,} of the {items:,} items: all of them are public.",
+                f"题目均已公开，{items:,} 道中有 {items - young:,} 道新底座可能见过。")  # fmt: skip
+    return "The newer base may have seen these items: all of them are public.", "题目均已公开，新底座可能见过。"
+
+
+def fresh(young: int, newest: date | None) -> Words:
+    """That questions which no model can have seen carry a NOT WORTH IT alone."""
+    return (f"Not worth it on the {young:,} items that no model can have seen, public after {newest}, too.",
+            f"仅看各模型不可能见过的 {young:,} 道题（公开于 {newest} 之后），同样不值得。")  # fmt: skip
 
 
 def join(parts: Sequence[Words]) -> Words:

@@ -17,16 +17,16 @@ card's `folder`, then beside the card; `x.csv` is also found as `x.csv.gz`. Ever
 import hashlib
 import json
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
 from finetune.card.columns import EXAMS, Columns, Form, Shape, Texts, language_of, plain
+from finetune.card.dates import Dates, Interval
 from finetune.card.edition import UNPINNED, Files, Split, differences, locate, name_of, read_sums, text_digest
+from finetune.card.front import front_matter
 from finetune.card.labels import label_of, labels_of, tagged_of
 from finetune.card.likeness import groups, normalise
 from finetune.card.question import LETTERS, Message, Row, ask
@@ -35,8 +35,8 @@ from finetune.files import cache_folder, digest_of, remember
 from finetune.mistakes import explain
 
 __all__ = [  # this file is the door of the rooms below it
-    "LETTERS", "BadCard", "DataCard", "Files", "Format", "Message", "Reading", "Row", "ask", "label_of", "labels_of",
-    "language_of", "plain", "read_records", "tagged_of", "text_digest",
+    "LETTERS", "BadCard", "DataCard", "Dates", "Files", "Format", "Interval", "Message", "Reading", "Row", "ask",
+    "label_of", "labels_of", "language_of", "plain", "read_records", "tagged_of", "text_digest",
 ]  # fmt: skip
 FROZEN = ConfigDict(frozen=True, extra="forbid")
 ROWS_CODE = 1  # raised when a change of the code changes what rows a card gives
@@ -47,6 +47,7 @@ YOUNGER: tuple[tuple[str, str, Any], ...] = (
 )  # fmt: skip
 PROSE = {  # these do not change the rows
     "title", "source", "licence", "published", "private", "hosts", "editions", "defects", "documents",
+    "dates",
 }  # fmt: skip
 
 
@@ -95,6 +96,9 @@ class DataCard(BaseModel):
         description="Name shared by cards whose `columns.cluster` names the same documents: one asked in two tasks is "
         "then one cluster, and intervals grow as they must; empty: documents of this card alone",
     )
+    dates: Dates | None = Field(
+        None, description="When the sources of the items became public: what is younger than a model it has not seen"
+    )
     splits: dict[str, Annotated[Split, BeforeValidator(lambda v: {"files": v} if isinstance(v, str | list) else v)]] = (
         Field(min_length=1, description="Name: file patterns, or {files, where, half, options}")
     )
@@ -125,7 +129,7 @@ class DataCard(BaseModel):
         except (OSError, UnicodeDecodeError) as fault:
             reason = fault.strerror if isinstance(fault, OSError) else str(fault)
             raise BadCard(f"{path}: {reason}; a data card is a Markdown file with front matter") from None
-        front, body = _front_matter(text, path)
+        front, body = front_matter(text, path)
         if isinstance(front.get("editions"), dict):
             named = front["editions"].items()
             front["editions"] = {name: read_sums(path.parent / it) if isinstance(it, str) else it for name, it in named}
@@ -207,7 +211,7 @@ class DataCard(BaseModel):
         form = Form(
             self.columns, self.shape, split, self.languages, chosen.options,
             explained=self.target == "explanation", drop=self.unanswered == "drop", misfits=self.misfits,
-            spans=self.spans,
+            spans=self.spans, dates=self.dates,
         )  # fmt: skip
         seen: dict[str, str] = {}
         for path in files.paths[split]:
@@ -298,21 +302,6 @@ def place_of(fault: str) -> str:
     return (
         f"{fault.partition(': ')[0]}: cannot be used; the card is private: `tuneworth data check --with-text` says why"
     )
-
-
-def _front_matter(text: str, path: Path) -> tuple[dict[str, Any], str]:
-    parts = re.match(r"\ufeff?---[ \t]*\r?\n(.*?\r?\n)---[ \t]*(?:\r?\n|$)(.*)", text, re.DOTALL)
-    if not parts:
-        raise BadCard(f"{path}:1: no front matter; begin the card with YAML between two lines of ---")
-    try:
-        front = yaml.safe_load(parts[1])
-    except yaml.YAMLError as fault:
-        mark = getattr(fault, "problem_mark", None)
-        where = f"{path}:{mark.line + 2}" if mark else str(path)
-        raise BadCard(f"{where}: not YAML: {getattr(fault, 'problem', None) or fault}") from None
-    if not isinstance(front, dict):
-        raise BadCard(f"{path}:2: the front matter is no mapping of keys; write `name: ...` and so on")
-    return front, parts[2]
 
 
 def _left_out(record: dict[str, Any], split: Split, place: str) -> bool:

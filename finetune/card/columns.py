@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
+from finetune.card.dates import Dates
 from finetune.card.labels import tagged_of
 from finetune.card.options import in_order, letters_of, unmarked
 from finetune.card.question import ANSWER_LINE, LETTERS, Row
@@ -99,6 +100,7 @@ class Form:
     drop: bool = False  # records without an answer are left out
     misfits: str = "refuse"  # drop: records whose options and answer do not fit each other are left out
     spans: str = "free"  # refuse, drop: records whose answer lists a passage that does not stand in the text
+    dates: Dates | None = None
 
     def row(self, record: Record, *, place: str, file: str, number: int, several: bool) -> Row | None:
         """The row of a record; None: the card drops such. BadCard: it cannot be used. `number` as in `_read`."""
@@ -125,6 +127,7 @@ class Form:
         name = f"{file.rpartition('.')[0]}/{own}" if several else own
         said: dict[str, Any] = {"id": name, "split": self.split, "cluster": found.cluster()}
         said |= {part: found.text(part) for part in ("subject", "source", "program")}
+        said["public"] = self.dates.of(record, place, file) if self.dates else None
         if self.shape not in EXAMS:
             messages = turns(self.shape, found.value, found.text, place)
             words = " ".join(turn.content for turn in messages)

@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from finetune.card.dates import Interval
 from finetune.files import digest_of
 from finetune.mistakes import BadInput
 
@@ -47,6 +48,7 @@ class Row(BaseModel):
     source: str = ""
     program: str = ""  # what computes the answer; number twins are made by it
     messages: tuple[Message, ...] = ()
+    public: Interval | None = None  # when its source became public; None: the card does not tell
 
     @property
     def digest(self) -> str:

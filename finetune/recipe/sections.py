@@ -18,7 +18,7 @@ from pydantic import (
 )
 
 from finetune.card import DataCard
-from finetune.checkpoint import ModelSpec, is_local
+from finetune.checkpoint import Cutoff, ModelSpec, is_local
 from finetune.frame import PromptFrame
 from finetune.methods import AnyMethod
 from finetune.mistakes import near
@@ -138,6 +138,10 @@ class Contender(BaseModel):
     )
     items: HerePath | None = Field(
         None, description="Answers given elsewhere, graded here: what lm-eval --log_samples wrote, a file or a folder"
+    )
+    cutoff: Cutoff | None = Field(
+        None,
+        description="Until when all it learned from was public, tuning too; else its model's, and of rows with dates",
     )
     adapter_cost: float | None = Field(
         None, ge=0, description="What tuning elsewhere cost, in the recipe's currency: of `adapter`, or behind `items`"

@@ -1,0 +1,392 @@
+"""Dated questions: dates out of cards, what bounds a model, what older and younger questions say of who has seen."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import random
+import re
+from collections import Counter
+from datetime import date
+from pathlib import Path
+
+import pytest
+import yaml
+from test_report import Reader
+from test_verdict import CLEAR, gate
+from typer.testing import CliRunner
+from written_exam import Run, build, graded
+
+from eval.check import dated as show_dated
+from eval.cli import app
+from eval.gates import DatedFact, dated
+from eval.report import render
+from eval.verdict import Verdict, judge
+from eval.verdict.dates import timeline
+from eval.verify import verify
+from finetune.card import BadCard, DataCard, Interval
+from finetune.checkpoint import ModelSpec
+from finetune.recipe import Recipe
+from tests import planted_study
+
+ROOT = Path(__file__).parent.parent
+MODELS = {"old": "2025-01-20", "lora": "2025-01-20", "prefix": "2025-01-20", "newer": "2025-04-29"}
+RELEASED = tuple(f"contenders.{who}.model.released='{day}'" for who, day in MODELS.items())
+OLD, YOUNG, BETWEEN = "2024-03", "2026-02-01", "2025"
+
+
+# ---- cards
+
+
+@pytest.mark.parametrize(
+    ("text", "first", "last"),
+    [
+        ("2024", "2024-01-01", "2024-12-31"), ("2024-02", "2024-02-01", "2024-02-29"),
+        ("2023/2/5", "2023-02-05", "2023-02-05"), ("20240305", "2024-03-05", "2024-03-05"),
+        (" 2024年3月5日 ", "2024-03-05", "2024-03-05"), ("2024年3月", "2024-03-01", "2024-03-31"),
+        ("2024年", "2024-01-01", "2024-12-31"), ("2024-03-05T10:00:00Z", "2024-03-05", "2024-03-05"),
+    ],
+)  # fmt: skip
+def test_a_date_is_an_interval_of_days(text, first, last):
+    assert Interval.read(text) == Interval(first=date.fromisoformat(first), last=date.fromisoformat(last))
+
+
+@pytest.mark.parametrize("text", ["", "24", "2024-13", "2023-02-29", "0305", "3024", "2024-3-5-7", "spring 2024"])
+def test_what_is_no_date_is_refused(text):
+    with pytest.raises(ValueError, match=r"no date|of no year"):
+        Interval.read(text)
+
+
+def card(folder: Path, dates: dict, records: list[dict]) -> DataCard:
+    front = {
+        "name": "own", "title": "own", "licence": {"name": "MIT", "commercial": True}, "languages": ["en"],
+        "published": True, "shape": "qa", "format": "jsonl", "splits": {"test": ["own_2023.jsonl"]},
+    } | ({"dates": dates} if dates else {})  # fmt: skip
+    rows = [{"question": f"q {at}", "answer": "a"} | record for at, record in enumerate(records)]
+    (folder / "own_2023.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (folder / "own.md").write_text(f"---\n{yaml.safe_dump(front)}---\n")
+    return DataCard.read(folder / "own.md")
+
+
+@pytest.mark.parametrize(
+    ("dates", "record", "days"),
+    [
+        ({"every": date(2026, 1, 5)}, {}, ("2026-01-05", "2026-01-05")),
+        ({"every": 2026}, {}, ("2026-01-01", "2026-12-31")),
+        ({"column": "year"}, {"year": 2019}, ("2019-01-01", "2019-12-31")),
+        ({"column": "year"}, {"year": None}, None),
+        ({"column": "doc", "pattern": r"/(\d{4})/", "later": 365}, {"doc": "AAL/2014/page_18.pdf"},
+         ("2014-01-01", "2015-12-31")),
+        ({"column": "doc", "pattern": r"/(\d{4})/"}, {"doc": "no year"}, None),
+        ({"column": "more.year"}, {"more": {"year": "2020"}}, ("2020-01-01", "2020-12-31")),
+        ({"column": "more.year"}, {"more": None}, None),
+        ({"pattern": r"_(\d{4})"}, {}, ("2023-01-01", "2023-12-31")),
+    ],
+)  # fmt: skip
+def test_a_card_says_where_the_date_of_an_item_is(tmp_path, dates, record, days):
+    found = card(tmp_path, dates, [record]).rows(None, "test")[0].public
+    assert (found and (str(found.first), str(found.last))) == days
+
+
+@pytest.mark.parametrize(
+    ("dates", "words"),
+    [
+        ({"later": 3}, "say where the dates are"), ({"every": "soon"}, "'soon' is no date"),
+        ({"every": 2024, "column": "year"}, "every is the date of all items"), ({"pattern": r"\d{4}"}, "has no group"),
+        ({"pattern": "("}, "no regular expression"), ({"column": "year", "colum": 1}, "colum"),
+    ],
+)  # fmt: skip
+def test_dates_that_say_nothing_are_refused(tmp_path, dates, words):
+    with pytest.raises(BadCard, match=words):
+        card(tmp_path, dates, [{"year": 2020}])
+
+
+@pytest.mark.parametrize(
+    ("column", "words"), [("yeer", "no column 'yeer'"), ("year", r"own_2023\.jsonl:1: dates: 'x' is")]
+)
+def test_a_record_without_a_date_where_one_should_be(tmp_path, column, words):
+    with pytest.raises(BadCard, match=words):
+        card(tmp_path, {"column": column}, [{"year": "x"}]).rows(None, "test")
+
+
+def test_dates_change_no_row_digest_and_no_card_digest(tmp_path):
+    plain = card(tmp_path, {}, [{"year": 2020}])
+    row, digest = plain.rows(None, "test")[0], plain.digest(None)
+    told = card(tmp_path, {"column": "year"}, [{"year": 2020}])
+    assert (told.rows(None, "test")[0].digest, told.digest(None)) == (row.digest, digest)
+
+
+def test_data_check_counts_years(tmp_path):
+    card(tmp_path, {"column": "year"}, [{"year": 2020}, {"year": 2021}, {"year": ""}])
+    done = CliRunner().invoke(app, ["data", "check", str(tmp_path / "own.md"), "--json", str(tmp_path / "x.json")])
+    assert "sources of test by year: 2020 1, 2021 1, not dated 1" in " ".join(done.output.split())
+    assert json.loads((tmp_path / "x.json").read_text())["splits"][0]["years"] == {"2020": 1, "2021": 1, "not dated": 1}
+
+
+@pytest.mark.data
+def test_real_sets_are_dated_as_their_files_say(shared_data):
+    """By year, against readings of the upstream files that know nothing of cards."""
+    bench = _text(shared_data / "financebench/original/financebench_open_source.jsonl.gz").splitlines()
+    told = [json.loads(line) for line in bench]
+    numbers, prose = (
+        [row for row in told if (row["question_type"] == "metrics-generated") is kind] for kind in (True, False)
+    )
+    chains = json.loads(_text(shared_data / "convfinqa/original/convfinqa_dev.json.gz"))
+    speeches = (shared_data / "fomc_stance/original/lab-manual-combine-test-5768.csv").read_text("utf-8")
+    expected = {
+        "financebench#numbers": [row["doc_name"].split("_")[1] for row in numbers],
+        "financebench_prose#prose": [re.search(r"20\d\d", row["doc_name"])[0] for row in prose],
+        "convfinqa#dev": [row["id"].split("/")[1] for row in chains],
+        "fomc_stance#test": [row["year"] for row in csv.DictReader(io.StringIO(speeches))],
+    }
+    for named, years in expected.items():
+        name, _, split = named.partition("#")
+        rows = DataCard.read(ROOT / "data_cards" / f"{name}.md").rows(shared_data, split)
+        assert Counter(str(row.public.first.year) for row in rows) == Counter(years), named
+    assert [len(years) for years in expected.values()] == [37, 70, 285, 311]
+
+
+@pytest.mark.data
+def test_every_gaokao_question_is_dated_and_no_other_of_agieval(shared_data):
+    zh, en = (DataCard.read(ROOT / f"data_cards/agieval_{lang}.md").rows(shared_data, "test") for lang in ("zh", "en"))
+    assert {row.public is None for row in zh} == {False}
+    assert {2006, 2022} <= {row.public.first.year for row in zh}
+    told = Counter((row.subject == "gaokao-english", row.public is not None) for row in en)
+    assert told == {(True, True): 234, (False, False): 1151}
+
+
+def _text(path: Path) -> str:
+    return gzip.decompress(path.read_bytes()).decode("utf-8")
+
+
+# ---- what bounds a model
+
+
+def spec(**keys) -> ModelSpec:
+    return ModelSpec.model_validate({"id": "a/b", "family": "qwen3", "think": "keep"} | keys)
+
+
+def test_a_cutoff_is_stated_with_its_source_and_lies_before_the_release():
+    stated = spec(released="2025-04-29", cutoff={"date": 2024, "source": "its card"})
+    assert (str(stated.cutoff.last), str(stated.released_on)) == ("2024-12-31", "2025-04-29")
+    assert spec(released="built here").released_on is None
+    with pytest.raises(ValueError, match="2025-05 is after the release"):
+        spec(released="2025-04-29", cutoff={"date": "2025-05", "source": "its card"})
+    with pytest.raises(ValueError, match="is no date"):
+        spec(cutoff={"date": "recently", "source": "its card"})
+    with pytest.raises(ValueError, match="source"):
+        spec(cutoff={"date": "2024"})
+
+
+# ---- studies
+
+
+def study(
+    folder: Path, *changes: str, when=lambda document: (OLD, YOUNG)[document % 2], rates=None, by_age=None
+) -> Run:
+    """A finished study on public cards whose documents are dated; `by_age`: contender -> chance on old, on young."""
+    build(folder)
+    for task in ("letters", "numbers"):
+        _date(folder / task / task, when)
+    run = Run(folder, Recipe.read(folder / "study.yaml", changes))
+    run.pledge()
+    for name in ("lora", "prefix"):
+        run.tune(name)
+    ages = {(task.name, row.id): row.public for task in run.benchmark.tasks for row in task.rows}
+    for name, rate in (CLEAR | (rates or {})).items():
+        run.sit(name, rate, change=_aged(name, (by_age or {}).get(name), ages))
+    return run
+
+
+def _date(card: Path, when) -> None:
+    path = card.with_suffix(".jsonl")
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    path.write_text("".join(json.dumps(row | {"when": when(row["doc"])}) + "\n" for row in rows))
+    text = card.with_suffix(".md").read_text()
+    told = text.replace("published: false", "published: true\ndates: {column: when}")
+    card.with_suffix(".md").write_text(told)
+
+
+def _aged(name: str, chances: tuple[float, float] | None, ages: dict):
+    def change(answer):
+        span = ages[answer.task, answer.id]
+        luck = random.Random(f"{name} {answer.id}").random()
+        right = luck < chances[span.first.year > 2025]
+        return answer.model_copy(update=graded("correct" if right else "wrong"))
+
+    return change if chances else None
+
+
+def at(run: Run) -> tuple[Verdict, object]:
+    found = judge(run.recipe, run.run)
+    return found, gate(found, "dated questions")
+
+
+def test_an_older_set_that_the_newer_base_has_seen_is_told(tmp_path):
+    """It is right on 8 of 10 old questions and on 4 of 10 young ones, lora on 6 of 10 of both."""
+    run = study(tmp_path, *RELEASED, by_age={"newer": (0.8, 0.4), "lora": (0.6, 0.6)})
+    found, caught = at(run)
+    told = found.contamination.dated
+    assert (str(told.newest), told.total("old"), told.total("young")) == ("2025-04-29", 200, 200)
+    assert told.apart.low < 0.4 < told.apart.high
+    assert told.old.high < 0 < told.young.low
+    assert (caught.status, caught.required) == ("failed", False)
+    assert "newer may have seen the older ones, where Δ leans down" in caught.reason
+    assert "Δ 在旧题上偏低" in caught.reason_zh
+    newer = told.apart.sides[1]
+    assert newer.contender == "newer"
+    assert newer.old - newer.young == pytest.approx(0.4, abs=0.12)
+    assert next(case for case in found.sensitivity.cases if case.kind == "dated").call == told.young.call
+    run.run.verdict.write_text(found.model_dump_json(), "utf-8")
+    assert verify(run.run).differs == ()
+
+
+def test_a_not_worth_it_of_old_questions_alone_carries_the_doubt(tmp_path):
+    rates = {"newer": (0.95, 0.5), "lora": (0.5, 0.6)}
+    found, _ = at(study(tmp_path, *RELEASED, when=lambda document: YOUNG if document % 5 == 0 else OLD, by_age=rates))
+    assert found.outcome == "not_worth_it"
+    assert "The newer base may have seen 320 of the 400 items: all of them are public." in found.sentence
+    assert "By date, on questions public after 2025-04-29 the gain of lora over newer differs by +" in found.sentence
+    assert "400 道中有 320 道新底座可能见过" in found.sentence_zh
+    assert "按日期：lora 对 newer 的增益" in found.sentence_zh
+
+
+def test_a_not_worth_it_that_young_questions_carry_too_is_free_of_the_doubt(tmp_path):
+    found, _ = at(study(tmp_path, *RELEASED, by_age={"newer": (0.7, 0.7), "lora": (0.3, 0.3)}))
+    assert found.outcome == "not_worth_it"
+    assert "may have seen" not in found.sentence
+    fresh = next(note for note in found.notes if note.code == "dated")
+    assert fresh.text == (
+        "Not worth it on the 200 items that no model can have seen, public after 2025-04-29, too."
+    )  # fmt: skip
+    assert "同样不值得" in fresh.text_zh
+
+
+def test_a_gain_of_questions_that_the_tuned_side_knew_leans_up(tmp_path):
+    found, caught = at(study(tmp_path, *RELEASED, by_age={"newer": (0.3, 0.3), "lora": (0.95, 0.55)}))
+    assert found.outcome == "worth_it"
+    assert caught.status == "failed"
+    assert "the base or the training rows of lora may have held the older ones, where Δ leans up" in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("terms", "status", "words"),
+    [
+        ({"when": lambda _: None}, "not_checked", "no card dates its questions"),
+        ({"when": lambda _: OLD}, "not_checked", "none of the 400 dated questions is surely younger than 2025-04-29"),
+        ({"when": lambda _: BETWEEN}, "not_checked", "none of the 400 dated questions is surely younger"),
+        ({"when": lambda _: YOUNG}, "passed", "every question is younger than the models"),
+        ({"when": lambda d: YOUNG if d == 0 else OLD}, "not_checked", "no task has questions from two clusters"),
+        ({}, "unresolved", "too few to rule out a difference of 2%"),
+    ],
+)
+def test_what_cannot_be_told_is_not_checked(tmp_path, terms, status, words):
+    _, found = at(study(tmp_path, *RELEASED, **terms))
+    assert (found.status, found.required) == (status, False)
+    assert words in found.reason
+
+
+def test_a_model_of_no_known_day_is_never_guessed(tmp_path):
+    found, caught = at(study(tmp_path, "contenders.newer.model.released=built here"))
+    assert caught.status == "not_checked"
+    assert "until when lora, newer learned is not known; give its `cutoff`" in caught.reason
+    told = found.contamination.dated
+    assert (told.newest, told.total("young"), told.old, told.young, told.apart) == (None, 0, None, None, None)
+    assert "dated" not in {case.kind for case in found.sensitivity.cases}
+
+
+def test_a_stated_cutoff_goes_before_the_release_and_a_contenders_before_its_models(tmp_path):
+    late = "contenders.newer.model.released='2026-06-01'"  # after every question
+    cutoff = "contenders.newer.model.cutoff={date: 2025-03, source: its card}"
+    _, released = at(study(tmp_path / "a", *RELEASED, late))
+    assert "none of the 400 dated questions is surely younger than 2026-06-01" in released.reason
+    found, _ = at(study(tmp_path / "b", *RELEASED, late, cutoff))
+    bound = next(each for each in found.contamination.dated.bounds if each.contender == "newer")
+    assert (str(bound.until), bound.by, bound.source) == ("2025-03-31", "stated", "its card")
+    own = "contenders.newer.cutoff={date: 2026-05, source: the vendor}"
+    found, caught = at(study(tmp_path / "c", *RELEASED, late, cutoff, own))
+    assert (str(found.contamination.dated.newest), caught.status) == ("2026-05-31", "not_checked")
+
+
+def test_dated_training_rows_bound_whoever_is_tuned_on_them(tmp_path):
+    """A house tunes on its documents up to March 2026: what is younger than its models alone is not young."""
+    build(tmp_path)
+    rows = [{"question": f"row {at}", "answer": "a", "when": "2026-03"} for at in range(3)]
+    run = study(tmp_path / "study", *RELEASED)
+    (tmp_path / "study/tuning.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    card_path = tmp_path / "study/tuning.md"
+    card_path.write_text(card_path.read_text().replace("published:", "dates: {column: when}\npublished:"))
+    recipe = Recipe.read(tmp_path / "study/study.yaml", RELEASED)
+    bounds = {each.contender: each for each in timeline(recipe, run.benchmark, ["lora", "newer"]).bounds}
+    assert (str(bounds["lora"].until), bounds["lora"].by) == ("2026-03-31", "training")
+    assert (str(bounds["newer"].until), bounds["newer"].by) == ("2025-04-29", "released")
+
+
+FACT = {"challenger": "lora", "incumbent": "newer", "items": 100, "dated": 90, "old": 40, "young": 40,
+        "newest": date(2025, 4, 29), "unknown": ()}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("span", "status", "lean"),
+    [
+        ((0.1, 0.03, 0.17), "failed", -1), ((-0.1, -0.17, -0.03), "failed", 1), ((0.0, -0.01, 0.01), "passed", 0),
+        ((0.03, 0.01, 0.05), "unresolved", 0), ((0.0, -0.1, 0.1), "unresolved", 0),
+    ],
+)  # fmt: skip
+def test_the_gate(span, status, lean):
+    fact = DatedFact(**FACT, apart=span)
+    assert (dated(fact).status, dated(fact).required, fact.lean) == (status, False, lean)
+    assert dated(fact).figures["young - old"] == span[0]
+
+
+# ---- the page and the terminal
+
+
+def test_the_page_shows_the_figures_of_the_verdict(tmp_path):
+    found, caught = at(study(tmp_path, *RELEASED, by_age={"newer": (0.8, 0.4), "lora": (0.6, 0.6)}))
+    read, told = Reader(render(found)), found.contamination.dated
+    assert read.faults == []
+    gains = {attrs["data-dated"]: attrs["data-gain"] for _, attrs, _, _ in read.elements if "data-dated" in attrs}
+    assert gains == {"old": str(told.old.gain), "young": str(told.young.gain), "apart": str(told.apart.gain)}
+    assert {attrs["data-bound"] for _, attrs, _, _ in read.elements if "data-bound" in attrs} == {"lora", "newer"}
+    heads = ("By date: what no model can have seen", "按日期：各模型不可能见过的题目", "day of release", "发布日期")
+    for said in (*heads, caught.reason, caught.reason_zh, "2024-03-01 – 2026-02-01"):
+        assert said in read.text()
+
+
+def test_a_study_without_dates_says_so_on_its_page(tmp_path):
+    found, caught = at(study(tmp_path, when=lambda _: None))
+    assert (found.contamination.dated, caught.status) == (None, "not_checked")
+    text = Reader(render(found)).text()
+    assert "No card dates its questions" in text
+    assert "数据卡未注明题目日期" in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (RELEASED, "Dates: 400 questions have one; 200 of them became public after 2025-04-29, when the last of the"),
+        ((), "until when lora, newer learned is not known"),
+    ],
+)
+def test_check_counts_them(tmp_path, changes, words):
+    run = study(tmp_path, *changes)
+    assert words in " ".join(str(show_dated(run.recipe, run.benchmark)).split())
+
+
+# ---- the planted study
+
+
+def test_a_newer_base_that_was_planted_to_know_old_documents_is_found(tmp_path):
+    """30 points likelier on what it can have seen; the planted difference lies in the interval."""
+    seen = dict.fromkeys(("newer", "prompted", "informed"), 0.3)
+    made = planted_study.write(tmp_path, 400, 1, seen=seen)
+    found, caught = at(made)
+    told = found.contamination.dated
+    assert told.apart.low < 0.3 < told.apart.high
+    assert told.apart.tasks == ("fields_zh", "notes_en", "ratios_en", "rules_zh")  # general_en has no dates
+    assert caught.status == "failed"
+    assert "newer may have seen the older ones" in caught.reason
+    assert sum(task.dated - task.old - task.young for task in told.tasks) > 0  # those of 2025 are told apart by nobody
