@@ -223,11 +223,11 @@ def dated(recipe: Recipe, benchmark: Benchmark) -> Text:
     if line.unknown:
         who = ", ".join(line.unknown)
         return Text(
-            f"\nDates: {len(line.spans):,} questions are dated; until when {who} learned is not known (`cutoff`)."
+            f"\nDates: {len(line.spans):,} questions have one; until when {who} learned is not known (`cutoff`)."
         )
     return Text(
-        f"\nDates: {len(line.spans):,} questions have one; {len(line.young):,} of them became public after {line.newest}, "
-        f"when the last of the deciding models could still learn, {len(line.old):,} before."
+        f"\nDates: {len(line.spans):,} questions have one; {len(line.young):,} of them became public after "
+        f"{line.newest}, when the last of the deciding models could still learn, {len(line.old):,} before."
     )
 
 

@@ -85,8 +85,8 @@ def _untold(fact: DatedFact) -> Words:
                 "`released`",
                 f"{'、'.join(fact.unknown)} 的知识截止时间未知；请填写其 cutoff，或模型的 released")  # fmt: skip
     if not fact.young:
-        return (f"none of the {fact.dated:,} dated questions is surely younger than {fact.newest}, when the last of the "
-                "models could still learn",
+        return (f"none of the {fact.dated:,} dated questions is surely younger than {fact.newest}, when the last of "
+                "the models could still learn",
                 f"{fact.dated:,} 道有日期的题目中，没有一道确定晚于 {fact.newest}（各模型最晚的知识日期）")  # fmt: skip
     return (f"no task has questions from two clusters on both sides of {fact.newest}",
             f"没有任务在 {fact.newest} 前后都有来自至少两个题组的题目")  # fmt: skip
