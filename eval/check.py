@@ -60,7 +60,7 @@ def show(
     refuse_likelihood(recipe, benchmark)
     refuse_misjudged(recipe, benchmark)
     console.print(exam(benchmark))
-    for line in (*seen_before(recipe, benchmark), *blind.warnings(benchmark)):
+    for line in (*seen_before(recipe, benchmark), *blind.warnings(benchmark), *unthought(recipe, benchmark)):
         console.print(Text(line, style="yellow"))
     console.print(power(recipe, benchmark))
     line, refused = engines.told(recipe, benchmark, RunDir(out / recipe.name))
@@ -82,6 +82,19 @@ def contenders(recipe: Recipe) -> Table:
         model = f"{c.model.id}{', in vLLM' if c.vllm else where}"
         table.add_row(name, model, tuning(c), "frame" if c.prompt else "plain", ", ".join(roles(recipe, name)))
     return table
+
+
+def unthought(recipe: Recipe, benchmark: Benchmark) -> list[str]:
+    """One line for each task whose options a thinking contender chooses behind an empty thought."""
+    asked = [(name, c) for name, c in recipe.contenders.items() if not (c.head or c.items or c.served)]
+    thinking = ", ".join(name for name, contender in asked if contender.model.think == "keep")
+    return [
+        f"{'exam.tasks' if task in benchmark.tasks else 'rule.guards'}: {task.name}: options are chosen behind an "
+        f"empty thought, and {thinking} would think (model.think: keep); {task.name}_gen, where the letter is "
+        "written, is the headline of those who do"
+        for task in benchmark.carded
+        if thinking and task.protocol == "likelihood" and (task.folder / f"{task.name}_gen.yaml").is_file()
+    ]
 
 
 def tuning(contender: Contender) -> str:

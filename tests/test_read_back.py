@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from eval.extract import grade
+from eval.benchmark import find, read_task
+from eval.extract import grade, keypoints
 
 pytestmark = pytest.mark.data
 SAID = {  # ten ways; the first four are what a strict reading takes too
@@ -82,6 +83,23 @@ def written(answer: str) -> Iterator[str]:
     yield f"{value:f}".translate(str.maketrans("0123456789.-", "０１２３４５６７８９．－"))
     if abs(value) < 10 and value != value.to_integral_value():
         yield f"{(value * 100).normalize():f}%"
+
+
+@pytest.mark.parametrize(("name", "least"), [("financebench_prose", 50), ("openfindata", 480)])
+def test_every_gold_in_prose_earns_its_key_points(shared_data, monkeypatch, tmp_path, name, least):
+    """The gold's own words, in the ten ways; of criteria all of them, one a line."""
+    monkeypatch.setenv("TUNEWORTH_DATA", str(shared_data))
+    monkeypatch.setenv("TUNEWORTH_CACHE", str(tmp_path))
+    task = read_task(*find(name))
+    words = {row.id: row.answer for row in task.card.rows(shared_data, task.split)}
+    told: Counter[float] = Counter()
+    for row in task.rows:
+        points = keypoints.Rubric.read(row.answer or "")
+        gold = "\n".join(point.says for point in points.say) if words[row.id] == row.answer else words[row.id]
+        told.update(grade("keypoints", way.format(gold), row.answer or "").score for way in SAID[row.lang])
+    print(f"{name}: {len(task.rows)} golds, {told}")
+    assert len(task.rows) >= least
+    assert told[1.0] >= 0.995 * told.total()
 
 
 @pytest.mark.parametrize("name", SETS)
