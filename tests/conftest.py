@@ -77,7 +77,9 @@ def build_checkpoint(
     """
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM
+    from transformers.utils import logging as notes
 
+    notes.disable_progress_bar()  # a test may count the lines on standard error
     family = family or FAMILY_OF[arch]
     tokenizer = train_tokenizer(MARKERS[family])
     eos = tokenizer.token_to_id("<|im_end|>" if family == "qwen3" else "<｜end▁of▁sentence｜>")

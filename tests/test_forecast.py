@@ -169,6 +169,18 @@ def test_the_error_of_earlier_runs_is_shown_by_method(lesson):
     assert list(table.columns[2].cells)[0].endswith("%")
 
 
+def test_what_another_version_or_a_kill_left_stands_in_no_plans_way(lesson):
+    run = RunDir(lesson.parent / "runs" / "lesson")
+    for path in (run.probe("lora"), run.seed("lora", 17).train_manifest, run.folder / "recipe.json"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text('{"stage": "train"', "utf-8")
+    assert probed(Recipe.read(lesson), lesson.parent / "runs") is None
+    assert measured(lesson.parent / "runs") is None
+    run.seed("lora", 17).train_manifest.unlink()
+    assert main(words(lesson)) == 0  # its train.json is whole, the recipe beside it is not
+    assert measured(lesson.parent / "runs") is None
+
+
 @pytest.mark.data
 @pytest.mark.parametrize("device", ["rtx4090", "h100"])
 @pytest.mark.parametrize("recipe", ["r1_qwen_1_5b", "r1_qwen_7b"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import types
+from typing import get_args
 
 import pytest
 import torch
@@ -193,6 +194,17 @@ def test_knobs_are_read_by_kind_and_each_says_what_it_does():
         knobs = method.model_json_schema()["properties"]
         assert all(len(knobs[name].get("description", "")) > 30 for name in knobs if name != "kind"), knobs
         assert LoRA().learning_rate < METHODS[1]().learning_rate
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda each: each.__name__)
+def test_no_knob_is_endless(method):
+    """A rate of infinity would be found out in the second step, after every weight has been read."""
+    kinds = {name: field.annotation for name, field in method.model_fields.items()}
+    knobs = [name for name, kind in kinds.items() if float in (kind, *get_args(kind))]
+    assert "learning_rate" in knobs
+    for name in knobs:
+        with pytest.raises(ValidationError, match=f"{name}\n.*finite number"):
+            method(**{name: float("inf")})
 
 
 def test_importing_the_methods_loads_nothing_heavy():

@@ -367,3 +367,14 @@ def test_the_plan_needs_no_torch():
         "assert not {'torch', 'transformers', 'peft', 'numpy'} & set(sys.modules), 'heavy import'"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True)
+
+
+def test_the_error_that_is_told_is_the_one_found():
+    ratios = []
+    for _, shape, knobs, base, tokens, checkpointing, chunked, peak in PEAKS:
+        sheet = Sheet(tokens, tokens, checkpointing, packed=False)
+        ratios.append(planned(shape, knobs, base, sheet, fused=True, chunked=chunked).total / peak)
+    low, high = (f"{abs(ratio - 1) * 100:.0f} %" for ratio in (min(ratios), max(ratios)))
+    told = f"{len(ratios)} published peaks from {low} below to {high} above"
+    for place in ("README.md", "eval/forecast/__init__.py"):
+        assert told in (ROOT / place).read_text("utf-8"), place

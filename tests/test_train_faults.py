@@ -327,7 +327,9 @@ def test_a_gradient_that_is_not_finite_stops_too(lesson, capsys, monkeypatch):
 
     monkeypatch.setattr(loop.torch.nn.utils, "clip_grad_norm_", lambda *_: torch.tensor(float("inf")))
     assert main(words(lesson())) == 2
-    assert "step 1: the gradient is not finite in rows rows#train:" in refused(capsys)
+    line = refused(capsys)
+    assert "step 1: the gradient is not finite in rows rows#train:" in line
+    assert line.endswith("nothing was saved before it")
 
 
 def test_a_dev_loss_that_is_not_finite_stops_too(lesson, capsys, monkeypatch):
@@ -345,6 +347,7 @@ def test_an_exploding_loss_stops_and_names_rows(lesson, capsys):
     assert ") in rows rows#train:" in line
     assert "lower method.learning_rate (3)" in line
     assert "raise train.explode (3); the checkpoint before it is kept in" in line
+    assert line.endswith("move it away to start anew with a changed recipe")
     assert list(place(recipe).checkpoints.glob("step-*"))
 
 

@@ -1,12 +1,17 @@
-"""How well memory was planned: predicted against measured peaks of the runs at hand, and what probes measured."""
+"""How well memory was planned: predicted against measured peaks of the runs at hand, and what probes measured.
+
+What cannot be read here (torn, or another version's) measures nothing, and stands in no plan's way.
+"""
 
 import json
 from pathlib import Path
 
+from pydantic import ValidationError
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from finetune.mistakes import BadInput
 from finetune.recipe import Recipe
 from finetune.run import Probed, RunDir, RunManifest
 
@@ -15,9 +20,8 @@ def probed(recipe: Recipe, out: Path) -> RenderableType | None:
     """What `python -m finetune.train ... --probe` measured of this recipe's contenders; None where nothing did."""
     found = []
     for name in recipe.contenders:
-        path = RunDir(out / recipe.name).probe(name)
-        if path.is_file():
-            one = Probed.model_validate_json(path.read_text("utf-8"))
+        one = _taken(RunDir(out / recipe.name).probe(name))
+        if one is not None:
             hours = one.run_tokens / one.tokens * one.seconds / 3600
             off = one.predicted_peak_bytes / one.peak_memory_bytes - 1
             found.append(
@@ -34,11 +38,10 @@ def measured(out: Path) -> Table | None:
     """Predicted against measured peaks of the runs in `out`, by method; None where none has both."""
     found: dict[str, list[float]] = {}
     for path in sorted(out.glob("*/*/seed-*/train.json")):
-        done, recipe = RunManifest.read(path), path.parents[2] / "recipe.json"
-        if done is None or done.training is None or not done.training.predicted_peak_bytes or not recipe.is_file():
+        done = _manifest(path)
+        kind = _kind(path.parents[2] / "recipe.json", done.contender) if done else None
+        if kind is None or done is None or done.training is None or not done.training.predicted_peak_bytes:
             continue
-        contender = json.loads(recipe.read_text("utf-8"))["recipe"]["contenders"].get(done.contender) or {}
-        kind = (contender.get("method") or {}).get("kind", "?")
         ratio = done.training.predicted_peak_bytes / done.training.peak_memory_bytes - 1
         found.setdefault(f"{kind} on {done.hardware.device}", []).append(ratio)
     if not found:
@@ -50,3 +53,26 @@ def measured(out: Path) -> Table | None:
         spread = f"{min(errors):+.0%}" if len(errors) == 1 else f"{min(errors):+.0%} to {max(errors):+.0%}"
         table.add_row(kind, str(len(errors)), spread)
     return table
+
+
+def _taken(path: Path) -> Probed | None:
+    try:
+        return Probed.model_validate_json(path.read_text("utf-8")) if path.is_file() else None
+    except (ValidationError, UnicodeDecodeError):
+        return None
+
+
+def _manifest(path: Path) -> RunManifest | None:
+    try:
+        return RunManifest.read(path)
+    except BadInput:
+        return None
+
+
+def _kind(recipe: Path, contender: str) -> str | None:
+    """Of a contender's method, in the recipe that its run keeps; None where none is read there."""
+    try:
+        found: str = json.loads(recipe.read_text("utf-8"))["recipe"]["contenders"][contender]["method"]["kind"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return found

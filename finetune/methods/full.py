@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from finetune.methods import heads
 from finetune.methods.lora import refuse_second
@@ -51,7 +51,7 @@ class FullSearch(BaseModel):
 class Full(BaseModel):
     """Knobs of full tuning."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = FROZEN
     kind: Literal["full"] = "full"
     last_layers: int | None = Field(
         None,

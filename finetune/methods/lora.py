@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from finetune.methods.search import FROZEN, SAID, Rates, Shares, Sizes, several
 from finetune.mistakes import BadInput
@@ -40,7 +40,7 @@ class LoRASearch(BaseModel):
 class LoRA(BaseModel):
     """Knobs of LoRA and its kin; `qlora` is the same on a base in 4 bits (NF4), trained and scored."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = FROZEN
     kind: Literal["lora", "qlora"] = "lora"
     rank: int = Field(
         16,

@@ -11,18 +11,18 @@ Checkpointing of the reentrant kind fails loudly; `train.checkpointing` uses the
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from finetune.methods import prefix
 from finetune.methods.lora import refuse_second
-from finetune.methods.search import SAID, several
+from finetune.methods.search import FROZEN, SAID, several
 from finetune.mistakes import BadInput
 
 
 class PTuningV1(BaseModel):
     """Knobs of P-Tuning v1."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = FROZEN
     kind: Literal["ptuning_v1"] = "ptuning_v1"
     virtual_tokens: int = Field(20, ge=1, description="Length of the prompt; more cost time and seldom help past 50")
     encoder: Literal["mlp", "lstm"] = Field(

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from finetune.methods import prefix
 from finetune.methods.lora import refuse_second
-from finetune.methods.search import SAID, several
+from finetune.methods.search import FROZEN, SAID, several
 from finetune.mistakes import BadInput
 
 INIT_TEXT = (
@@ -29,7 +29,7 @@ INIT_TEXT = (
 class PTuningV2(BaseModel):
     """Knobs of P-Tuning v2."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = FROZEN
     kind: Literal["ptuning_v2"] = "ptuning_v2"
     virtual_tokens: int = Field(
         32, ge=1, description="Prefix length: under 20 for plain classes, about 100 for hard extraction"

@@ -197,7 +197,10 @@ class Loop:
         )
 
     def _kept(self) -> str:
-        return f"the checkpoint before it is kept in {self.savepoints.folder}"
+        folder = self.savepoints.folder
+        if not any(folder.glob("step-*")):
+            return "nothing was saved before it"
+        return f"the checkpoint before it is kept in {folder}; move it away to start anew with a changed recipe"
 
     def _evaluate(self) -> None:
         loss, progress = self.dev_loss(), self.progress
