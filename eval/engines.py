@@ -23,7 +23,7 @@ def decide(recipe: Recipe, benchmark: Benchmark, run: RunDir) -> Choice:
     """What runs the contenders that name no engine, on this machine. BadInput: the run was begun with vLLM, and here
     it would not be chosen: answers would come from two engines."""
     found, begun = here(recipe, benchmark), recorded(run)
-    if begun is None or _forbidden(recipe, benchmark):
+    if begun is None or forbidden(recipe, benchmark):
         return found
     if begun.engine == found.engine:
         return begun
@@ -37,9 +37,9 @@ def decide(recipe: Recipe, benchmark: Benchmark, run: RunDir) -> Choice:
 
 def here(recipe: Recipe, benchmark: Benchmark) -> Choice:
     """What would run them if nothing had begun. torch is asked for the device only where vLLM is installed."""
-    forbidden, installed = _forbidden(recipe, benchmark), vllm_installed()
-    device = _device(recipe.exam.launch) if installed and not forbidden else ""
-    return choose(forbidden, _processes(recipe.exam.launch), device, installed)
+    hindered, installed = forbidden(recipe, benchmark), vllm_installed()
+    device = _device(recipe.exam.launch) if installed and not hindered else ""
+    return choose(hindered, _processes(recipe.exam.launch), device, installed)
 
 
 def recorded(run: RunDir) -> Choice | None:
@@ -56,7 +56,7 @@ def recorded(run: RunDir) -> Choice | None:
 def as_begun(recipe: Recipe, benchmark: Benchmark, run: RunDir) -> Recipe:
     """The recipe as its scores were made: what names no engine has the one that was decided, hf where none was."""
     begun = recorded(run)
-    vllm = begun is not None and begun.engine == "vllm" and not _forbidden(recipe, benchmark)
+    vllm = begun is not None and begun.engine == "vllm" and not forbidden(recipe, benchmark)
     return with_engine(recipe, benchmark, "vllm" if vllm else "hf")
 
 
@@ -74,7 +74,7 @@ def told(recipe: Recipe, benchmark: Benchmark, run: RunDir) -> tuple[str, bool]:
         found = decide(recipe, benchmark, run)
     except BadInput as fault:
         return str(fault), True
-    open_yet = recorded(run) is None and not _forbidden(recipe, benchmark)
+    open_yet = recorded(run) is None and not forbidden(recipe, benchmark)
     more = "; decided where scoring begins, and kept" if open_yet else ""
     return f"Engine of {', '.join(names)}: {found.engine} ({found.why}{more})", False
 
@@ -83,7 +83,8 @@ def vllm_installed() -> bool:
     return importlib.util.find_spec("vllm") is not None
 
 
-def _forbidden(recipe: Recipe, benchmark: Benchmark) -> str:
+def forbidden(recipe: Recipe, benchmark: Benchmark) -> str:
+    """Why vLLM is not chosen for this study on any machine; empty where nothing is in its way."""
     return hindrance(recipe.contenders, _protocols(benchmark))
 
 

@@ -48,7 +48,7 @@ class ItemScore(BaseModel):
     score: float  # in [0, 1]
     tokens_in: int | None  # None, here and below: not known, of an answer given elsewhere
     tokens_thinking: int | None
-    tokens_out: int | None  # thought included
+    tokens_out: int | None  # thought included; of what `counted` says
     seconds: float | None  # of the batch, shared out over its items by tokens
     rank: int = 0
     engine: Literal["hf", "vllm", "openai", "lm_eval"] = "hf"  # lm_eval: imported from its log
@@ -57,6 +57,8 @@ class ItemScore(BaseModel):
     prompt: str = ""  # sha256 of the token ids that the model was given, or of the message sent to a server
     template: str = ""  # digest of the chat rendering that made them
     extractor: str = ""  # version that read the answer; none read what was chosen by likelihood
+    # What tokens_out counts: of the text, without the token that ended it; or as the server does, which may count that.
+    counted: Literal["", "text", "server"] = ""
     figures: int = 0  # numbers that an open-book answer quotes
     unsupported: int = 0  # of these, how many stand nowhere in what was shown
 

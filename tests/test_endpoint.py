@@ -22,7 +22,7 @@ from eval.score import __main__ as score
 from finetune.card import DataCard, ask
 from finetune.chat import Chat
 from finetune.mistakes import BadInput
-from finetune.recipe import Recipe, is_loopback
+from finetune.recipe import Recipe, Timing, is_loopback
 from finetune.run import RunDir
 
 KEY = "sk-test-0123456789abcdefghij"
@@ -89,6 +89,7 @@ def test_each_question_is_asked_once_for_each_sample(study, server, tmp_path, ca
     assert {row.engine for row in found} == {"openai"}
     assert {row.outcome for row in found} == {"correct", "wrong"}
     assert all((row.tokens_in, row.tokens_out, row.finish) == (30, 4, "stop") for row in found)
+    assert {row.counted for row in found} == {"server"}
     assert all(row.seconds > 0 for row in found)
     assert len({body["seed"] for body in server.seen}) == 24
     assert all(0 <= body["seed"] < 2**31 for body in server.seen)
@@ -250,6 +251,30 @@ def test_a_server_that_adds_a_bos_is_refused(study, server, tmp_path, tiny, caps
     server.say = lambda body, reply: reply | {"usage": counted | {"prompt_tokens": len(body["prompt"]) + 1}}
     assert sit(study({"api": "completions"}, model(folder, "qwen3", think="drop")), tmp_path) == 2
     assert "where our rendering has" in capsys.readouterr().err
+
+
+def test_a_row_says_who_counted_its_tokens(tiny):
+    """A server may count the token that ends an answer, as vLLM's does; ours stands for the text alone."""
+    chat = Chat.open(tiny("qwen3"), "qwen3", "drop")
+    ids, reply = chat.prompt([{"role": "user", "content": INVENT}]), {"text": "利好", "finish_reason": "stop"}
+    usage = {"prompt_tokens": len(ids)}
+    ours = read({"choices": [reply], "usage": usage}, chat, tuple(ids))
+    theirs = read({"choices": [reply], "usage": usage | {"completion_tokens": ours.tokens_out + 1}}, chat, tuple(ids))
+    assert (ours.counted, ours.tokens_out) == ("text", len(chat.encode("利好")))
+    assert (theirs.counted, theirs.tokens_out) == ("server", ours.tokens_out + 1)
+
+
+def test_a_served_query_is_timed_on_development_questions(study, server, tmp_path):
+    """Tokens and seconds of what the server was asked, and no answer kept."""
+    exam = {"tasks": [f"{tmp_path}/exam/own_gen"], "samples": 2, "dev": 0.5}
+    words = [str(study(exam=exam)), "--contender", "api", "--out", str(tmp_path / "timed"), "--timing", "--items", "3"]
+    assert score.main(words) == 0
+    found = Timing.read(tmp_path / "timed/r/api/timing.json")
+    assert (found.engine, found.questions, found.answers) == ("openai", 3, 6)
+    assert (found.tokens_in, found.tokens_out) == (30, 4)
+    assert found.seconds > 0
+    assert len(server.seen) == 6
+    assert not list((tmp_path / "timed").rglob("items*"))
 
 
 def message(content, reasoning=None, finish="stop", **usage):

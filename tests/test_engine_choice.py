@@ -13,8 +13,10 @@ from small_exam import model, write_adapter, write_exam, write_recipe
 
 from eval import check, engines, pledge
 from eval.benchmark import Benchmark
+from eval.forecast import Wish
 from eval.score import __main__ as score
 from finetune.mistakes import BadInput
+from finetune.plan import find
 from finetune.recipe import VLLM, Auto, Recipe, Timing
 from finetune.recipe.engine_choice import ROOMY, choose, hindrance, settled
 from finetune.recipe.timing import extra
@@ -170,9 +172,9 @@ def test_what_names_its_engine_decides_nothing_for_the_others(recipe, tmp_path):
     assert engines.recorded(run) is None
 
 
-def shown(recipe: Recipe, out) -> str:
-    told = Console(width=400, record=True, file=StringIO())
-    check.show(recipe, told, None, out)
+def shown(recipe: Recipe, out, device: str = "") -> str:
+    told = Console(width=600, record=True, file=StringIO())
+    check.show(recipe, told, Wish(find(device), 1) if device else None, out)
     return told.export_text()
 
 
@@ -186,6 +188,22 @@ def test_check_tells_the_engine_and_why(place, recipe, tmp_path):
     assert "was begun with vllm" in shown(recipe, tmp_path)
     every = tuple(f"contenders.{name}.engine=hf" for name in recipe.contenders)
     assert "Engine of" not in shown(Recipe.read(place / "r.yaml", every), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ((), "of what vLLM runs (on CUDA, where vLLM is installed, brought, framed, newer, old, tuned), which has"),
+        (("contenders.newer.engine=vllm", "contenders.old.engine=hf"), "of what vLLM runs (newer), which has been"),
+        (("contenders.old.engine=hf",), "Exam hours are of engine hf (transformers)."),
+        (("contenders.tuned.method={kind: ptuning_v2}",), "Exam hours are of engine hf (transformers)."),
+    ],
+)
+def test_hours_are_said_to_be_of_hf(place, tmp_path, changes, said):
+    text = shown(Recipe.read(place / "r.yaml", changes), tmp_path, "h100")
+    assert said in text
+    assert ("options by likelihood may take vLLM longer" in text) is ("vLLM runs" in said)
+    assert ("an upper bound" in text) is ("vLLM runs" in said)
 
 
 def test_what_vllm_took_in_a_timing_is_not_divided_by_the_speedup():

@@ -116,6 +116,7 @@ def test_rows_say_what_was_asked_said_read_and_earned(scored):
         assert row.score == (row.outcome == "correct")
         assert row.tokens_in > 0
         assert row.seconds > 0
+        assert row.counted == ("" if row.task == "own" else "text")
         if row.task == "own":
             best = max(range(3), key=lambda i: row.loglikelihoods[i] / len(row.options[i]))
             assert (row.text, row.extracted, row.rule) == (row.options[best], "ABC"[best], "acc_norm")

@@ -17,6 +17,7 @@ from small_exam import environment, model, teach, write_exam
 
 from eval import items
 from eval.score import __main__ as score
+from finetune.recipe import Timing
 
 TEMPLATE = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
@@ -103,6 +104,21 @@ def test_served_in_our_rendering_it_answers_as_it_does_here(place, url, tmp_path
     here, there = sit(write(place, url, "still", GREEDY, api="completions"), tmp_path, "here", "api")
     assert [row["outcome"] for row in here].count("correct") > 0
     assert there == here
+    mine, theirs = (items.read(tmp_path / f"r/{name}/seed-0/items.jsonl") for name in ("here", "api"))
+    assert {(row.counted, other.counted) for row, other in zip(mine, theirs, strict=True)} == {("text", "server")}
+    more = {b.tokens_out - a.tokens_out for a, b in zip(mine, theirs, strict=True) if a.finish == "stop"}
+    assert more == {1}  # the server counts the token that ends an answer
+
+
+@pytest.mark.slow
+def test_a_query_of_a_server_is_timed(place, url, tmp_path):
+    recipe = write(place, url, "still", GREEDY, api="completions")
+    words = ["--contender", "api", "--out", str(tmp_path), "--timing", "--items", "3", "--set", "exam.dev=0.5"]
+    assert score.main([str(recipe), *words]) == 0
+    found = Timing.read(tmp_path / "r/api/timing.json")
+    assert (found.engine, found.questions, found.answers) == ("openai", 3, 3)
+    assert min(found.seconds, found.tokens_in, found.tokens_out) > 0
+    assert not list(tmp_path.rglob("items*"))
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ from small_exam import ROOT, environment, model, teach, write_adapter, write_exa
 
 from eval import items
 from eval.repeatability import Repeatability
-from finetune.recipe import Recipe
+from finetune.recipe import Recipe, Timing
 from finetune.run import RunManifest
 
 pytestmark = [
@@ -26,6 +26,17 @@ pytestmark = [
 ]
 IN_VLLM = {"kind": "vllm", "gpu_memory_utilization": 0.1}
 DRAWN = {"decoding": {"temperature": 2.0, "top_p": 0.95, "top_k": 50, "max_new_tokens": 12}}
+
+
+# The scoring engine as if this processor were the device on which vLLM is chosen, with a share of memory for a test.
+AS_CHOSEN = """
+import sys
+from eval import engines
+from eval.score.__main__ import main
+from finetune.recipe import engine_choice
+engines._device, engine_choice.ROOMY = (lambda launch: engine_choice.FAST_ON), 0.1
+sys.exit(main(sys.argv[1:]))
+"""
 
 
 class Study:
@@ -47,11 +58,13 @@ class Study:
         raw["contenders"] = named | twice
         self.recipe.write_text(yaml.safe_dump(raw, allow_unicode=True), "utf-8")
 
-    def run(self, name: str, *more: str, out: str = "runs") -> subprocess.CompletedProcess[str]:
+    def run(
+        self, name: str, *more: str, out: str = "runs", start: tuple[str, ...] = ("-m", "eval.score"), status: int = 0
+    ) -> subprocess.CompletedProcess[str]:
         words = [str(self.recipe), "--contender", name, "--out", str(self.folder / out), *more]
-        line = [sys.executable, "-m", "eval.score", *words]
+        line = [sys.executable, *start, *words]
         done = subprocess.run(line, capture_output=True, text=True, env=environment(), cwd=ROOT, timeout=1800)
-        assert done.returncode == 0, done.stderr[-3000:]
+        assert done.returncode == status, done.stderr[-3000:]
         return done
 
     def rows(self, name: str, out: str = "runs") -> list[items.ItemScore]:
@@ -60,8 +73,8 @@ class Study:
     def place(self, name: str, out: str = "runs") -> Path:
         return self.folder / out / "r" / name / "seed-0"
 
-    def manifest(self, name: str) -> RunManifest:
-        found = RunManifest.read(self.place(name) / "score.json")
+    def manifest(self, name: str, out: str = "runs") -> RunManifest:
+        found = RunManifest.read(self.place(name, out) / "score.json")
         assert found is not None
         return found
 
@@ -154,3 +167,25 @@ def test_the_probe_links_the_two_engines(study):
 def test_scores_belong_to_their_engine(study):
     recipe = Recipe.read(study.recipe)
     assert recipe.score_fingerprint("old", 0, {}) != recipe.score_fingerprint("old-v", 0, {})
+
+
+def test_a_query_in_vllm_is_timed(study):
+    study.run("brought-v", "--timing", "--items", "4", "--set", "exam.dev=0.5", out="timed")
+    found = Timing.read(study.folder / "timed/r/brought-v/timing.json")
+    assert (found.engine, found.questions) == ("vllm", 4)
+    assert 4 <= found.answers <= 8  # two samples of what is written
+    assert min(found.seconds, found.tokens_in) > 0
+    assert not list((study.folder / "timed").rglob("items*"))
+
+
+def test_a_study_that_names_no_engine_goes_through_vllm_and_not_on_without(study):
+    """Where vLLM would be chosen: the same answers, the reason kept; and the same run is refused on a processor."""
+    study.run("old")
+    study.run("old", out="chosen", start=("-c", AS_CHOSEN))
+    assert [content(row) for row in study.rows("old", "chosen")] == [content(row) for row in study.rows("old")]
+    facts = study.manifest("old", "chosen").scoring
+    assert facts.engine.startswith("vllm ")
+    assert "can run every contender" in facts.engine_why
+    said = study.run("newer", out="chosen", status=2).stderr
+    assert "was begun with vllm" in said
+    assert "here is cpu" in said

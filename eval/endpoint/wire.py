@@ -35,6 +35,7 @@ class Said:
     tokens_in: int
     tokens_thinking: int  # as the server counts them; without its count by our tokenizer, else by share of characters
     tokens_out: int  # thought included
+    counted: Literal["text", "server"]  # tokens_out: by our tokenizer, of the text; or by the server, as it is paid
     model: str  # as the server names it
     fingerprint: str  # of the server's system
 
@@ -76,13 +77,15 @@ def read(found: Any, chat: Chat | None, prompt: Prompt) -> Said:
     text, thinking, answer, closed = _spoken(choice, chat)
     tokens_in = usage.get("prompt_tokens", len(prompt) if isinstance(prompt, tuple) else None)
     tokens_out = usage.get("completion_tokens", len(chat.encode(text)) if chat else None)
+    by: Literal["text", "server"] = "server" if "completion_tokens" in usage else "text"
     if not _count(tokens_in) or not _count(tokens_out):
         raise ValueError("the reply counts no tokens (usage)")
     thought = _mapping(usage.get("completion_tokens_details")).get("reasoning_tokens")
     if not _count(thought) or not thought:
         thought = len(chat.encode(thinking)) if chat else _share(thinking, answer, tokens_out)
     said, system = (_text(str(found.get(key) or ""))[:100] for key in ("model", "system_fingerprint"))
-    return Said(text, thinking, answer, closed, finish, tokens_in, min(thought, tokens_out), tokens_out, said, system)
+    thought = min(thought, tokens_out)
+    return Said(text, thinking, answer, closed, finish, tokens_in, thought, tokens_out, by, said, system)
 
 
 def split(text: str) -> tuple[str, str, bool]:
@@ -99,7 +102,7 @@ def filtered(refusal: str) -> Said | None:
     """The answer that a refusal stands for, where the server's filter took offence at a question; None otherwise."""
     if not re.search("content[ _](exists risk|filter|policy|management)|data_inspection", refusal, re.I):
         return None
-    return Said("", "", "", True, "filter", 0, 0, 0, "", "")
+    return Said("", "", "", True, "filter", 0, 0, 0, "text", "", "")
 
 
 def _choice(found: Any) -> Mapping[str, Any]:

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from eval.benchmark import Benchmark
+from eval.engines import forbidden
 from eval.forecast.load import Load, read_load
 from eval.forecast.measured import measured, probed
 from eval.forecast.tokens import served
@@ -20,6 +21,7 @@ from finetune.methods import AnyMethod
 from finetune.mistakes import BadInput
 from finetune.plan import GIB, Device, Fit, Sheet, Sitting
 from finetune.recipe import Recipe
+from finetune.recipe.engine_choice import undecided
 
 USUAL = 1024  # tokens of a sheet at least, as finetune.train has it
 
@@ -53,6 +55,7 @@ def show(recipe: Recipe, benchmark: Benchmark, wish: Wish | None, out: Path) -> 
         yield Text(f"Hours, money, launch: --device NAME [--devices N], of {', '.join(plan.shelf())}")
     else:
         yield from _cost(recipe, loads, wish)
+        yield Text(_said_engine(recipe, benchmark, loads), style="dim")
         yield from _advice(recipe, loads, fits, wish)
     for each in defaults.taken(recipe, time.time()):
         yield Text(defaults.said(each, recipe.costs.currency)[0], style="yellow" if each.stale else "dim")
@@ -209,6 +212,21 @@ def _said_price(recipe: Recipe, device: Device) -> str:
 def _said_lengths(loads: Sequence[Load]) -> str:
     guessed = [load.name for load in loads if not load.counted]
     return f"Tokens guessed from characters (within 15 %): {', '.join(guessed)}." if guessed else "Tokens counted."
+
+
+def _said_engine(recipe: Recipe, benchmark: Benchmark, loads: Sequence[Load]) -> str:
+    """By whose figures the exam's hours are, and what that means where another engine runs a contender."""
+    said = "Exam hours are of engine hf (transformers)"
+    named = ", ".join(load.name for load in loads if load.contender.vllm)
+    open_yet = ", ".join(load.name for load in loads if undecided(load.contender))
+    if open_yet and not forbidden(recipe, benchmark):
+        unasked = f"on CUDA, where vLLM is installed, {open_yet}"
+        named = f"{named}; {unasked}" if named else unasked
+    if not named:
+        return f"{said}."
+    options = any(task.protocol == "likelihood" for task in benchmark.asked)
+    slower = "; options by likelihood may take vLLM longer" if options else ""
+    return f"{said}: of what vLLM runs ({named}), which has been timed on no accelerator, an upper bound{slower}."
 
 
 def _count(tokens: float) -> str:

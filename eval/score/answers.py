@@ -202,7 +202,8 @@ class Desk:
         facts = graded(question.task, question.row, reply.answer, closed=reply.closed, finish=written.finish)
         return self._row(
             entry, text=self.chat.decode(written.ids), finish=written.finish, tokens_in=len(entry.prompt),
-            tokens_thinking=reply.thinking_tokens, tokens_out=len(written.ids), seconds=written.seconds, **facts,
+            tokens_thinking=reply.thinking_tokens, tokens_out=len(written.ids), counted="text",
+            seconds=written.seconds, **facts,
         )  # fmt: skip
 
     def _row(self, entry: Entry, **facts: Any) -> ItemScore:

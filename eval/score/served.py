@@ -162,7 +162,8 @@ class Sitting:
         return self.candidate.row(
             question, each.sample, prompt=digest_of(each.ids or each.text), text=said.text, finish=finish,
             tokens_in=said.tokens_in,
-            tokens_thinking=said.tokens_thinking, tokens_out=said.tokens_out, seconds=seconds, **facts,
+            tokens_thinking=said.tokens_thinking, tokens_out=said.tokens_out, counted=said.counted, seconds=seconds,
+            **facts,
         )  # fmt: skip
 
     def _served(self, proof: Proof, seen: set[tuple[str, str]], rows: Sequence[ItemScore]) -> ServedFacts:
