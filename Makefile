@@ -32,9 +32,11 @@ smoke: .venv/ready
 	$(PY) -m eval.cli run recipes/smoke.yaml --gate --junit runs/smoke/junit.xml
 
 # Each file's tests stay in one process, which shares what is made for them; each process has one thread.
+# Nothing here asks for torch's compiler, which bitsandbytes would else load and PEFT with it, in every process of LoRA.
 test: export OMP_NUM_THREADS ?= 1
+test: export TORCHDYNAMO_DISABLE ?= 1
 test: .venv/ready
-	$(PY) -m pytest -m "$(TIERS)" -n $(WORKERS) --dist loadfile
+	$(PY) -m pytest -m "$(TIERS)" -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 # Its own needs but torch's kin, which would pull CUDA and read pictures and sound.
 .venv-vllm/ready: pyproject.toml

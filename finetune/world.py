@@ -24,6 +24,7 @@ from accelerate.tracking import get_available_trackers
 from accelerate.utils import DistributedType, InitProcessGroupKwargs, LoggerType, broadcast, is_bf16_available
 from safetensors import SafetensorError
 
+from finetune.collector import paused
 from finetune.launch import Launch, absent
 from finetune.methods.lora import causal
 from finetune.mistakes import BadInput
@@ -87,8 +88,7 @@ class World:
         """Sum of a tensor over all processes, on each of them."""
         if self.size == 1:
             return values
-        summed: torch.Tensor = self.accelerator.reduce(values.to(self.device), reduction="sum")
-        return summed
+        return self.accelerator.reduce(values.to(self.device), reduction="sum")
 
     def totals(self, parts: Sequence[torch.Tensor]) -> list[torch.Tensor]:
         """Sums of tensors over all processes, each in its own dtype, sent in float32 and about BUCKET at a time."""
@@ -107,8 +107,7 @@ class World:
         """What each process has for a number, by rank."""
         if self.size == 1:
             return [number]
-        found: list[int] = self.accelerator.gather(torch.tensor([number], device=self.device)).tolist()
-        return found
+        return list(self.accelerator.gather(torch.tensor([number], device=self.device)).tolist())
 
     def place(self, model: Any, adapter: Sequence[torch.nn.Parameter]) -> None:
         """Put a model with its adapter on the device; under FSDP the frozen weights of each layer are split.
@@ -205,7 +204,8 @@ def open_base(folder: Path, dtype: torch.dtype, *, four_bit: bool = False) -> An
 
     `four_bit`: its linear layers but the head in NF4 with double quantization (Dettmers et al. 2023), sums in `dtype`.
     """
-    from transformers import AutoModelForCausalLM
+    with paused():
+        from transformers import AutoModelForCausalLM, modeling_utils  # noqa: F401 (loading would import the second)
 
     safely: dict[str, Any] = {"trust_remote_code": False, "use_safetensors": True, "local_files_only": True}
     safely["ignore_mismatched_sizes"] = True  # so that they are named below, and not in a trace

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -30,6 +32,19 @@ MARKERS = {
     "qwen3": ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<think>", "</think>"],
 }
 FAMILY_OF = {"qwen2": "r1_distill_qwen", "llama": "r1_distill_qwen", "qwen3": "qwen3"}
+
+
+def pytest_collection_modifyitems(items):
+    """Files with the most slow tests come first, then those with the most: no process is left alone with a long one."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    every = Counter(item.path for item in items)
+    items.sort(key=lambda item: (-slow[item.path], -every[item.path], str(item.path)))
+
+
+def pytest_collection_finish():
+    """The libraries that the tests import stay to the end: no collection between the tests walks over them."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="module", autouse=True)

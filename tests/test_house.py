@@ -10,7 +10,8 @@ ROOT = Path(__file__).parent.parent
 FLOORS = {  # room (a module or a package) -> floor; the wall stands between 3.5 and 4
     "finetune.striped": -2,
     "finetune.files": -1, "finetune.mistakes": -1, "finetune.segments": -1, "finetune.licence": -1,
-    "finetune.narrow": -1, "finetune.lock": 0, "finetune.methods": 0, "finetune.card": 0.5, "finetune.market": 0.5,
+    "finetune.narrow": -1, "finetune.collector": -1, "finetune.lock": 0, "finetune.methods": 0,
+    "finetune.card": 0.5, "finetune.market": 0.5,
     "finetune.notices": 0.5, "finetune.shape": 0.5,
     "finetune.checkpoint": 0.8, "finetune.frame": 0.8, "finetune.recipe": 1, "finetune.chat": 2, "finetune.run": 2,
     "finetune.launch": 2, "finetune.plan": 2, "finetune.labelled": 2.5,
@@ -46,6 +47,7 @@ DOORS = {
         "launch",
         "narrow",
         "licence",
+        "collector",
     )
 }
 HEAVY = {"torch", "transformers", "peft", "accelerate", "datasets", "lm_eval", "bitsandbytes", "deepspeed", "vllm"}

@@ -21,6 +21,7 @@ from eval.benchmark import Benchmark
 from eval.grading import outdated
 from eval.repeatability import told
 from eval.score.ledger import note
+from finetune.collector import paused
 from finetune.files import write_whole
 from finetune.mistakes import BadInput, of_the_disk
 from finetune.recipe import Recipe
@@ -101,7 +102,8 @@ def score(recipe: Recipe, name: str, seed: int | None, out: Path) -> int:
         return 0  # one process asks a server, or reads a log
     with run.hold(name, [each for each, _ in pending]):
         if chosen.here:
-            from eval.score.sitting import sit as sit_here  # torch and transformers take seconds to load
+            with paused():
+                from eval.score.sitting import sit as sit_here  # torch and transformers take seconds to load
 
             sit_here(recipe, name, pending, benchmark, run, why)
             return 0

@@ -16,6 +16,7 @@ from typing import Any
 from eval.benchmark import Benchmark, Task, document
 from eval.task import CANARIES
 from finetune.card import Row, ask
+from finetune.collector import paused
 from finetune.mistakes import BadInput
 
 FEWSHOT_SEED = 1234  # lm-eval's own default, so that plain lm_eval shows the same examples
@@ -82,7 +83,8 @@ def sampled(benchmark: Benchmark, count: int, part: str = "test") -> list[Questi
 def _lm_eval_task(task: Task) -> Any:
     """lm-eval's own object for a task, its requests built."""
     logging.getLogger("lm_eval").setLevel(logging.ERROR)  # it greets every custom data set with a warning
-    from lm_eval.tasks import TaskManager
+    with paused():
+        from lm_eval.tasks import TaskManager
 
     name = task.original
     judge = TaskManager(include_path=str(task.folder), include_defaults=False).load(name)["tasks"][name]

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from finetune.collector import paused
 from finetune.mistakes import BadInput, of_the_disk
 from finetune.recipe import Recipe
 from finetune.run import RunDir
@@ -56,8 +57,9 @@ def export(recipe: Recipe, name: str, seed: int | None, out: Path, to: Path | No
     """Write the folder. BadInput: not tuned here, not trained yet, cannot be merged, or the folder is there."""
     _refuse_unknown(recipe, name)
     chosen, run = _seed(recipe, name, seed), RunDir(out / recipe.name)
-    from finetune.export.parcel import Parcel  # torch takes its time: a wrong name was said before
-    from finetune.world import quiet
+    with paused():
+        from finetune.export.parcel import Parcel  # torch takes its time: a wrong name was said before
+        from finetune.world import quiet
 
     quiet()
     parcel = Parcel.find(recipe, name, chosen, run, merge=merge)

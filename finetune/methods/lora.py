@@ -19,6 +19,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, Field
 
+from finetune.collector import paused
 from finetune.methods.search import FROZEN, SAID, Rates, Shares, Sizes, several
 from finetune.mistakes import BadInput
 
@@ -80,7 +81,9 @@ class LoRA(BaseModel):
         BadInput when a target matches no linear layer, or the model already carries an adapter.
         """
         import torch
-        from peft import LoraConfig, get_peft_model
+
+        with paused():
+            from peft import LoraConfig, get_peft_model
 
         refuse_second(model)
         linear = {name: part for name, part in model.named_modules() if isinstance(part, torch.nn.Linear)}
@@ -118,7 +121,8 @@ class LoRA(BaseModel):
 
 def load(model: Any, folder: Path, *, trainable: bool = False) -> Any:
     """A PeftModel with the LoRA of `folder`, in fp32. BadInput names the tensor that does not fit."""
-    from peft import PeftModel, get_peft_model_state_dict
+    with paused():
+        from peft import PeftModel, get_peft_model_state_dict
     from safetensors import safe_open
 
     refuse_second(model)

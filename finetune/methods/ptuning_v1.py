@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, Field
 
+from finetune.collector import paused
 from finetune.methods import prefix
 from finetune.methods.lora import refuse_second
 from finetune.methods.search import FROZEN, SAID, several
@@ -52,7 +53,9 @@ class PTuningV1(BaseModel):
     def save(self, model: Any, folder: Path, *, base: str) -> None:
         """Write PEFT's two files into `folder`: the embeddings as the encoder ends up making them, [n, hidden]."""
         import torch
-        from peft import PromptEncoderConfig
+
+        with paused():
+            from peft import PromptEncoderConfig
 
         with torch.no_grad():
             embeddings = _encode(model.base_model.prompt_encoder)

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, Field
 
+from finetune.collector import paused
 from finetune.methods import prefix
 from finetune.methods.lora import refuse_second
 from finetune.methods.search import FROZEN, SAID, several
@@ -71,7 +72,9 @@ class PTuningV2(BaseModel):
     def save(self, model: Any, folder: Path, *, base: str) -> None:
         """Write PEFT's two files into `folder`, as its prefix tuning would; the same prefix gives the same bytes."""
         import torch
-        from peft import PrefixTuningConfig
+
+        with paused():
+            from peft import PrefixTuningConfig
 
         prompt = model.base_model.prompt_encoder
         with torch.no_grad():

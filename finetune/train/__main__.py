@@ -17,6 +17,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from finetune.collector import paused
 from finetune.files import write_whole
 from finetune.mistakes import BadInput, of_the_disk
 from finetune.recipe import Recipe
@@ -96,8 +97,9 @@ def _searching(recipe: Recipe, name: str, run: RunDir) -> bool:
 
 
 def _tune(recipe: Recipe, name: str, pending: list[tuple[int, str]], run: RunDir) -> int:
-    from finetune.train.pause import PAUSED, Stopped  # torch takes its time: what is bad or done was said before
-    from finetune.train.seeds import tune
+    with paused():
+        from finetune.train.pause import PAUSED, Stopped  # torch takes its time: what is bad or done was said before
+        from finetune.train.seeds import tune
 
     _forget_pause(run.paused(name))
     try:
