@@ -27,7 +27,7 @@ from eval.verdict import Verdict, judge
 from eval.verdict.dates import timeline
 from eval.verify import verify
 from finetune.card import BadCard, DataCard, Interval
-from finetune.checkpoint import ModelSpec
+from finetune.checkpoint import Cutoff, ModelSpec
 from finetune.recipe import Recipe
 from tests import planted_study
 
@@ -322,6 +322,17 @@ def test_dated_training_rows_bound_whoever_is_tuned_on_them(tmp_path):
     bounds = {each.contender: each for each in timeline(recipe, run.benchmark, ["lora", "newer"]).bounds}
     assert (str(bounds["lora"].until), bounds["lora"].by) == ("2026-03-31", "training")
     assert (str(bounds["newer"].until), bounds["newer"].by) == ("2025-04-29", "released")
+
+
+def test_what_was_tuned_elsewhere_is_bound_by_its_own_cutoff_alone(tmp_path):
+    run = study(tmp_path, *RELEASED)
+    own = run.recipe.contenders["lora"].model_copy(update={"method": None, "adapter_cost": 100.0})
+    said = own.model_copy(update={"cutoff": Cutoff(date="2026-01", source="who tuned it")})
+    for chosen, until in ((own, None), (said, date(2026, 1, 31))):
+        recipe = run.recipe.model_copy(update={"contenders": {**run.recipe.contenders, "lora": chosen}})
+        line = timeline(recipe, run.benchmark, ["lora", "newer"])
+        assert (line.bounds[0].until, line.newest) == (until, until)
+        assert len(line.young) == (200 if until else 0)
 
 
 FACT = {"challenger": "lora", "incumbent": "newer", "items": 100, "dated": 90, "old": 40, "young": 40,
