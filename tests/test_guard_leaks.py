@@ -16,7 +16,8 @@ from written_exam import Run, build, graded
 from eval.outlets.junit import junit
 from eval.paired import Layout
 from eval.report import render
-from eval.verdict import judge
+from eval.verdict import judge, leaks
+from eval.verdict.evidence import Evidence
 from eval.verdict.guards import verdict_of
 from eval.verdict.ruling import stand
 from eval.verify import verify
@@ -92,6 +93,34 @@ def test_a_guard_whose_questions_were_all_taught_cannot_pass(tmp_path):
     assert "cannot pass: 400 of its 400 questions show in what lora was tuned on" in found.sentence
     assert "剩余题目无法判定" in found.sentence_zh
     assert "400 of them in training; what is left cannot be judged" in render(found)
+
+
+def test_a_long_search_is_kept_by_the_contents_of_both_sides(tmp_path, monkeypatch):
+    """Judging again in another process reads it; other rows, or a spoilt note, are searched anew."""
+    monkeypatch.setenv("TUNEWORTH_CACHE", str(tmp_path / "cache"))
+    run = tuned_on(tmp_path / "study", ["letters 101?"], 0.6, "reading")
+    leaks._found.cache_clear()
+    quick = judge(run.recipe, run.run)
+    assert not (tmp_path / "cache" / "overlap").exists()  # so small a search costs nothing
+    monkeypatch.setattr(leaks, "LONG", -1.0)
+    leaks._found.cache_clear()
+    first = judge(run.recipe, run.run)
+    assert first == quick
+    notes = sorted((tmp_path / "cache" / "overlap").iterdir())
+    assert len(notes) == 2  # the exam, and the guard
+    leaks._found.cache_clear()
+    with monkeypatch.context() as there:
+        there.setattr(leaks, "overlap", None)  # not asked again
+        assert judge(run.recipe, run.run) == first
+    for note in notes:
+        note.write_text("{", "utf-8")
+    leaks._found.cache_clear()
+    assert judge(run.recipe, run.run) == first
+    evidence = Evidence.read(run.recipe, run.run)
+    with (tmp_path / "study" / "tuning.jsonl").open("a", encoding="utf-8") as rows:
+        rows.write(json.dumps({"question": "letters 202?", "answer": "A"}) + "\n")
+    assert ("letters", "letters-202") in leaks.leaks(evidence).of("same")
+    assert len(list((tmp_path / "cache" / "overlap").iterdir())) == 3
 
 
 def test_another_challengers_rows_leave_a_guard_as_it_is(tmp_path):

@@ -16,6 +16,7 @@ from eval.audit.grams import Numbers, characters, words
 from finetune.card import Row
 from finetune.card.likeness import normalise
 
+CODE = 1  # of all that finds a sign, here and in `grams` and `duplicates`: raise it with a change that finds others
 WORDS, CHARACTERS = 13, 25
 COMMON = 10  # documents of the exam, and training rows, beyond which a run is an instruction
 
@@ -78,8 +79,13 @@ def _sharing(ours: Sequence[Numbers], theirs: Sequence[Numbers]) -> Iterator[tup
     """Those of which theirs hold the share that a Jaccard index of the threshold needs, with their places."""
     known = np.unique(np.concatenate(theirs)) if theirs else np.empty(0, dtype=np.uint64)
     for place, grams in enumerate(ours if len(known) else ()):
-        if len(grams) and np.isin(grams, known, assume_unique=True).mean() >= THRESHOLD - 1e-9:
+        if len(grams) and (known[_places(known, grams)] == grams).mean() >= THRESHOLD - 1e-9:
             yield place, grams
+
+
+def _places(known: Numbers, grams: Numbers) -> Numbers:
+    """Where each of `grams` would stand in `known`, which is sorted and not empty."""
+    return np.minimum(np.searchsorted(known, grams), len(known) - 1)
 
 
 def _runs(taught: Sequence[Row], exam: Sequence[Row]) -> list[bool]:
@@ -97,8 +103,7 @@ def _runs(taught: Sequence[Row], exam: Sequence[Row]) -> list[bool]:
         text = words_of(row)
         for lang in languages if len(known) else ():
             grams = _grams(text, lang)
-            found = np.searchsorted(known, grams)
-            found[found == len(known)] = 0
+            found = _places(known, grams)
             rows[found[known[found] == grams]] += 1
     telling = (rows > 0) & ~((rows > COMMON) & (documents > COMMON))
     return [bool(telling[members].any()) for members in places]

@@ -7,21 +7,24 @@ document. Rows that `train.exclude` takes out taught nothing.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from eval.audit.overlap import Overlap, overlap
+from eval.audit.overlap import CODE, Overlap, overlap
 from eval.sheet import Key
 from eval.task import Task
 from eval.verdict.evidence import Evidence
 from finetune.card import Row
 from finetune.card.likeness import normalise
-from finetune.files import digest_of
+from finetune.files import cache_folder, digest_of, remember
 from finetune.recipe import data_root
 
 SIGNS = ("same", "near", "runs", "source")
 LEAKED = ("same", "near", "runs")  # another question on a document that training shows is in distribution, not leaked
+LONG = 1.0  # seconds of a search from which on its end is kept
 BREAK = "\n"  # between task and id; neither holds one
 
 
@@ -54,7 +57,8 @@ def _leaks(evidence: Evidence, names: Sequence[str], tasks: Sequence[Task]) -> L
     uses = list({(use.card.digest(root), use.split): use for n in lines for use in recipe.data_of(n)}.items())
     uses = [(key, use) for key, use in uses if use not in recipe.train.exclude]
     barred = [(use.card.digest(root), use.split) for use in recipe.train.exclude]
-    digest = digest_of([sorted(key for key, _ in uses), sorted(barred), [[t.name, t.items_digest] for t in tasks]])
+    asked_of = [[task.name, task.items_digest, task.card.digest(root)] for task in tasks]
+    digest = digest_of([CODE, sorted(key for key, _ in uses), sorted(barred), asked_of])
 
     def read() -> tuple[list[Row], list[Row]]:
         out = {normalise(row.asked) for use in recipe.train.exclude for row in use.card.rows(root, use.split)} - {""}
@@ -81,8 +85,16 @@ class _Asked:
 
 @lru_cache(maxsize=16)
 def _found(asked: _Asked) -> Overlap:
+    """What took long is kept in the cache, known by the contents of both sides."""
+    note = cache_folder() / "overlap" / f"{asked.digest}.json"
+    with suppress(OSError, ValueError):  # none, or a spoilt one
+        return Overlap.model_validate_json(note.read_bytes())
+    began = time.perf_counter()
     taught, exam = asked.read()
-    return overlap(taught, exam, ("training", "exam"))
+    found = overlap(taught, exam, ("training", "exam"))
+    if time.perf_counter() - began > LONG:
+        remember(note, found.model_dump_json())
+    return found
 
 
 def _keys(ids: Sequence[str]) -> frozenset[Key]:
