@@ -1,7 +1,7 @@
 """Judging at scale: 6 contenders x 20,000 questions x 8 samples, from item logs to the verdict, beside a budget.
 
 The judge runs in a process of its own (`python -m tests.benchmarks.judging RECIPE`), first on logs alone, then on the
-columns that it keeps beside them.
+columns that it keeps beside them; `judge.flips` is what gathering the flips takes after it, out of the same evidence.
 """
 
 import json
@@ -13,7 +13,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from eval.verdict import judge
+from eval.flips.gather import gather
+from eval.flips.texts import Texts
+from eval.verdict import weigh
+from eval.verdict.evidence import Evidence
 from finetune.recipe import Recipe
 from finetune.run import RunDir
 from tests import written_exam
@@ -28,7 +31,7 @@ RATES = {"old": 0.45, "lora": 0.7, "prefix": 0.6, "newer": 0.5, "prompted": 0.52
 
 
 def at_scale(rounds: int) -> list[dict]:
-    """Wall seconds from logs, from columns, and GiB at the peak: medians over `rounds`."""
+    """Wall seconds from logs, from columns, of the flips, and GiB at the peak: medians over `rounds`."""
     with tempfile.TemporaryDirectory() as scratch:
         _sat(Path(scratch))
         logs, columns = [], []
@@ -37,8 +40,12 @@ def at_scale(rounds: int) -> list[dict]:
                 kept.unlink()
             logs.append(_judged(Path(scratch)))
             columns.append(_judged(Path(scratch)))
-    rows = [("judge.scale.logs", logs), ("judge.scale", columns)]
-    found = [_row(name, [one["seconds"] for one in took], BUDGET, "seconds", rounds) for name, took in rows]
+    rows = [
+        ("judge.scale.logs", logs, "seconds"),
+        ("judge.scale", columns, "seconds"),
+        ("judge.flips", columns, "flips"),
+    ]
+    found = [_row(name, [one[part] for one in took], BUDGET, "seconds", rounds) for name, took, part in rows]
     return [*found, _row("judge.scale.memory", [one["peak"] for one in logs + columns], 4.0, "GiB", rounds)]
 
 
@@ -70,10 +77,19 @@ def _judged(folder: Path) -> dict[str, float]:
 def main(folder: Path) -> None:
     recipe = Recipe.read(folder / "study.yaml", CHANGES)
     began = time.perf_counter()
-    verdict = judge(recipe, RunDir(folder / "runs" / recipe.name))
-    seconds = time.perf_counter() - began
-    assert {found.n for found in verdict.comparisons} == {QUESTIONS}, "not every question was judged"
-    print(json.dumps({"seconds": seconds, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20}))
+    run = RunDir(folder / "runs" / recipe.name)
+    evidence = Evidence.read(recipe, run)
+    verdict = weigh(evidence)
+    judged = time.perf_counter()
+    found = gather(evidence, verdict, run, "", Texts())
+    flips, seconds = time.perf_counter() - judged, judged - began
+    assert {each.n for each in verdict.comparisons} == {QUESTIONS}, "not every question was judged"
+    assert all(each.gained and each.lost for each in found.contrasts), "contenders disagree nowhere"
+    print(
+        json.dumps(
+            {"seconds": seconds, "flips": flips, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20}
+        )
+    )
 
 
 if __name__ == "__main__":
