@@ -8,6 +8,7 @@ of the plain run, else the BadInput that refused it. Anything else is an Asserti
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
@@ -332,5 +333,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter).parse_args()
     torch.set_num_threads(1)
     main()

@@ -247,6 +247,13 @@ def test_seconds_of_a_killed_start_are_paid_for(abandoned):
     assert manifest(recipe).started_at == 1
 
 
+def test_a_torn_note_of_the_time_ends_no_run(abandoned):
+    recipe = abandoned(12)
+    (place(recipe).checkpoints / "clock.json").write_text('{"seconds": 50')
+    assert main(words(recipe)) == 0
+    assert manifest(recipe).device_seconds > 0
+
+
 def test_an_unfinished_run_of_another_recipe_is_not_gone_on_with(abandoned, capsys):
     recipe = abandoned(12)
     assert main(words(recipe, "lora", "--set", "train.clip=0.5")) == 2

@@ -124,8 +124,7 @@ class Clock:
 
     def __init__(self, path: Path, began: float) -> None:
         self.path, self.began, self.written = path, began, 0.0
-        kept = json.loads(path.read_text("utf-8")) if path.is_file() else {}
-        self.before, self.started_at = kept.get("seconds", 0.0), kept.get("started_at", time.time())
+        self.before, self.started_at = _worked(path)
 
     @property
     def seconds(self) -> float:
@@ -136,6 +135,15 @@ class Clock:
         if self.seconds - self.written >= TICK:
             write_whole(self.path, json.dumps({"started_at": self.started_at, "seconds": self.seconds}))
             self.written = self.seconds
+
+
+def _worked(path: Path) -> tuple[float, float]:
+    """Seconds of earlier starts, and when the first was; nothing and now where no note of it is whole."""
+    try:
+        kept = json.loads(path.read_text("utf-8"))
+        return float(kept["seconds"]), float(kept["started_at"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0.0, time.time()
 
 
 class _Torn(Exception):  # noqa: N818 (a state of a file, not a fault of ours)
