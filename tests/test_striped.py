@@ -1,4 +1,4 @@
-"""Float32 attention in stripes with its own way back, and products by oneDNN: the numbers of plain ones, and taken."""
+"""Float32 attention in stripes with its own way back: the numbers of plain attention, and taken."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from finetune import segments, striped
 from finetune.methods import PTuningV2, adapter_parameters
 from finetune.methods.lora import causal
 from finetune.striped import Striped
-from finetune.train import product
 from finetune.train.beside import beside
 from finetune.train.loss import sheet_loss
 from finetune.train.packing import packed, padded
@@ -134,43 +133,3 @@ def test_other_precisions_and_dropout_take_other_ways(taken):
     wanted = scaled_dot_product_attention(query, key, value, is_causal=True, enable_gqa=True, scale=0.25)
     torch.testing.assert_close(found, wanted.transpose(1, 2))
     assert taken == ["forward"]
-
-
-onednn = pytest.mark.skipif(not hasattr(torch.ops.mkldnn, "_linear_pointwise"), reason="torch is built without oneDNN")
-
-
-@onednn
-@pytest.mark.parametrize("bias", [False, True])
-def test_onednns_product_is_the_product(bias, monkeypatch):
-    monkeypatch.setattr(product, "_better_with_onednn", lambda: True)
-    draw = torch.Generator().manual_seed(0)
-    x, weight = torch.randn(2, 35, 300, generator=draw), torch.randn(90, 300, generator=draw)
-    more = torch.randn(90, generator=draw) if bias else None
-    for given, asked in ((x, weight), (x, torch.randn(300, 90, generator=draw).t()), (x[:, :0], weight)):
-        wanted = torch.nn.functional.linear(given.double(), asked.double(), None if more is None else more.double())
-        torch.testing.assert_close(product.product(given, asked, more).double(), wanted, rtol=1e-5, atol=1e-4)
-    half = product.product(x.bfloat16(), weight.bfloat16())
-    assert torch.equal(half, torch.nn.functional.linear(x.bfloat16(), weight.bfloat16()))
-
-
-@onednn
-def test_a_step_through_onednn_is_mkls_step(tiny, monkeypatch):
-    model, sheet = tuned(tiny("qwen2")), packed([example(1, 90), example(2, 40)])
-    found = []
-    for ours in (False, True):
-        monkeypatch.setattr(product, "_better_with_onednn", lambda ours=ours: ours)
-        found.append(step(model, sheet))
-    (loss, gradients), (own_loss, own) = found
-    torch.testing.assert_close(own_loss, loss, rtol=1e-6, atol=0)
-    for one, other in zip(own, gradients, strict=True):
-        assert float((one - other).norm()) < 1e-5 * float(other.norm())
-
-
-def test_mkl_stays_where_the_processor_is_not_amds(tmp_path, monkeypatch):
-    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
-    for vendor, wanted in (("GenuineIntel", False), ("AuthenticAMD", hasattr(torch.ops.mkldnn, "_linear_pointwise"))):
-        (tmp_path / "cpuinfo").write_text(f"processor : 0\nvendor_id : {vendor}\n")
-        monkeypatch.setattr(product, "CPUINFO", tmp_path / "cpuinfo")
-        assert product._better_with_onednn.__wrapped__() == (wanted and torch.backends.mkl.is_available())
-    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
-    assert not product._better_with_onednn.__wrapped__()

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch.nn.functional import linear
 
-from finetune.train.product import product
+from finetune.product import product
 
 
 class Beside(torch.autograd.Function):
