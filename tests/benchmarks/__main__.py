@@ -1,20 +1,21 @@
 """Speed and memory beside peers in one run: `make benchmarks`, or `python -m tests.benchmarks [race ...] [--rounds N]`.
 
-Every side runs in a process of its own on one thread, all take turns, and medians are compared: by CPU seconds, since
-absolute times mean nothing on a shared machine. Rows go to latest.json here: {id, ours, peer, ratio, unit, runs}.
-Accelerators have a command of their own: tests/benchmarks/device.py.
+Both sides of a race have one thread and take turns, and medians are compared: by CPU seconds, since absolute times mean
+nothing on a shared machine. Each row goes to latest.json here as soon as it is there, in place of an older one of its
+id: {id, ours, peer, ratio, unit, beside, runs, taken}. Accelerators have a command of their own: device.py here.
 """
 
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.benchmarks import auditing, judging, scoring, training
+from tests.benchmarks import auditing, judging, scoring, training, writing
 
-RACES: dict[str, Callable[[int], list[dict]]] = {
+RACES: dict[str, Callable[[int], Iterable[dict]]] = {
     "score.choice": scoring.choices,
-    "score.generate": scoring.answers,
+    "score.generate": writing.answers,
     "train.float32": lambda rounds: training.same_dtype("float32", rounds),
     "train.bfloat16": lambda rounds: training.same_dtype("bfloat16", rounds),
     "train.defaults": training.defaults,
@@ -22,9 +23,9 @@ RACES: dict[str, Callable[[int], list[dict]]] = {
     "judge.scale": judging.at_scale,
 }
 ABOUT = (
-    "Speed and memory beside peers. All races with three runs a side take about 40 minutes where a processor is free "
-    "(12 for each race of training, 2 for scoring), and some more the first time, when the peers are installed; no "
-    "single run may take more than 15."
+    "Speed and memory beside peers. All races with three runs a side take about an hour where a processor is free "
+    "(12 minutes for each race of training, 10 for score.choice, 7 for score.generate), and some more the first time, "
+    "when the peers are installed; no single run may take more than 15. A stop loses the row at work, none before it."
 )
 PLACE = Path(__file__).parent / "latest.json"
 
@@ -40,10 +41,25 @@ def main() -> None:
     chosen = asked.race or list(RACES)
     for place, name in enumerate(chosen, start=1):
         print(f"race {place} of {len(chosen)}: {name}", flush=True)
-        found += RACES[name](asked.rounds)
-        PLACE.write_text(json.dumps(found, indent=1) + "\n")
-    for row in found:
-        print(f"{row['id']:34} {row['ratio']:>6} x   {row['unit']}, beside {row['beside']}, median of {row['runs']}")
+        for row in RACES[name](asked.rounds):
+            keep(row)
+            print(_line(row), flush=True)
+            found.append(row)
+    print("", *map(_line, found), sep="\n")
+
+
+def keep(row: dict) -> None:
+    """Put a row into latest.json, in place of the one of its id; others stay."""
+    rows = json.loads(PLACE.read_text("utf-8")) if PLACE.is_file() else []
+    rows = [one for one in rows if one["id"] != row["id"]]
+    rows.append({**row, "taken": datetime.now(UTC).strftime("%Y-%m-%dT%H:%MZ")})
+    fresh = PLACE.with_suffix(".new")
+    fresh.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
+    fresh.replace(PLACE)
+
+
+def _line(row: dict) -> str:
+    return f"{row['id']:34} {row['ratio']:>6} x   {row['unit']}, beside {row['beside']}, median of {row['runs']}"
 
 
 if __name__ == "__main__":
