@@ -53,6 +53,7 @@ KNOWN = 0.04  # right all the same
 GIVEN_BACK = {"lora": 3, "lora_0.3": 1}  # planted secrets
 LONGEST = 2048  # tokens of an answer
 YOUNG = date(2025, 12, 31)  # documents that became public later nobody can have seen
+SPREAD = 0.03  # standard deviation of what a training seed adds, where there are several
 Floats = NDArray[np.float64]
 
 
@@ -61,6 +62,11 @@ def truth(one: str, other: str, weights: Mapping[str, float] | None = None) -> f
     given = dict.fromkeys(TASKS, 1.0) if weights is None else weights
     gaps = dict(zip(TASKS, np.subtract(RATES[one], RATES[other]).tolist(), strict=True))
     return sum(gaps[task] * weight for task, weight in given.items()) / sum(given.values())
+
+
+def shift(seed: int, name: str, trained: int) -> float:
+    """What one training seed of a tuned contender adds: uniform around 0, of the planted spread."""
+    return SPREAD * 3**0.5 * (2 * _uniform(f"{seed} training {name} {trained}") - 1)
 
 
 @dataclass(frozen=True)
@@ -73,6 +79,7 @@ class Contender:
     seed: int
     samples: int
     luck: str = ""
+    shift: float = 0.0  # what its training seed adds to the chance of a right answer, on every task
     seen: float = 0.0
 
     def rows(self, task: Task) -> Iterator[ItemScore]:
@@ -103,7 +110,7 @@ class Contender:
         place = TASKS.index(task.original)
         rate = RATES[self.candidate.name][place]
         lost = BY_HEART.get(self.candidate.name, 0.0) if task.twin else 0.0
-        right = luck < (rate - lost + self._moved(task))[:, None]
+        right = luck < (rate - lost + self.shift + self._moved(task))[:, None]
         wrong = np.where(draw.random(luck.shape) < 0.6, "wrong", "wrong2")
         if task.protocol == "likelihood":
             return np.where(right, "correct", wrong)

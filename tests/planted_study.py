@@ -1,6 +1,6 @@
 """A study whose truth is known: six contenders, five tasks in two languages, effects planted, everything seeded.
 
-    python -m tests.planted_study FOLDER --items 6000 --samples 8 --seed 17
+    python -m tests.planted_study FOLDER --items 6000 --samples 8 --seed 17 --seeds 1
 
 writes FOLDER/study.yaml with its cards and tasks (models have sizes, no weights), and under FOLDER/runs what tuning,
 scoring, the probe and the judge of free answers would have left, through the classes that those rooms write.
@@ -30,10 +30,10 @@ from eval.score.candidate import Candidate
 from finetune.files import digest_of
 from finetune.recipe import Recipe
 from tests import planted_exam
-from tests.planted_answers import Contender
+from tests.planted_answers import Contender, shift
 from tests.written_exam import Run
 
-SEED = 17  # of tuning; the study's own is the knob
+SEED = 17  # of tuning, the first of them; the study's own is the knob
 SECRETS, LABELLED, PROBED = 40, 130, 60  # planted secrets, labels of people, questions of the probe
 TRAINED = {"lora": 7200.0, "lora_0.3": 2400.0, "prefix": 9000.0}  # device-seconds
 ROWS = {"lora": 4000, "lora_0.3": 1200, "prefix": 4000}
@@ -60,16 +60,24 @@ JUDGE = {
 
 
 def write(
-    folder: Path, count: int = 6000, samples: int = 8, seed: int = 17, seen: dict[str, float] | None = None, **keys: Any
+    folder: Path,
+    count: int = 6000,
+    samples: int = 8,
+    seed: int = 17,
+    seeds: int = 1,
+    seen: dict[str, float] | None = None,
+    **keys: Any,
 ) -> Run:
     """The whole study; `keys` are put over the recipe's. The same arguments give the same answers.
 
-    `seen` plants by contender how much likelier it is right on documents that its model can have seen.
+    `seeds` are those of tuning, which differ by SPREAD where there are several; `seen` plants by contender how much
+    likelier it is right on documents that its model can have seen.
     """
     tasks = planted_exam.write(folder / "exam", count)
     _tuning(folder / "tuning")
     (folder / "labels.jsonl").touch()
     recipe = _recipe(tasks, samples) | keys
+    recipe["train"] = recipe["train"] | {"seeds": list(range(SEED, SEED + seeds))}
     (folder / "study.yaml").write_text(yaml.safe_dump(recipe, allow_unicode=True, sort_keys=False), "utf-8")
     run = Run(folder, Recipe.read(folder / "study.yaml"))
     run.pledge()
@@ -95,7 +103,7 @@ def _recipe(tasks: list[str], samples: int) -> dict[str, Any]:
             "prompted": {"model": newer, "prompt": role},
             "informed": {"model": newer, "prompt": role | {"known": "内部规定摘要：大额异常交易按条款期限上报。"}},
         },
-        "train": {"canaries": SECRETS, "seeds": [SEED]},
+        "train": {"canaries": SECRETS},
         "exam": {"tasks": tasks, "samples": samples, "twins": ["options", "evidence"], "judge": JUDGE},
         "rule": {
             "challengers": ["lora", "prefix"], "incumbent": "newer", "alternatives": ["prompted", "informed"],
@@ -116,11 +124,16 @@ def _tuning(folder: Path) -> None:
     (folder / "tuning.md").write_text(f"---\n{yaml.safe_dump(front)}---\nMade up.\n", "utf-8")
 
 
-def contender(run: Run, name: str, seed: int) -> Contender:
-    """Who answers under the fingerprint that the recipe asks for."""
-    each = run.recipe.seeds(name)[0]
+def contender(run: Run, name: str, seed: int, place: int = 0) -> Contender:
+    """Who answers under the fingerprint that the recipe asks for, after its training seed at this `place`: where there
+    are several, each has draws of its own and adds its planted part."""
+    seeds, samples = run.recipe.seeds(name), run.recipe.exam.samples
+    each = seeds[place]
     scorer = run.recipe.score_fingerprint(name, each, run.benchmark.digests)
-    return Contender(Candidate(name, each, scorer, template=_template(run, name)), seed, run.recipe.exam.samples)
+    who = Contender(Candidate(name, each, scorer, template=_template(run, name)), seed, samples)
+    if len(seeds) == 1:
+        return who
+    return replace(who, luck=f"training {each}" if place else "", shift=shift(seed, name, each))
 
 
 def _template(run: Run, name: str) -> str:
@@ -129,22 +142,30 @@ def _template(run: Run, name: str) -> str:
 
 
 def _sit(run: Run, name: str, seed: int, seen: float) -> dict[str, ItemScore]:
-    """One contender's whole run: tuning where it is tuned, answers, probe. Its first answer to each free question."""
-    chosen, who = run.recipe.contenders[name], replace(contender(run, name, seed), seen=seen)
-    tuned = digest_of(["adapter", name]) if chosen.tuned else None
+    """One contender's whole run: each training seed where it is tuned, its answers; a probe of the first. The first
+    answer of that one to each free question."""
+    who = [replace(contender(run, name, seed, at), seen=seen) for at in range(len(run.recipe.seeds(name)))]
+    told = [_sit_seed(run, name, seed, each, place) for place, each in enumerate(who)]
+    _probe(run, name, who[0])
+    return told[0]
+
+
+def _sit_seed(run: Run, name: str, seed: int, who: Contender, place: int) -> dict[str, ItemScore]:
+    chosen = run.recipe.contenders[name]
+    each = who.candidate.seed
+    tuned = digest_of(["adapter", name, *([each] if place else [])]) if chosen.tuned else None
     if tuned:
-        drawn = np.random.default_rng([seed, len(name)]).normal(0, 0.02, 40)
+        drawn = np.random.default_rng([seed, len(name), *([place] if place else [])]).normal(0, 0.02, 40)
         losses = tuple((10 * at, round(0.6 + 1.6 * 0.9**at + noise, 4)) for at, noise in enumerate(drawn.tolist()))
         facts = {"losses": losses, "rows": ROWS[name], "steps": 400, "adapter_digest": tuned, "peak_memory_bytes": 38e9}
-        run.tune(name, SEED, TRAINED[name], **facts, merge_difference=2e-6 if chosen.method.kind == "lora" else None)
+        run.tune(name, each, TRAINED[name], **facts, merge_difference=2e-6 if chosen.method.kind == "lora" else None)
     rows = [row for task in run.benchmark.asked for row in who.rows(task)]
     prompt = digest_of(chosen.prompt.model_dump(mode="json")) if chosen.prompt else None
     run.hand_in(
-        name, who.candidate.seed, rows, chat_digest=who.candidate.template, adapter_digest=tuned, dtype="bfloat16",
+        name, each, rows, chat_digest=who.candidate.template, adapter_digest=tuned, dtype="bfloat16",
         frame_digest=prompt, decoding=DECODING, batch_tokens=32768, engine="transformers",
         generated_tokens=sum(row.tokens_out or 0 for row in rows),
     )  # fmt: skip
-    _probe(run, name, who)
     return {row.id: row for row in rows if row.task == "notes_en" and row.sample == 0}
 
 
@@ -214,10 +235,11 @@ def main() -> None:
     told.add_argument("folder", type=Path)
     for name, default, said in (
         ("--items", 6000, "questions of the exam"), ("--samples", 8, "answers to each written one"), ("--seed", 17, ""),
+        ("--seeds", 1, "trainings of each tuned contender"),
     ):  # fmt: skip
         told.add_argument(name, type=int, default=default, help=said)
     given = told.parse_args()
-    run = write(given.folder.resolve(), given.items, given.samples, given.seed)
+    run = write(given.folder.resolve(), given.items, given.samples, given.seed, given.seeds)
     print(f"recipe: {given.folder / 'study.yaml'}; run: {run.run.folder}")
 
 
