@@ -208,3 +208,4 @@ def test_seeds_shuffle_differently_and_max_steps_ends():
     assert one != two
     short, ends = plan(lengths, Train(epochs=2, tokens_per_step=200, max_steps=3), 1)
     assert (short, ends) == (one[:3], "max_steps")
+    assert plan(lengths, Train(epochs=1e9, tokens_per_step=200, max_steps=3), 1)[0] == short

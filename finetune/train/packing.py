@@ -50,8 +50,8 @@ def plan(lengths: Sequence[int], knobs: Train, seed: int) -> tuple[list[tuple[in
         random.Random(f"{seed}/{epoch}").shuffle(order)
         share = min(1.0, knobs.epochs - epoch)
         steps += _even(order[: max(1, round(share * len(order)))], lengths, knobs.tokens_per_step)
-    if knobs.max_steps and knobs.max_steps < len(steps):
-        return steps[: knobs.max_steps], "max_steps"
+        if knobs.max_steps and knobs.max_steps < len(steps):  # of epochs without end the rest is not planned
+            return steps[: knobs.max_steps], "max_steps"
     return steps, "done"
 
 
