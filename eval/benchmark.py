@@ -145,15 +145,7 @@ def read_task(folder: Path, name: str, weight: float = 1.0, dev: float = 0.0, se
         raise BadInput(f"{path}: task name {name!r} is kept for the secrets of train.canaries; give it another name")
     raw = read_yaml(path)
     facts, source = raw.get("metadata") or {}, raw.get("dataset_kwargs") or {}
-    needed = [("card", source), ("split", source), ("version", facts), ("headline", facts), ("answer", facts)]
-    for key, holder in needed:
-        if key not in holder:
-            raise BadInput(f"{path}: {'dataset_kwargs' if holder is source else 'metadata'}.{key} is missing")
-    if raw.get("output_type") not in OUTPUTS:
-        raise BadInput(f"{path}: output_type {raw.get('output_type')!r}; known are {', '.join(OUTPUTS)}")
-    for key, kinds in {"answer": AnswerKind, "reading": Reading, "scenario": Scenario}.items():
-        if (key == "answer" or facts.get(key) is not None) and facts[key] not in get_args(kinds):
-            raise BadInput(f"{path}: metadata.{key} {facts[key]!r}; known are {', '.join(get_args(kinds))}")
+    _refuse_incomplete(path, raw, facts, source)
     card = find_card(source["card"])
     rows = tuple(select(card, source["split"], source))
     if not rows:
@@ -179,6 +171,19 @@ def read_task(folder: Path, name: str, weight: float = 1.0, dev: float = 0.0, se
         traits=_traits(path, facts),
         fields=fields,
     )  # fmt: skip
+
+
+def _refuse_incomplete(path: Path, raw: Mapping[str, Any], facts: Mapping[str, Any], source: Mapping[str, Any]) -> None:
+    """BadInput names the first key of a task's YAML that is missing, or whose word is unknown."""
+    needed = [("card", source), ("split", source), ("version", facts), ("headline", facts), ("answer", facts)]
+    for key, holder in needed:
+        if key not in holder:
+            raise BadInput(f"{path}: {'dataset_kwargs' if holder is source else 'metadata'}.{key} is missing")
+    if raw.get("output_type") not in OUTPUTS:
+        raise BadInput(f"{path}: output_type {raw.get('output_type')!r}; known are {', '.join(OUTPUTS)}")
+    for key, kinds in {"answer": AnswerKind, "reading": Reading, "scenario": Scenario}.items():
+        if (key == "answer" or facts.get(key) is not None) and facts[key] not in get_args(kinds):
+            raise BadInput(f"{path}: metadata.{key} {facts[key]!r}; known are {', '.join(get_args(kinds))}")
 
 
 def _traits(path: Path, facts: Mapping[str, Any]) -> tuple[Trait, ...]:
