@@ -9,7 +9,7 @@ from transformers import AutoModelForCausalLM
 from finetune import segments
 from finetune.methods import LoRA, adapter_parameters
 from finetune.methods.lora import causal
-from finetune.train.beside import Beside, beside
+from finetune.train.beside import Base, Beside, beside
 from finetune.train.loss import sheet_loss
 from finetune.train.packing import packed
 from tests.test_packing import example
@@ -50,17 +50,45 @@ def checkpointed(model):
 
 @pytest.mark.parametrize("shape", [(7, 12), (2, 5, 12)])
 @pytest.mark.parametrize("bias", [False, True])
-def test_output_and_gradients_are_those_of_the_formula(shape, bias):
+@pytest.mark.parametrize("layers", [1, 3])
+def test_output_and_gradients_are_those_of_the_formula(shape, bias, layers):
     draw = torch.Generator().manual_seed(0)
 
     def tensor(*size):
         return torch.randn(size, generator=draw, dtype=torch.float64).requires_grad_()
 
-    x, weight, a, b = tensor(*shape), tensor(9, 12).detach(), tensor(3, 12), tensor(9, 3)
-    more = tensor(9).detach() if bias else None
-    assert torch.autograd.gradcheck(lambda *given: Beside.apply(given[0], weight, more, *given[1:], 1.7), (x, a, b))
-    wanted = x @ weight.T + (0 if more is None else more) + 1.7 * x @ a.T @ b.T
-    torch.testing.assert_close(Beside.apply(x, weight, more, a, b, 1.7), wanted)
+    x, widths = tensor(*shape), (9, 4, 6)[:layers]
+    bases = [Base(tensor(out, 12).detach(), tensor(out).detach() if bias else None, 1.7 / out) for out in widths]
+    a, b = (
+        [tensor(rank, 12) for rank in (3, 2, 5)[:layers]],
+        [tensor(*size) for size in ((9, 3), (4, 2), (6, 5))[:layers]],
+    )
+    assert torch.autograd.gradcheck(lambda x, *factors: Beside.apply(x, bases, *factors), (x, *a, *b))
+    for own, base, one, other in zip(Beside.apply(x, bases, *a, *b), bases, a, b, strict=True):
+        wanted = x @ base.weight.T + (base.bias if bias else 0) + base.scale * x @ one.T @ other.T
+        torch.testing.assert_close(own, wanted)
+
+
+def test_layers_of_the_same_inputs_go_together(tiny, monkeypatch):
+    """Query, key and value; gate and up. What was put off is not kept beyond, whoever stays away."""
+    together, apply = [], Beside.apply
+    monkeypatch.setattr(
+        Beside, "apply", lambda x, bases, *factors: together.append(len(bases)) or apply(x, bases, *factors)
+    )
+    model = tuned(tiny("qwen2"))
+    count = causal(model).config.num_hidden_layers
+    with beside(model):
+        step(model)
+        assert sorted(together) == sorted([3, 1, 2, 1] * count)
+        attention = causal(model).get_decoder().layers[0].self_attn
+        inputs = torch.randn(1, 4, causal(model).config.hidden_size)
+        first = attention.q_proj(inputs), attention.v_proj(inputs)  # nobody asks for the key
+        second = attention.q_proj(inputs), attention.k_proj(inputs), attention.v_proj(inputs)
+        other = attention.k_proj(inputs + 1)
+    assert torch.equal(first[0], second[0])
+    assert torch.equal(first[1], second[2])
+    torch.testing.assert_close(other, attention.k_proj(inputs + 1))
+    torch.testing.assert_close(second[1], attention.k_proj(inputs))
 
 
 @pytest.mark.parametrize("checkpointing", [False, True])

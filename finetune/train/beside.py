@@ -1,50 +1,87 @@
-"""A LoRA beside its layer in one product each way, for the time of a training step.
+"""LoRAs beside their layers in one product each way, for the time of a training step.
 
 PEFT multiplies the low-rank product out, scales it and adds it to the layer's output, and autograd does as much on the
 way back: four passes over tensors as wide as the layer, which do no arithmetic worth the name. Here the second product
-adds itself to the output, and on the way back to the gradient of the input (BLAS's own `C += alpha A B`). Where PEFT's
-own forward must stand (dropout, DoRA, a base in 4 bits, weights that are split among devices) it stands, but reads its
-inputs as they come.
+adds itself to the output, and on the way back to the gradient of the input (BLAS's own `C += alpha A B`). Layers that
+read the same inputs (query, key and value; gate and up) go together: their thin factors make one less thin product, and
+what they ask of their inputs is summed in place. Where PEFT's own forward must stand (dropout, DoRA, a base in 4 bits,
+weights that are split among devices) it stands, but reads its inputs as they come.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from types import MethodType
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import torch
 from torch.nn.functional import linear
 
 from finetune.product import product
 
+TOGETHER = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))  # of one module, called in this order
+
+
+class Base(NamedTuple):
+    """What is frozen of a layer, and how much of its LoRA is added."""
+
+    weight: Any  # [out, in]
+    bias: Any  # [out] or None
+    scale: float
+
 
 class Beside(torch.autograd.Function):
-    """x W' + bias + scale x A' B' of inputs [..., in], with weight [out, in], a [rank, in] and b [out, rank].
+    """x W' + bias + scale x A' B' of inputs [..., in], for each of the bases that read them: a tuple of [..., out].
 
-    Weight and bias are frozen. The gradients of a and b come in their own precision.
+    `factors` are their A [rank, in], then their B [out, rank]. Gradients of these come in their own precision.
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Any, weight: Any, bias: Any, a: Any, b: Any, scale: float) -> Any:
-        out = product(x, weight, bias)
-        x, a, b = (tensor.to(out.dtype) for tensor in (x, a, b))  # autocast's precision, where there is one
-        low = linear(x, a)
-        out.view(-1, out.shape[-1]).addmm_(low.flatten(0, -2), b.t(), alpha=scale)  # a copy would be lost in silence
-        ctx.save_for_backward(x, weight, a, b, low)
-        ctx.scale = scale
-        return out
+    def forward(ctx: Any, x: Any, bases: Sequence[Base], *factors: Any) -> Any:
+        outs = [product(x, base.weight, base.bias) for base in bases]
+        x, *thin = (tensor.to(outs[0].dtype) for tensor in (x, *factors))  # autocast's precision, where there is one
+        a, bs = torch.cat(thin[: len(bases)]), thin[len(bases) :]
+        low = linear(x, a).flatten(0, -2)
+        parts = low.split([b.shape[1] for b in bs], -1)
+        for out, base, part, b in zip(outs, bases, parts, bs, strict=True):
+            out.view(-1, out.shape[-1]).addmm_(part, b.t(), alpha=base.scale)  # a copy would be lost in silence
+        ctx.save_for_backward(x, a, low, *bs)
+        ctx.bases = bases
+        return tuple(outs)
 
     @staticmethod
     def backward(ctx: Any, *asked: Any) -> Any:
-        x, weight, a, b, low = ctx.saved_tensors
-        gradient, inputs, low = (tensor.flatten(0, -2) for tensor in (asked[0], x, low))
-        below = (gradient @ b).mul_(ctx.scale)
-        whole = None
-        if ctx.needs_input_grad[0]:
-            whole = product(gradient, weight.t()).addmm_(below, a).view(x.shape)
-        return whole, None, None, below.t() @ inputs, (gradient.t() @ low).mul_(ctx.scale), None
+        x, a, low, *bs = ctx.saved_tensors
+        gradients, ranks = [part.flatten(0, -2) for part in asked], [b.shape[1] for b in bs]
+        below, whole, to_b = torch.empty_like(low), None, []
+        sides = zip(gradients, ctx.bases, below.split(ranks, -1), low.split(ranks, -1), bs, strict=True)
+        for gradient, base, under, part, b in sides:
+            torch.mm(gradient, b, out=under).mul_(base.scale)
+            to_b.append((gradient.t() @ part).mul_(base.scale))
+            if ctx.needs_input_grad[0]:
+                found = product(gradient, base.weight.t())
+                whole = found if whole is None else whole.add_(found)
+        to_a = (below.t() @ x.flatten(0, -2)).split(ranks)
+        to_x = None if whole is None else whole.addmm_(below, a).view(x.shape)
+        return to_x, None, *to_a, *to_b
+
+
+class Siblings:
+    """Layers that read the same inputs. The first that is called runs all of them, the others take what is theirs."""
+
+    def __init__(self, layers: Sequence[Any]) -> None:
+        self.layers, self.inputs, self.found = tuple(layers), None, dict[Any, Any]()
+
+    def forward(self, layer: Any, x: Any) -> Any:
+        if x is not self.inputs or layer not in self.found:
+            bases, factors = zip(*map(_parts, self.layers), strict=True)
+            outs = Beside.apply(x, bases, *(a for a, _ in factors), *(b for _, b in factors))
+            self.inputs, self.found = x, dict(zip(self.layers, outs, strict=True))
+        out = self.found.pop(layer)
+        if not self.found:
+            self.inputs = None
+        return out
 
 
 @contextmanager
@@ -59,8 +96,9 @@ def beside(model: Any) -> Iterator[None]:
     plain = [layer for layer in layers if not getattr(layer, "lora_variant", None)]
     for layer in plain:
         layer.cast_input_dtype_enabled = False
-        if _fusible(layer):
-            layer.forward = MethodType(_forward, layer)
+    for group in _groups(model, [layer for layer in plain if _fusible(layer)]):
+        for layer in group.layers:
+            layer.forward = partial(group.forward, layer)
     try:
         yield
     finally:
@@ -81,7 +119,19 @@ def _fusible(layer: Any) -> bool:
     return isinstance(layer.lora_dropout[active[0]], torch.nn.Identity)
 
 
-def _forward(layer: Any, x: Any) -> Any:
+def _groups(model: Any, layers: Sequence[Any]) -> list[Siblings]:
+    """The layers, those together that read the same inputs. What hands a layer inputs of its own sets it apart."""
+    free = {layer for layer in layers if not layer._forward_pre_hooks}
+    groups = list[Siblings]()
+    for module in model.modules():
+        for names in TOGETHER:
+            found = [part for name in names if (part := getattr(module, name, None)) in free]
+            groups += [Siblings(found)] if found else []
+    grouped = {layer for group in groups for layer in group.layers}
+    return groups + [Siblings([layer]) for layer in layers if layer not in grouped]
+
+
+def _parts(layer: Any) -> tuple[Base, tuple[Any, Any]]:
     (name,), base = layer.active_adapters, layer.base_layer
-    a, b = layer.lora_A[name].weight, layer.lora_B[name].weight
-    return Beside.apply(x, base.weight, base.bias, a, b, layer.scaling[name])
+    factors = layer.lora_A[name].weight, layer.lora_B[name].weight
+    return Base(base.weight, base.bias, layer.scaling[name]), factors

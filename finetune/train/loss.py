@@ -11,6 +11,7 @@ from torch.utils.checkpoint import checkpoint
 
 from finetune.methods import heads
 from finetune.methods.lora import causal
+from finetune.product import through
 from finetune.segments import Segments
 from finetune.train.packing import Sheet
 
@@ -26,7 +27,9 @@ def sheet_loss(model: Any, sheet: Sheet, device: torch.device) -> torch.Tensor:
     keep, labels = (torch.from_numpy(part).to(device) for part in (sheet.keep, sheet.labels))
     hidden = states(model, sheet, device, asked=keep)
     with _autocast(head, device):
-        return _chunked(partial(heads.classify, layer) if layer else head, hidden.flatten(0, 1)[keep], labels)
+        return _chunked(
+            partial(heads.classify, layer) if layer else partial(through, head), hidden.flatten(0, 1)[keep], labels
+        )
 
 
 def states(model: Any, sheet: Sheet, device: torch.device, *, asked: torch.Tensor | None = None) -> torch.Tensor:
