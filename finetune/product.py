@@ -45,28 +45,6 @@ def _forward(layer: Any, x: Any) -> Any:
     return (product if worth else linear)(x, layer.weight, layer.bias)
 
 
-class Fixed(torch.autograd.Function):
-    """`product` with a way back to x; the weight and its bias are frozen."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Any, weight: Any, bias: Any) -> Any:
-        ctx.weight = weight
-        return product(x, weight, bias)
-
-    @staticmethod
-    def backward(ctx: Any, *asked: Any) -> Any:
-        return product(asked[0], ctx.weight.t()), None, None
-
-
-def through(layer: Any, x: Any) -> Any:
-    """What the layer makes of x; of a frozen linear layer in float32 by `product`."""
-    if type(layer) is not torch.nn.Linear or layer.weight.requires_grad or hasattr(layer.weight, "ds_id"):  # of ZeRO-3
-        return layer(x)
-    if type(layer.weight.data) is not torch.Tensor or not x.dtype == layer.weight.dtype == torch.float32:
-        return layer(x)
-    return Fixed.apply(x, layer.weight, layer.bias)
-
-
 @lru_cache(maxsize=1)
 def _better_with_onednn() -> bool:
     """Whether the processor is AMD's with AVX-512, and this torch has oneDNN's product and would have taken MKL's."""

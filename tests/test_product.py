@@ -14,7 +14,7 @@ from eval.lm.generate import write
 from finetune import product as faster
 from finetune.chat import Chat
 from finetune.methods import adapter_parameters
-from finetune.product import product, through
+from finetune.product import product
 from finetune.train.packing import packed
 from tests.test_beside import tuned
 from tests.test_lm import model_of, near, requests, texts
@@ -51,19 +51,6 @@ def test_a_step_through_onednn_is_mkls_step(tiny, monkeypatch):
     torch.testing.assert_close(own_loss, loss, rtol=1e-6, atol=0)
     for one, other in zip(own, gradients, strict=True):
         assert float((one - other).norm()) < 1e-5 * float(other.norm())
-
-
-@onednn
-@pytest.mark.parametrize("bias", [False, True])
-def test_a_frozen_head_has_a_way_back_and_a_trained_one_is_its_own(bias, monkeypatch):
-    monkeypatch.setattr(faster, "_better_with_onednn", lambda: True)
-    torch.manual_seed(0)
-    head, x = torch.nn.Linear(6, 9, bias=bias), torch.randn(5, 6, requires_grad=True)
-    wanted = torch.autograd.grad(head(x).square().sum(), [x, *head.parameters()])
-    trained = torch.autograd.grad(through(head, x).square().sum(), [x, *head.parameters()])
-    assert all(map(torch.equal, trained, wanted))
-    (frozen,) = torch.autograd.grad(through(head.requires_grad_(False), x).square().sum(), x)
-    torch.testing.assert_close(frozen, wanted[0])
 
 
 def test_mkl_stays_where_the_processor_is_not_amds(tmp_path, monkeypatch):
