@@ -13,10 +13,11 @@ from finetune.launch import Launch
 from finetune.mistakes import BadInput
 from finetune.recipe import Recipe
 from finetune.recipe.engine_choice import Choice, Name, choose, hindrance, settled, undecided
+from finetune.recipe.engine_fit import Words
 from finetune.run import RunDir
 
 BEGAN = ("score", "probe", "timing")  # events that ask a model
-BEFORE = Choice("hf", "it was begun by a version that knew no other default")
+BEFORE = Choice("hf", "it was begun by a version that knew no other default", "运行由只有该默认引擎的旧版本开始")
 
 
 def decide(recipe: Recipe, benchmark: Benchmark, run: RunDir) -> Choice:
@@ -28,7 +29,10 @@ def decide(recipe: Recipe, benchmark: Benchmark, run: RunDir) -> Choice:
     if begun.engine == found.engine:
         return begun
     if begun.engine == "hf":
-        return Choice("hf", f"as the run was begun: {begun.why}; engine: vllm of every contender scores them anew")
+        why = f"as the run was begun: {begun.why}; engine: vllm of every contender scores them anew"
+        return Choice(
+            "hf", why, f"沿用运行开始时的引擎：{begun.why_zh or begun.why}；各方案写明 engine: vllm 则重新评分"
+        )
     raise BadInput(
         f"engine: {run.folder} was begun with vllm, and here contenders that name no engine would go to hf "
         f"({found.why}); go on where it was begun, or say engine: hf, and all are scored anew"
@@ -49,7 +53,7 @@ def recorded(run: RunDir) -> Choice | None:
             if "engine" not in line:
                 return BEFORE
             if "why" in line and line["engine"] in ("hf", "vllm"):
-                return Choice(line["engine"], str(line["why"]))
+                return Choice(line["engine"], str(line["why"]), str(line.get("why_zh", "")))
     return None
 
 
@@ -83,8 +87,8 @@ def vllm_installed() -> bool:
     return importlib.util.find_spec("vllm") is not None
 
 
-def forbidden(recipe: Recipe, benchmark: Benchmark) -> str:
-    """Why vLLM is not chosen for this study on any machine; empty where nothing is in its way."""
+def forbidden(recipe: Recipe, benchmark: Benchmark) -> Words | None:
+    """Why vLLM is not chosen for this study on any machine; None where nothing is in its way."""
     return hindrance(recipe.contenders, _protocols(benchmark))
 
 

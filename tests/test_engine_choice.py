@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from io import StringIO
 
 import pytest
@@ -23,6 +24,7 @@ from finetune.recipe.timing import extra
 from finetune.run import RunDir, RunManifest
 
 BOTH = ("likelihood", "generated")
+HAN = re.compile(r"[\u4e00-\u9fff]")
 SERVED = "contenders.newer.engine={kind: openai, url: 'http://127.0.0.1:9/v1', model: m}"
 
 
@@ -45,19 +47,20 @@ def recipe(place):
 @pytest.mark.parametrize(
     ("forbidden", "processes", "device", "installed", "engine", "why"),
     [
-        ("", 1, "cuda", True, "vllm", "vLLM is installed here, on cuda, and can run every contender"),
-        ("", 1, "cpu", True, "hf", "on cuda alone, and here is cpu"),
-        ("", 1, "npu", True, "hf", "here is npu"),
-        ("", 1, "mps", True, "hf", "here is mps"),
-        ("", 1, "cuda", False, "hf", "vLLM is not installed here"),
-        ("", 8, "cuda", True, "hf", "8 processes score"),
-        ("prefix: no prefixes", 1, "cuda", True, "hf", "prefix: no prefixes"),
+        (None, 1, "cuda", True, "vllm", "vLLM is installed here, on cuda, and can run every contender"),
+        (None, 1, "cpu", True, "hf", "on cuda alone, and here is cpu"),
+        (None, 1, "npu", True, "hf", "here is npu"),
+        (None, 1, "mps", True, "hf", "here is mps"),
+        (None, 1, "cuda", False, "hf", "vLLM is not installed here"),
+        (None, 8, "cuda", True, "hf", "8 processes score"),
+        (("prefix: no prefixes", "prefix：没有前缀"), 1, "cuda", True, "hf", "prefix: no prefixes"),
     ],
 )
 def test_the_machine_decides_where_the_recipe_lets_it(forbidden, processes, device, installed, engine, why):
     found = choose(forbidden, processes, device, installed)
     assert found.engine == engine
     assert why in found.why
+    assert HAN.search(found.why_zh), "the page says it in both languages"
 
 
 @pytest.mark.parametrize(
@@ -85,8 +88,10 @@ def test_the_machine_decides_where_the_recipe_lets_it(forbidden, processes, devi
 )  # fmt: skip
 def test_what_one_contender_cannot_none_does(place, changes, protocols, why):
     found = hindrance(Recipe.read(place / "r.yaml", changes).contenders, protocols)
-    assert found.startswith(why)
     assert bool(found) is bool(why)
+    if found:
+        assert found[0].startswith(why)
+        assert HAN.search(found[1])
 
 
 def test_an_adapter_from_elsewhere_is_looked_at(place, tmp_path):
@@ -96,7 +101,9 @@ def test_an_adapter_from_elsewhere_is_looked_at(place, tmp_path):
     (tmp_path / "theirs/adapter_config.json").write_text('{"peft_type": "PREFIX_TUNING"}')
     (tmp_path / "other.yaml").write_text(yaml.safe_dump(raw))
     said = hindrance(Recipe.read(tmp_path / "other.yaml").contenders, BOTH)
-    assert said.startswith("brought: its adapter holds peft_type PREFIX_TUNING")
+    assert said is not None
+    assert said[0].startswith("brought: its adapter holds peft_type PREFIX_TUNING")
+    assert said[1].startswith("brought：vLLM 无法运行所带适配器")
 
 
 def test_scores_of_a_recipe_without_engines_are_those_of_hf(place, recipe):
@@ -127,7 +134,7 @@ def test_a_processor_takes_hf_and_says_so_in_ledger_manifest_and_plan(place, tmp
     assert began["why"].startswith("vLLM is")  # not installed, or not chosen on a processor
     facts = RunManifest.read(run.seed("brought", 0).score_manifest).scoring
     assert facts.engine.startswith("transformers ")
-    assert facts.engine_why == began["why"]
+    assert (facts.engine_why, facts.engine_why_zh) == (began["why"], began["why_zh"])
     recipe = Recipe.read(place / "r.yaml")
     benchmark = Benchmark.read(recipe)
     assert engines.recorded(run) == engines.here(recipe, benchmark)

@@ -207,6 +207,25 @@ def test_contenders_gates_and_origins_are_on_the_page(outcome):
     assert v.note in said
 
 
+def test_the_page_says_why_an_engine_was_chosen():
+    """Where the recipe names none; once for all where it holds for all, and in English alone where no more is known."""
+    v = verdict("worth_it")
+    assert 'lang="en">Why this engine' not in render(v)
+    why = {"engine_why": "vLLM is not installed here", "engine_why_zh": "此处未安装 vLLM"}
+
+    def told(**keys):
+        origins = tuple(o.model_copy(update=keys) for o in v.provenance.contenders)
+        made = render(v.model_copy(update={"provenance": v.provenance.model_copy(update={"contenders": origins})}))
+        return re.findall(r"<dt>[^/]*Why this engine.*?</dd>", made)
+
+    (fact,) = told(**why)
+    assert "选用此引擎的原因" in fact
+    assert 'lang="en">vLLM is not installed here<' in fact
+    assert 'lang="zh-CN">此处未安装 vLLM<' in fact
+    (fact,) = told(engine_why=why["engine_why"])
+    assert "<dd>vLLM is not installed here</dd>" in fact
+
+
 def test_the_page_says_who_answers_by_a_head_and_what_a_tuning_goes_on_from():
     headed = Recipe.read(DEMO, ("contenders.lora.head=sequence", "contenders.prefix.head=token"))
     v = weigh(evidence(headed, SKILL, PLANNED + 600))

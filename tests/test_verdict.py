@@ -321,6 +321,15 @@ def test_contenders_tasks_and_provenance_hold_what_the_page_shows(tmp_path):
     assert found.provenance.attempts == {"plan": 1}
 
 
+def test_provenance_says_why_an_engine_was_chosen(tmp_path):
+    """Where the recipe names none: as score.json has it, in both languages."""
+    why = {"engine_why": "vLLM is not installed here", "engine_why_zh": "此处未安装 vLLM"}
+    found = judged(tmp_path, sit={"lora": why})
+    told = {o.name: (o.engine_why, o.engine_why_zh) for o in found.provenance.contenders}
+    assert told["lora"] == tuple(why.values())
+    assert told["newer"] == ("", ""), "a manifest that says nothing is not made to"
+
+
 def test_the_best_on_the_development_questions_is_confirmed_alone_and_uncorrected(tmp_path):
     found = judged(tmp_path, "rule.challengers=[prefix, lora]", "exam.dev=0.3")
     assert [ruling.challenger for ruling in found.rulings] == ["lora"]

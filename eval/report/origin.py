@@ -80,6 +80,7 @@ def _setting(o: ContenderOrigin) -> list[Fact]:
         Fact(Said("Template, digest", "模板摘要"), same(o.chat_digest), code=True),
         Fact(Said("Decoding", "解码"), _listed(o.decoding)),
         Fact(Said("Engine, dtype", "引擎、精度"), engine),
+        Fact(Said("Why this engine", "选用此引擎的原因"), Said(o.engine_why, o.engine_why_zh or o.engine_why)),
         Fact(Said("Hardware", "硬件"), _machine(o)),
         Fact(Said("Versions", "软件版本"), _listed(o.versions)),
         Fact(Said("Source", "源码"), _source(o)),

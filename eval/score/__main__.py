@@ -26,6 +26,7 @@ from finetune.files import write_whole
 from finetune.mistakes import BadInput, of_the_disk
 from finetune.recipe import Recipe
 from finetune.recipe.engine_choice import undecided
+from finetune.recipe.engine_fit import Words
 from finetune.run import RunDir
 
 ITEMS = 128  # questions of a probe
@@ -97,7 +98,7 @@ def score(recipe: Recipe, name: str, seed: int | None, out: Path) -> int:
     _hush()
     chosen = recipe.contenders[name]
     if why and engines.vllm_installed() and os.environ.get("RANK", "0") == "0":
-        print(f"score {name}: engine {chosen.engine.kind} ({why})", flush=True)
+        print(f"score {name}: engine {chosen.engine.kind} ({why[0]})", flush=True)
     if not chosen.here and os.environ.get("RANK", "0") != "0":
         return 0  # one process asks a server, or reads a log
     with run.hold(name, [each for each, _ in pending]):
@@ -115,16 +116,16 @@ def score(recipe: Recipe, name: str, seed: int | None, out: Path) -> int:
     return 0
 
 
-def _begun(recipe: Recipe, name: str, out: Path) -> tuple[Recipe, Benchmark, RunDir, str]:
-    """The recipe with the engine that runs `name` here, and why it is this one; empty where the recipe names it.
+def _begun(recipe: Recipe, name: str, out: Path) -> tuple[Recipe, Benchmark, RunDir, Words | None]:
+    """The recipe with the engine that runs `name` here, and why it is this one; None where the recipe names it.
 
     BadInput: what the run was begun with is not here.
     """
     benchmark, run = Benchmark.read(recipe), RunDir(out / recipe.name)
     if not undecided(recipe.contenders[name]):
-        return recipe, benchmark, run, ""
+        return recipe, benchmark, run, None
     found = engines.decide(recipe, benchmark, run)
-    return engines.with_engine(recipe, benchmark, found.engine), benchmark, run, found.why
+    return engines.with_engine(recipe, benchmark, found.engine), benchmark, run, found.words
 
 
 def probe(recipe: Recipe, name: str, count: int, out: Path) -> int:

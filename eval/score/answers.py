@@ -37,6 +37,7 @@ from finetune.methods import tagging
 from finetune.methods.heads import Head
 from finetune.mistakes import BadInput
 from finetune.recipe import Contender, Exam
+from finetune.recipe.engine_fit import Words
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +64,7 @@ class Desk:
     rank: int  # of the process
     head: Head | None = None  # the contender's classification head
     templates: tuple[str, str] = ("", "")  # digests of the rendering: of written answers, of options
-    why: str = ""  # its engine is this one, where the recipe names none
+    why: Words | None = None  # its engine is this one, where the recipe names none
 
     def entries(self, question: Question) -> Iterator[Entry]:
         """A question's answers to be given: one over its options, or one for each sample."""

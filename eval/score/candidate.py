@@ -8,6 +8,7 @@ from typing import Any, Literal
 from eval.items import ItemScore
 from eval.score.parts import Key
 from eval.score.questions import Question
+from finetune.recipe.engine_fit import Words
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Candidate:
     rank: int = 0  # of the process
     engine: Literal["hf", "vllm", "openai", "lm_eval"] = "hf"
     template: str = ""  # digest of the chat rendering, where it is ours
-    why: str = ""  # this engine, where the recipe names none
+    why: Words | None = None  # this engine, where the recipe names none
 
     def say(self, text: str) -> None:
         """One line, on the main process."""

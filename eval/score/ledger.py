@@ -17,6 +17,7 @@ from eval.items import ItemScore
 from eval.score.candidate import Candidate
 from eval.score.parts import Parts
 from finetune.recipe import Recipe
+from finetune.recipe.engine_fit import Words
 from finetune.run import RunDir, TaskFacts
 
 
@@ -38,10 +39,10 @@ def begin(recipe: Recipe, run: RunDir, benchmark: Benchmark, parts: Parts, whose
         note(run, "score", whose.name, whose.seed, parts.scorer, whose.engine, whose.why)
 
 
-def note(run: RunDir, event: str, contender: str, seed: int, fingerprint: str, engine: str, why: str) -> None:
+def note(run: RunDir, event: str, contender: str, seed: int, fingerprint: str, engine: str, why: Words | None) -> None:
     """That a contender begins to be asked, by which engine, and why by this one where the recipe names none."""
     facts = {"contender": contender, "seed": seed, "fingerprint": fingerprint, "engine": engine}
-    run.attempt(event, **facts, **({"why": why} if why else {}))
+    run.attempt(event, **facts, **({"why": why[0], "why_zh": why[1]} if why else {}))
 
 
 def tell(benchmark: Benchmark, rows: Sequence[ItemScore], whose: Candidate) -> None:

@@ -37,6 +37,7 @@ from finetune.files import digest_of
 from finetune.methods import adapter_digest, heads, load
 from finetune.mistakes import BadInput
 from finetune.recipe import Recipe
+from finetune.recipe.engine_fit import Words
 from finetune.run import (
     AdapterProbe,
     Hardware,
@@ -51,8 +52,9 @@ from finetune.world import World, open_base, said_dtype
 
 
 def sit(
-    recipe: Recipe, name: str, pending: Sequence[tuple[int, str]], benchmark: Benchmark, run: RunDir, why: str = ""
-) -> None:
+    recipe: Recipe, name: str, pending: Sequence[tuple[int, str]], benchmark: Benchmark, run: RunDir,
+    why: Words | None = None,
+) -> None:  # fmt: skip
     """Score one contender for each pending (seed, score fingerprint); `why` by its engine, where it was chosen."""
     paged = recipe.contenders[name].vllm
     if paged and os.environ.get("WORLD_SIZE", "1") != "1":
@@ -80,7 +82,7 @@ class Sitting:
     @classmethod
     def open(
         cls, recipe: Recipe, name: str, seed: int, scorer: str, benchmark: Benchmark, run: RunDir, world: World,
-        why: str = "",
+        why: Words | None = None,
     ) -> Sitting:  # fmt: skip
         """Check what must be there. BadInput before anything is written."""
         contender, place = recipe.contenders[name], run.seed(name, seed)
@@ -259,7 +261,8 @@ class Sitting:
             frame_digest=digest_of(frame.model_dump(mode="json")) if frame else None,
             decoding=spec.decoding.model_dump(mode="json"),
             engine=self.kind[0],
-            engine_why=desk.why,
+            engine_why=desk.why[0] if desk.why else "",
+            engine_why_zh=desk.why[1] if desk.why else "",
             dtype=self.kind[1],
             batch_tokens=exam.batch_tokens,
             samples=exam.samples,

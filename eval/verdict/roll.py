@@ -96,6 +96,8 @@ class ContenderOrigin(BaseModel):
     frame_digest: str | None
     decoding: dict[str, Any]
     engine: str
+    engine_why: str = ""  # chosen by tuneworth where the recipe names none; empty where it does
+    engine_why_zh: str = ""
     dtype: str
     batch_tokens: int | None
     hardware: Hardware | None  # None, as `git`: answers given elsewhere, of which no log tells it
@@ -212,7 +214,8 @@ def _origin(evidence: Evidence, name: str) -> ContenderOrigin:
         name=name, model=model.named, revision=model.revision, family=model.family, think=model.think,
         weights_digest=facts.weights_digest, adapters={seed: digest for seed, digest in digests.items() if digest},
         chat_digest=facts.chat_digest, frame_digest=facts.frame_digest, decoding=facts.decoding,
-        engine=facts.engine, dtype=facts.dtype, batch_tokens=facts.batch_tokens,
+        engine=facts.engine, engine_why=facts.engine_why, engine_why_zh=facts.engine_why_zh,
+        dtype=facts.dtype, batch_tokens=facts.batch_tokens,
         hardware=None if logged else stage.hardware, git=None if logged else stage.git,
         versions=logged.versions if logged else stage.versions, data=made[0].data if made else {},
         logs=logged.files if logged else {}, logged_model=logged.named if logged else "",

@@ -9,12 +9,23 @@ from finetune.methods import declared
 from finetune.recipe.engine import VLLM
 from finetune.recipe.sections import Contender
 
-UNHELD = {  # kinds of methods -> why vLLM cannot run what they leave
-    "ptuning_v1": "vLLM has no trained prompts (it removed prompt adapters)",
-    "ptuning_v2": "vLLM has no trained prefixes (it removed prompt adapters)",
-    "qlora": "it was trained on a base in 4 bits, which vLLM would round otherwise",
-    "full": "the proof that a tuning is on needs base and tuned weights side by side, and vLLM holds one set",
-}
+Words = tuple[str, str]  # English, Chinese
+UNHELD: dict[str, Words] = {  # kinds of methods -> why vLLM cannot run what they leave
+    "ptuning_v1": (
+        "vLLM has no trained prompts (it removed prompt adapters)", "vLLM 没有可训练提示（已移除提示适配器）",
+    ),
+    "ptuning_v2": (
+        "vLLM has no trained prefixes (it removed prompt adapters)", "vLLM 没有可训练前缀（已移除提示适配器）",
+    ),
+    "qlora": (
+        "it was trained on a base in 4 bits, which vLLM would round otherwise",
+        "它在 4 位基座上训练，vLLM 的舍入方式不同",
+    ),
+    "full": (
+        "the proof that a tuning is on needs base and tuned weights side by side, and vLLM holds one set",
+        "证明微调生效需同时加载基座与微调后的权重，而 vLLM 只装载一套",
+    ),
+}  # fmt: skip
 RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # of a LoRA, for which vLLM holds room
 
 
@@ -57,25 +68,26 @@ def _refuse_misserved(contender: Contender) -> None:
 def _refuse_unheld(contender: Contender) -> None:
     """What vLLM does not hold. An adapter brought from elsewhere is looked at when it is opened."""
     if what := unheld(contender):
-        raise ValueError(f"engine vllm: {what}; change it, or say engine: hf")
+        raise ValueError(f"engine vllm: {what[0]}; change it, or say engine: hf")
 
 
-def unheld(contender: Contender) -> str:
-    """Why vLLM cannot run what a contender is by its recipe; empty where it can."""
+def unheld(contender: Contender) -> Words | None:
+    """Why vLLM cannot run what a contender is by its recipe; None where it can."""
     method = contender.method
     if method and method.kind in UNHELD:
-        return f"method {method.kind}: {UNHELD[method.kind]}"
+        why, why_zh = UNHELD[method.kind]
+        return f"method {method.kind}: {why}", f"method {method.kind}：{why_zh}"
     if "lm_head" in getattr(method, "targets", ()):
-        return "method.targets: vLLM puts no LoRA on lm_head"
+        return "method.targets: vLLM puts no LoRA on lm_head", "method.targets：vLLM 不在 lm_head 上加 LoRA"
     if getattr(method, "dora", False):
-        return "method.dora: vLLM applies no DoRA"
+        return "method.dora: vLLM applies no DoRA", "method.dora：vLLM 不支持 DoRA"
     if method and max(getattr(method, "rank", 0), *declared(method).get("rank", ()), 0) > RANKS[-1]:
-        return f"method.rank: vLLM has room for {RANKS[-1]}"
+        return f"method.rank: vLLM has room for {RANKS[-1]}", f"method.rank：vLLM 最多容纳 {RANKS[-1]}"
     if contender.head:
-        return "vLLM has no classification head of ours"
+        return "vLLM has no classification head of ours", "vLLM 没有本项目的分类头"
     if contender.model.dtype == "nf4":
-        return "model.dtype: nf4 is of the engine hf"
-    return ""
+        return "model.dtype: nf4 is of the engine hf", "model.dtype：nf4 只有引擎 hf 支持"
+    return None
 
 
 def lora_rank(adapter: Path) -> int:

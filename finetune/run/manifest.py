@@ -132,6 +132,7 @@ class ScoreFacts(BaseModel):
     generated_tokens: int | None
     served: ServedFacts | None = None  # None: no server was asked
     engine_why: str = ""  # this engine, where the recipe names none; empty where it does
+    engine_why_zh: str = ""
     logged: LoggedFacts | None = None  # None: the answers were given to this very stage
 
 
