@@ -15,11 +15,13 @@ from eval.benchmark import Benchmark
 from eval.forecast import seconds
 from eval.forecast.load import read_load
 from eval.forecast.measured import measured, probed
+from finetune import plan
 from finetune.card import DataCard, ask
 from finetune.plan import find, guess_tokens
 from finetune.recipe import Recipe, read_yaml
 from finetune.run import RunDir
 from finetune.train.__main__ import main
+from finetune.world import World
 
 ROOT = Path(__file__).parent.parent
 MODELS = ROOT / "recipes" / "models"
@@ -158,15 +160,73 @@ def test_a_probe_measures_a_step_and_trains_nothing(lesson, capfd):
     assert "one step measured on 1 x cpu" in str(said.renderables[0])
 
 
-def test_the_error_of_earlier_runs_is_shown_by_method(lesson):
-    runs = lesson.parent / "runs"
+def table(runs: Path) -> dict[tuple[str, str], tuple[str, str]]:
+    """(method, what is predicted) -> (runs, by how much it is off), as `check` shows them."""
+    shown = measured(runs)
+    return {cells[:2]: cells[2:] for cells in zip(*(column.cells for column in shown.columns), strict=True)}
+
+
+def test_the_error_of_earlier_runs_is_shown_by_method_of_memory_and_time(lesson):
+    """Of runs started without the front door, which keep no recipe; a probe of the same training foretells it too."""
+    runs, longer = lesson.parent / "runs", ("--set", "train.max_steps=3")
     assert measured(runs) is None
+    assert main(words(lesson, "lora", "--probe", *longer)) == 0
+    for contender in ("lora", "prefix"):
+        assert main(words(lesson, contender, *longer)) == 0
+    assert not (runs / "lesson" / "recipe.json").exists()
+    shown = table(runs)
+    assert list(shown) == [
+        ("lora on 1 x cpu", "peak memory"), ("lora on 1 x cpu", "seconds, by --probe"),
+        ("lora on 1 x cpu", "seconds, by step 2"), ("ptuning_v2 on 1 x cpu", "peak memory"),
+        ("ptuning_v2 on 1 x cpu", "seconds, by step 2"),
+    ]  # fmt: skip
+    found = facts(lesson)
+    off = found.predicted_seconds["probe"] / found.step_seconds - 1
+    assert shown["lora on 1 x cpu", "seconds, by --probe"] == ("1", f"{off:+.0%}")
+    assert found.step_seconds == pytest.approx(found.useful_tokens / found.useful_tokens_per_second)
+    write_exam(lesson.parent / "exam")
+    text = said(lesson, "--set", "exam.tasks=[./exam/own_gen]", "--out", runs)
+    assert "Predicted against measured" in text
+    assert "seconds, by --probe" in text
+
+
+def test_a_probe_of_another_training_foretells_nothing(lesson):
+    assert main(words(lesson, "lora", "--probe")) == 0
+    assert main(words(lesson, "lora", "--set", "contenders.lora.method.rank=2", "--set", "train.max_steps=3")) == 0
+    assert list(facts(lesson).predicted_seconds) == ["second step"]
+
+
+def test_two_steps_are_too_few_to_foretell_themselves(lesson):
     assert main(words(lesson)) == 0
+    assert facts(lesson).step_seconds > 0
+    assert facts(lesson).predicted_seconds == {}
+
+
+def test_a_device_of_the_shelf_is_known_by_its_drivers_name(lesson, monkeypatch):
+    """Its seconds are the plan's for the tokens that went through, over its devices."""
+    monkeypatch.setattr(World, "device_name", lambda self: "NVIDIA A100-SXM4-80GB")
+    assert main(words(lesson, "lora", "--set", "contenders.lora.model.dtype=float32")) == 0
+    found, recipe = facts(lesson), Recipe.read(lesson)
+    shape = recipe.contenders["lora"].model.sizes()
+    share = plan.share(shape, recipe.methods["lora"], mixed=False)
+    work = plan.Tuning(found.useful_tokens, found.target_tokens, 0)
+    told = plan.tuning_seconds(shape, share, "float32", work, find("a100-80g"), checkpointing=False)
+    assert found.predicted_seconds == {"shelf": pytest.approx(told)}
+    assert ("lora on 1 x NVIDIA A100-SXM4-80GB", "seconds, by the device's peaks") in table(lesson.parent / "runs")
+
+
+def test_a_manifest_that_notes_no_method_is_read_by_the_recipe_beside_it(lesson):
+    runs = lesson.parent / "runs"
+    assert main(words(lesson)) == 0
+    path = RunDir(runs / "lesson").seed("lora", 17).train_manifest
+    older = json.loads(path.read_text("utf-8"))
+    for key in ("method", "step_seconds", "predicted_seconds"):
+        del older["training"][key]
+    path.write_text(json.dumps(older), "utf-8")
+    assert measured(runs) is None
     kept = {"recipe": Recipe.read(lesson).model_dump(mode="json")}
     (runs / "lesson" / "recipe.json").write_text(json.dumps(kept), "utf-8")
-    table = measured(runs)
-    assert [list(column.cells) for column in table.columns][:2] == [["lora on cpu"], ["1"]]
-    assert list(table.columns[2].cells)[0].endswith("%")
+    assert list(table(runs)) == [("lora on 1 x cpu", "peak memory")]
 
 
 def test_what_another_version_or_a_kill_left_stands_in_no_plans_way(lesson):
@@ -178,7 +238,7 @@ def test_what_another_version_or_a_kill_left_stands_in_no_plans_way(lesson):
     assert measured(lesson.parent / "runs") is None
     run.seed("lora", 17).train_manifest.unlink()
     assert main(words(lesson)) == 0  # its train.json is whole, the recipe beside it is not
-    assert measured(lesson.parent / "runs") is None
+    assert list(table(lesson.parent / "runs")) == [("lora on 1 x cpu", "peak memory")]
 
 
 @pytest.mark.data

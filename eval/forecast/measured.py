@@ -1,9 +1,10 @@
-"""How well memory was planned: predicted against measured peaks of the runs at hand, and what probes measured.
+"""How well memory and time were planned: predicted against measured, of the runs at hand, and what probes measured.
 
 What cannot be read here (torn, or another version's) measures nothing, and stands in no plan's way.
 """
 
 import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -13,7 +14,10 @@ from rich.text import Text
 
 from finetune.mistakes import BadInput
 from finetune.recipe import Recipe
-from finetune.run import Probed, RunDir, RunManifest
+from finetune.run import Probed, RunDir, RunManifest, TrainFacts
+
+MEMORY = "peak memory"
+BASES = {"shelf": "seconds, by the device's peaks", "probe": "seconds, by --probe", "second step": "seconds, by step 2"}
 
 
 def probed(recipe: Recipe, out: Path) -> RenderableType | None:
@@ -35,24 +39,41 @@ def probed(recipe: Recipe, out: Path) -> RenderableType | None:
 
 
 def measured(out: Path) -> Table | None:
-    """Predicted against measured peaks of the runs in `out`, by method; None where none has both."""
-    found: dict[str, list[float]] = {}
+    """Predicted against measured peaks and seconds of the runs in `out`, by method and by what they were told from.
+
+    None where no run has both sides of any.
+    """
+    found: dict[tuple[str, str], list[float]] = {}
     for path in sorted(out.glob("*/*/seed-*/train.json")):
         done = _manifest(path)
-        kind = _kind(path.parents[2] / "recipe.json", done.contender) if done else None
-        if kind is None or done is None or done.training is None or not done.training.predicted_peak_bytes:
+        kind = _kind(path.parents[2] / "recipe.json", done) if done else None
+        if kind is None or done is None or done.training is None:
             continue
-        ratio = done.training.predicted_peak_bytes / done.training.peak_memory_bytes - 1
-        found.setdefault(f"{kind} on {done.hardware.device}", []).append(ratio)
-    if not found:
-        return None
-    table = Table(title=f"Predicted against measured peak memory, runs in {out}", title_justify="left")
-    for head in ("method", "runs", "predicted is off by"):
+        for what, error in _errors(done.training):
+            found.setdefault((f"{kind} on {done.hardware.devices} x {done.hardware.device}", what), []).append(error)
+    return _table(out, found) if found else None
+
+
+def _errors(facts: TrainFacts) -> Iterator[tuple[str, float]]:
+    """(what was predicted, by how much of the measured it was off) of one training."""
+    if facts.predicted_peak_bytes:
+        yield MEMORY, facts.predicted_peak_bytes / facts.peak_memory_bytes - 1
+    for basis, seconds in facts.predicted_seconds.items() if facts.step_seconds else ():
+        yield BASES[basis], seconds / facts.step_seconds - 1
+
+
+def _table(out: Path, found: dict[tuple[str, str], list[float]]) -> Table:
+    table = Table(title=f"Predicted against measured, runs in {out}", title_justify="left")
+    for head in ("method", "predicted", "runs", "is off by"):
         table.add_column(head)
-    for kind, errors in found.items():
-        spread = f"{min(errors):+.0%}" if len(errors) == 1 else f"{min(errors):+.0%} to {max(errors):+.0%}"
-        table.add_row(kind, str(len(errors)), spread)
+    for method, what in sorted(found):
+        errors = found[method, what]
+        table.add_row(method, what, str(len(errors)), _spread(errors))
     return table
+
+
+def _spread(errors: Sequence[float]) -> str:
+    return f"{errors[0]:+.0%}" if len(errors) == 1 else f"{min(errors):+.0%} to {max(errors):+.0%}"
 
 
 def _taken(path: Path) -> Probed | None:
@@ -69,10 +90,12 @@ def _manifest(path: Path) -> RunManifest | None:
         return None
 
 
-def _kind(recipe: Path, contender: str) -> str | None:
-    """Of a contender's method, in the recipe that its run keeps; None where none is read there."""
+def _kind(recipe: Path, done: RunManifest) -> str | None:
+    """Of its method; of a manifest that does not note it, as the recipe has it that its run keeps, if one does."""
+    if done.training and done.training.method:
+        return done.training.method
     try:
-        found: str = json.loads(recipe.read_text("utf-8"))["recipe"]["contenders"][contender]["method"]["kind"]
+        found: str = json.loads(recipe.read_text("utf-8"))["recipe"]["contenders"][done.contender]["method"]["kind"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return found

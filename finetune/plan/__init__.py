@@ -8,7 +8,7 @@ half. `python -m finetune.train ... --probe` measures one real step instead.
 """
 
 from finetune.plan.advice import Fit, fit, remedies
-from finetune.plan.devices import Device, Price, find, shelf
+from finetune.plan.devices import Device, Price, find, known, shelf
 from finetune.plan.effort import MFU, Sitting, Tuning, exam_seconds, guess_tokens, tuning_seconds
 from finetune.plan.memory import CONTEXT, GIB, Base, Memory, Sheet, cache_bytes, memory, weight_bytes
 from finetune.plan.share import Share, largest, share
@@ -16,6 +16,6 @@ from finetune.shape import Shape
 
 __all__ = [
     "CONTEXT", "GIB", "MFU", "Base", "Device", "Fit", "Memory", "Price", "Shape", "Share", "Sheet", "Sitting", "Tuning",
-    "cache_bytes", "exam_seconds", "find", "fit", "guess_tokens", "largest", "memory", "remedies", "share", "shelf",
-    "tuning_seconds", "weight_bytes",
+    "cache_bytes", "exam_seconds", "find", "fit", "guess_tokens", "known", "largest", "memory", "remedies", "share",
+    "shelf", "tuning_seconds", "weight_bytes",
 ]  # fmt: skip

@@ -38,6 +38,7 @@ class Device(BaseModel):
     memory_gib: float = Field(gt=0, description="As the driver shows it; decides what fits")
     tflops: float | None = Field(None, gt=0, description="Dense bfloat16 peak; tuning time falls with it")
     bandwidth: float | None = Field(None, gt=0, description="Memory, GB/s; the time of written answers falls with it")
+    drivers: tuple[str, ...] = Field((), description="What drivers call it: by these a run knows that it is on one")
     price: Price | None = Field(None, description="None: only hours are planned, unless the recipe has costs.gpu_hour")
 
 
@@ -51,6 +52,11 @@ def _price(offers: Sequence[prices.Offer]) -> Price | None:
     """The first offer, in the currency in which it was asked."""
     first = offers[0] if offers else None
     return Price(hour=first.price, currency=first.currency, source=first.source, date=first.date) if first else None
+
+
+def known(driver: str) -> Device | None:
+    """The device of the shelf that a driver calls so, if one is."""
+    return next((device for device in shelf().values() if driver in device.drivers), None)
 
 
 def find(named: str) -> Device:

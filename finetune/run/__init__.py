@@ -20,6 +20,7 @@ from finetune.lock import held
 from finetune.run.machine import GitState, Hardware, git_state, host, versions
 from finetune.run.manifest import (
     AdapterProbe,
+    Basis,
     LoggedFacts,
     Probed,
     RunManifest,
@@ -31,6 +32,7 @@ from finetune.run.manifest import (
 
 __all__ = [
     "AdapterProbe",
+    "Basis",
     "GitState",
     "Hardware",
     "LoggedFacts",

@@ -12,12 +12,14 @@ from finetune.mistakes import BadInput
 from finetune.run.machine import GitState, Hardware
 
 FROZEN = ConfigDict(frozen=True, extra="forbid")
+Basis = Literal["shelf", "probe", "second step"]  # by which a run's seconds are told, see finetune.train.pace
 
 
 class TrainFacts(BaseModel):
     """What tuning did; token counts are over the whole run, all ranks together."""
 
     model_config = FROZEN
+    method: str | None = None  # its kind; None: not noted
     steps: int
     best_step: int
     stopped: Literal["done", "early", "max_steps"]
@@ -33,6 +35,8 @@ class TrainFacts(BaseModel):
     raw_tokens: int  # with padding
     useful_tokens_per_second: float
     raw_tokens_per_second: float
+    step_seconds: float = 0  # wall seconds in the steps, without loading, dev losses and saving; 0: not noted
+    predicted_seconds: dict[Basis, float] = {}  # of the same, told in every way that was at hand
     peak_memory_bytes: int
     predicted_peak_bytes: int = 0  # as finetune.plan has it, in the same terms; 0: nothing was predicted
     trainable_parameters: int
@@ -172,6 +176,7 @@ class Probed(BaseModel):
 
     model_config = FROZEN
     contender: str
+    fingerprint: str = ""  # of the training that the step is of, under the first seed; empty: not noted
     device: str
     devices: int
     tokens: int  # of the step, padding included, all devices together

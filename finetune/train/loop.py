@@ -90,7 +90,7 @@ class Loop:
         self.savepoints, self.journal, self.clock, self.watch = savepoints, journal, clock, watch
         self.stepper = stepper or Stepper(model, work.knobs, work.learning_rate, world, masters=work.masters)
         self.progress, self.best = Progress(), Tensors()
-        self.signal = 0
+        self.signal, self.warm = 0, False  # warm: a step was taken since the start
 
     def run(self, point: Savepoint | None = None) -> Progress:
         """Take the steps that are left after `point`; the model ends with the best adapter.
@@ -143,14 +143,22 @@ class Loop:
         progress.losses.append((progress.step, loss))
         if exploded([value for _, value in progress.losses], work.knobs.explode):
             self._refuse_explosion(batch, losses)
-        progress.target_tokens += targets
-        progress.useful_tokens += sum(sheet.useful for sheet in batch)
-        progress.raw_tokens += sum(sheet.raw for sheet in batch)
-        progress.seconds += time.monotonic() - began
+        self._count(batch, time.monotonic() - began)
         self.journal.step(progress.step, len(work.steps), loss, rate, norm)
         if self.world.main:
             self.clock.tick()
         return self._asked(*asked.tolist())
+
+    def _count(self, batch: Sequence[Sheet], seconds: float) -> None:
+        """What a step took."""
+        progress, useful = self.progress, sum(sheet.useful for sheet in batch)
+        progress.target_tokens += sum(sheet.targets for sheet in batch)
+        progress.useful_tokens += useful
+        progress.raw_tokens += sum(sheet.raw for sheet in batch)
+        progress.seconds += seconds
+        if self.warm and not progress.pace:
+            progress.pace = seconds / useful
+        self.warm = True
 
     def _asked(self, signalled: float, late: float) -> Stopped | None:
         """What the processes found together, so that all stop after the same step."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from finetune import plan
 from finetune.mistakes import BadInput
-from finetune.plan import GIB, Base
+from finetune.plan import GIB, Base, Share
 from finetune.recipe import Contender
 from finetune.shape import Shape
 from finetune.train.loop import Work
@@ -24,20 +24,27 @@ PAGES = 0.2 * GIB  # of libraries first touched by a backward pass, and what the
 
 def predicted(contender: Contender, folder: Path, work: Work, world: World, standing: int) -> int:
     """Bytes, in the terms of `World.peak_memory`; 0 for an architecture that has no plan."""
-    try:
-        shape = Shape.read(folder)
-    except BadInput:
+    terms = planned(contender, folder, work, world)
+    if terms is None:
         return 0
-    base: Base = "nf4_double" if contender.four_bit else "float32"
-    if not contender.four_bit and str(world.dtype(contender.model.dtype)).endswith("bfloat16"):
-        base = "bfloat16"
-    knobs = work.knobs
-    share = plan.share(shape, contender.method, knobs.optimizer, mixed=base != "float32", labels=len(work.labels))
     split = world.size if world.sharded else 1
-    needed = plan.memory(shape, share, base, largest(work, world), split=split, context=0)
+    needed = plan.memory(*terms, largest(work, world), split=split, context=0)
     if world.device.type != "cpu":
         return int(needed.held)
     return int(standing + PAGES + replace(needed, weights=0).held)
+
+
+def planned(contender: Contender, folder: Path, work: Work, world: World) -> tuple[Shape, Share, Base] | None:
+    """A tuning in the plan's terms; `folder` is the checkpoint's. None for an architecture that has no plan."""
+    try:
+        shape = Shape.read(folder)
+    except BadInput:
+        return None
+    base: Base = "nf4_double" if contender.four_bit else "float32"
+    if not contender.four_bit and str(world.dtype(contender.model.dtype)).endswith("bfloat16"):
+        base = "bfloat16"
+    mixed, optimizer = base != "float32", work.knobs.optimizer
+    return shape, plan.share(shape, contender.method, optimizer, mixed=mixed, labels=len(work.labels)), base
 
 
 def largest(work: Work, world: World) -> plan.Sheet:

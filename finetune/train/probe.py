@@ -62,6 +62,7 @@ def _measured(task: Tuning) -> Probed:
     progress = loop.progress
     return Probed(
         contender=task.name,
+        fingerprint=task.recipe.train_fingerprint(task.name, task.seed),
         device=world.device_name(),
         devices=world.size,
         tokens=progress.raw_tokens // 2,

@@ -43,6 +43,7 @@ class Progress:
     useful_tokens: int = 0
     raw_tokens: int = 0
     seconds: float = 0.0  # in the steps themselves, without loading, dev losses and saving
+    pace: float = 0.0  # seconds that a token of the second step took, padding apart; 0 before
 
     @property
     def best_loss(self) -> float:

@@ -20,19 +20,19 @@ from finetune.recipe.privacy import refuse_personal
 from finetune.run import Hardware, RunDir, RunManifest, SeedDir, TrainFacts, git_state, host, versions
 from finetune.run.tracking import adapter_artifact
 from finetune.train.adapter import Origin, Proof, keep
+from finetune.train.facts import Toll, facts, summary
 from finetune.train.journal import Journal
 from finetune.train.lesson import lesson
 from finetune.train.loop import Loop, Work, engine
 from finetune.train.misfits import refuse_full_disk, refuse_misfits
+from finetune.train.pace import fitting, foreseen
 from finetune.train.packing import plan
 from finetune.train.peak import predicted
 from finetune.train.proofs import Beginning, begin, plain_loss
-from finetune.train.savepoint import Clock, Progress, Savepoint, Savepoints
+from finetune.train.savepoint import Clock, Savepoint, Savepoints
 from finetune.train.watch import Watch
 from finetune.train.zero import Zero
-from finetune.world import World, open_base, parameter_count, said_dtype
-
-CURVE = 200  # points of the loss curve in train.json, at most
+from finetune.world import World, open_base, parameter_count
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,27 @@ class Tuning:
         self.watch.note("reading rows")
         journal = Journal(self.title, self.world.accelerator)
         origin, start = self.origin(), self._start()
+        examples = self._examples(origin, journal)
+        self.set_aside(journal)
+        clock, work = Clock(self.place.checkpoints / "clock.json", began), self.work(examples, origin.chat)
+        savepoints, point = self._savepoints(journal)
+        model, stepper, beginning = self._begun(origin, work, start)
+        self._announce(journal, work, examples, model, origin)
+        standing = self.world.begin_peak()
+        loop = Loop(model, work, self.world, savepoints, journal, clock, self.watch, stepper)
+        progress = loop.run(point)
+        toll = self._toll(loop, origin, standing)
+        proof = self._kept(loop, origin, examples)
+        if proof is not None:
+            found = facts(origin, progress, examples, toll, beginning, proof)
+            self._manifest(clock, found).write(self.place.train_manifest)
+            savepoints.drop()
+            if self.trial is None:
+                journal.hand_over(lambda: self._artifact(found.adapter_digest), found.adapter_digest)
+        journal.end(progress)
+
+    def _examples(self, origin: Origin, journal: Journal) -> Examples:
+        """What it learns from. BadInput: rows that may not be, do not fit, or leave a trial without a judge."""
         refuse_personal(self.recipe, self.name)
         examples = lesson(self.recipe, self.name, origin.chat, self.world, self.watch, journal)
         refuse_misfits(origin, examples, self.recipe.train, self.world)
@@ -76,29 +97,28 @@ class Tuning:
                 f"train.dev: {self.recipe.train.dev:g} holds out none of {len(examples.train)} rows, so nothing judges "
                 f"a trial; raise it, or add rows"
             )
-        self.set_aside(journal)
-        clock, work = Clock(self.place.checkpoints / "clock.json", began), self.work(examples, origin.chat)
-        savepoints, point = self._savepoints(journal)
-        model, stepper, beginning = self._begun(origin, work, start)
+        return examples
+
+    def _announce(self, journal: Journal, work: Work, examples: Examples, model: Any, origin: Origin) -> None:
+        """What is about to be trained, to whoever reads along."""
         if self.recipe.allow_personal_data:
             journal.say(f"personal data in the rows is allowed: {self.recipe.allow_personal_data}")
-        journal.say(_summary(work, examples, model, origin, self.world))
+        journal.say(summary(work, examples, model, origin, self.world))
         if examples.untaught:
             journal.say(f"no training row has the labels {', '.join(examples.untaught)}: the head will not give them")
         journal.track(self.recipe.name, self._settings(), str(self.place.folder / "logs"))
-        standing = self.world.begin_peak()
-        loop = Loop(model, work, self.world, savepoints, journal, clock, self.watch, stepper)
-        progress = loop.run(point)
-        peaks = self.world.peak_memory(), predicted(self.contender, origin.folder, work, self.world, standing)
-        sizes = parameter_count(adapter_parameters(model).values()), parameter_count(model.parameters())
-        proof = self._kept(loop, origin, examples)
-        if proof is not None:
-            facts = _facts(progress, examples, (beginning, proof), sizes, peaks, origin.chat.digest)
-            self._manifest(clock, facts).write(self.place.train_manifest)
-            savepoints.drop()
-            if self.trial is None:
-                journal.hand_over(lambda: self._artifact(facts.adapter_digest), facts.adapter_digest)
-        journal.end(progress)
+
+    def _toll(self, loop: Loop, origin: Origin, standing: int) -> Toll:
+        """What the steps took; `standing` bytes stood before them."""
+        model, work, world = loop.model, loop.work, self.world
+        probe = fitting(self.folder, self.recipe, self.name, world)
+        return Toll(
+            peak=world.peak_memory(),
+            predicted_peak=predicted(self.contender, origin.folder, work, world, standing),
+            predicted_seconds=foreseen(self.contender, origin.folder, work, world, loop.progress, probe),
+            trainable=parameter_count(adapter_parameters(model).values()),
+            parameters=parameter_count(model.parameters()),
+        )
 
     def _savepoints(self, journal: Journal) -> tuple[Savepoints, Savepoint | None]:
         """Where checkpoints go, and the one to go on from."""
@@ -224,64 +244,3 @@ def _refuse_split_views(steps: list[int], folder: Path) -> None:
             f"{folder}: the processes see different checkpoints there (steps {', '.join(map(str, steps))}); --out must "
             f"be on a disk that all machines share; if it is, wait until they all see the newest, and start again"
         )
-
-
-def _summary(work: Work, examples: Examples, model: Any, origin: Origin, world: World) -> str:
-    own = parameter_count(adapter_parameters(model).values())
-    dtype = said_dtype(origin.dtype, four_bit=origin.contender.four_bit)
-    copies = " stepped in float32" if work.masters and dtype != "float32" else ""
-    whole = isinstance(origin.contender.method, Full)
-    what = f"trained weights in {dtype}{copies}" if whole else f"adapter parameters in float32 on {dtype}"
-    left_out = f"{examples.excluded} excluded, {examples.truncated} cut by train.max_length"
-    head = f" with a {origin.contender.head} head of {len(work.labels)} labels" if work.labels else ""
-    return (
-        f"{len(examples.train)} rows, {len(examples.dev)} for the dev loss, {left_out}; {len(work.steps)} steps; "
-        f"{own:,} {what}{head}; {world.size} x {world.device_name()}"
-        f"{', base split' if world.sharded else ''}"
-    )
-
-
-def _facts(
-    progress: Progress,
-    examples: Examples,
-    proofs: tuple[Beginning, Proof],
-    sizes: tuple[int, int],
-    peaks: tuple[int, int],
-    chat_digest: str,
-) -> TrainFacts:
-    beginning, proof = proofs
-    losses, seconds = [loss for _, loss in progress.losses], max(progress.seconds, 1e-9)
-    tenth = max(1, len(losses) // 10)
-    return TrainFacts(
-        steps=progress.step,
-        best_step=progress.best_step,
-        stopped=progress.ended,
-        loss_first=sum(losses[:tenth]) / tenth,
-        loss_last=sum(losses[-tenth:]) / tenth,
-        losses=tuple(progress.losses[:: -(-len(losses) // CURVE)]),
-        dev_losses=tuple(progress.dev_losses),
-        rows=len(examples.train),
-        dev_rows=len(examples.dev),
-        truncated_rows=examples.truncated,
-        target_tokens=progress.target_tokens,
-        useful_tokens=progress.useful_tokens,
-        raw_tokens=progress.raw_tokens,
-        useful_tokens_per_second=progress.useful_tokens / seconds,
-        raw_tokens_per_second=progress.raw_tokens / seconds,
-        peak_memory_bytes=peaks[0],
-        predicted_peak_bytes=peaks[1],
-        trainable_parameters=sizes[0],
-        parameters=sizes[1],
-        adapter_digest=proof.digest,
-        adapter_norm=proof.norm,
-        end_token_trained=None if examples.labels else True,  # data.render refuses a row without it
-        reload_difference=proof.reload_difference,
-        logit_shift=proof.logit_shift,
-        reread=proof.reread,
-        head_difference=proof.head_difference,
-        merge_difference=proof.merge_difference,
-        packing_leak=beginning.packing_leak,
-        start_difference=beginning.start_difference,
-        chat_digest=chat_digest,
-        data=examples.editions,
-    )
