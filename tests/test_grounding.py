@@ -16,14 +16,11 @@ from eval import items
 from eval.benchmark import find, read_task
 from eval.cli import app
 from eval.extract.refusal import declines
-from eval.extract.support import unsupported
 from eval.grading import graded
 from eval.score import __main__ as score
 from eval.sheet import Sheet
-from eval.twins import bared, twin
 from eval.verdict.grounding import _figures, _refusals
 from eval.verdict.twins import paired
-from finetune.card import Row
 
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")  # PEFT's
 
@@ -67,47 +64,6 @@ def test_refusals_are_seen(text):
 )
 def test_what_is_answered_all_the_same_is_no_refusal(text):
     assert not declines(text)
-
-
-SHOWN = "revenue was $ 5,829 in 2019 and 5735 in 2018 ( in millions ), margin 23.64 % ; 利润1.25亿元"
-
-
-@pytest.mark.parametrize(
-    ("answer", "quoted", "nowhere"),
-    [
-        ("", 0, 0),
-        ("Revenue was $5,829 million.", 1, 0),
-        ("Revenue was $5.8 billion and the margin 23.6%", 2, 0),  # rounded, in another unit
-        ("营业收入58.29亿元，利润12,500万元", 2, 0),
-        ("a margin of 0.236, not of 0.25", 2, 1),
-        ("a margin of 23.645%", 1, 1),  # more digits than were shown
-        ("Revenue was 6,100, that is 6,100 in all", 1, 1),  # each once
-        ("5829 - 5735 = 94, and 94 / 5735 = 1.64%", 3, 0),  # reckoned before the eyes
-        ("5829 减去 5735 等于 94", 2, 0),
-        ("6100 - 5735 = 365", 2, 1),  # its operand is invented, its result is not counted
-        ("It rose by 94", 1, 1),
-        ("There are 3 reasons. 1. In 2020 it was up", 0, 0),
-    ],
-)
-def test_figures_that_stand_nowhere(answer, quoted, nowhere):
-    assert unsupported(answer, SHOWN) == (quoted, nowhere)
-
-
-def test_the_right_result_stands_though_it_is_nowhere_shown():
-    assert unsupported("It rose by 94", SHOWN, "94.0") == (1, 0)
-
-
-def item(**facts) -> Row:
-    return Row(**({"id": "q", "split": "test", "lang": "en", "question": "how much?", "answer": "94"} | facts))
-
-
-def test_evidence_is_taken_away_where_there_is_some_to_answer_by():
-    row = item(context="sales 5829 and 5735", program="subtract(5829, 5735)")
-    assert bared(row) == row.model_copy(update={"context": ""})
-    assert bared(item()) is None
-    assert bared(row.model_copy(update={"question": "5829 less 5735?"})) is None  # it can be answered
-    assert twin("evidence", row, "number", written=False) is None  # options cannot be refused
-    assert twin("evidence", row, "label") is None
 
 
 def sheets() -> tuple[Sheet, Sheet]:

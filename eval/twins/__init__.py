@@ -5,8 +5,10 @@ heart does worse on its twin. A group twin changes the client's sex, age or regi
 evidence twin takes away what the question is about: who invents nothing refuses.
 """
 
+from decimal import Decimal
 from typing import Literal
 
+from eval.extract.support import sizes
 from eval.twins.figures import perturbed, rescaled
 from eval.twins.groups import GROUPS, Group, swapped
 from eval.twins.options import permuted
@@ -40,6 +42,18 @@ def twin(kind: Kind, row: Row, answer: str, *, written: bool = True) -> Row | No
 def bared(row: Row) -> Row | None:
     """The question without its context; None where there is none, or the question has all figures to reckon with."""
     program = Program.read(row.program)
-    if not row.context or (program and all(literal.strip("-%") in row.question for literal in program.literals)):
+    if not row.context or (program and _stated(program, row.question)):
         return None
     return row.model_copy(update={"context": ""})
+
+
+def _stated(program: Program, question: str) -> bool:
+    """Whether a question has every figure that its program takes, with thousands commas, in percent or as fractions.
+
+    A program that takes none reckons with what stands elsewhere.
+    """
+    said = sizes(question)
+    return bool(program.literals) and all(
+        Decimal(literal.strip("-%")) in said or (literal.endswith("%") and Decimal(literal.strip("-%")) / 100 in said)
+        for literal in program.literals
+    )
