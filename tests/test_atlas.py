@@ -10,8 +10,8 @@ import pytest
 from test_verdict import finished, judged
 from verdict_samples import sample
 
-from eval.compare import Pair
 from eval.paired import Layout
+from eval.pairing import Pair
 from eval.report import render
 from eval.verdict.atlas import compared
 from finetune.mistakes import BadInput

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from written_exam import graded, row
 
-from eval.compare import Comparison, Pair, compare
+from eval.compare import Comparison, compare
 from eval.paired import estimate
+from eval.pairing import Pair
 from eval.sheet import BadPairing, Sheet
 from eval.significance import tango
 

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from written_exam import graded, row
 
-from eval.compare import Pair, compare
+from eval.compare import compare
 from eval.corpus import NONE, counts, macro_f1, macro_f1_gain
 from eval.labels import corpus_rows
+from eval.pairing import Pair
 from eval.sheet import Sheet
 
 LABELS = np.array([0.6, 0.28, 0.12])

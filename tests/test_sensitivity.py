@@ -12,8 +12,8 @@ from test_verdict import finished, judged
 from verdict_samples import sample
 from written_exam import Run, graded
 
-from eval.compare import Pair
 from eval.paired import Estimate, estimate
+from eval.pairing import Pair
 from eval.report import render
 from eval.verdict import Verdict, judge
 from eval.verdict.contest import Contest

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from test_verdict import finished
 
-from eval.compare import Pair
 from eval.paired import estimate
+from eval.pairing import Pair
 from eval.report import render
 from eval.verdict import judge
 from eval.verdict.evidence import Evidence

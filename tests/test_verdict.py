@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from written_exam import Run, build, graded, row
 
-from eval.compare import Pair, compare
+from eval.compare import compare
 from eval.money import Bill, Net
+from eval.pairing import Pair
 from eval.repeatability import Repeatability
 from eval.report import render
 from eval.sheet import Sheet

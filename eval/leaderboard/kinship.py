@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from eval.compare import mismatch
 from eval.leaderboard.sitting import Sitting
+from eval.pairing import mismatch
 
 
 class Difference(NamedTuple):

@@ -19,6 +19,7 @@ from eval.report import charts, disagreements, figures, view, words
 from eval.report.chances import chances
 from eval.report.origin import origins
 from eval.report.words import Said, same
+from eval.scarce import EXPECTED, ITEMS
 from eval.verdict import Verdict
 
 HERE = Path(__file__).parent
@@ -48,7 +49,7 @@ def _environment() -> Environment:
         "spoken": lambda said: words.spoken(said if isinstance(said, Said) else same(said)),
         "probability": figures.probability, "tiny": figures.tiny, "queries": _queries, "low": view.deciding_low,
         "curve_caption": view.curve_caption, "known": _known, "count": figures.count, "option": disagreements.option,
-        "default": lambda *each: Said(*defaults.said(*each)),
+        "default": lambda *each: Said(*defaults.said(*each)), "FEW": {"questions": ITEMS, "expected": EXPECTED},
     }  # fmt: skip
     return made
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from eval.compare import Pair
 from eval.paired import Estimate, Floats, Layout
+from eval.pairing import Pair
 from eval.significance import holm
 from eval.verdict.contest import Contest
 from eval.verdict.evidence import Evidence

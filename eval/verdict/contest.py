@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from eval.compare import Comparison, Pair, Role, compare
+from eval.compare import Comparison, Role, compare
 from eval.gates import BlankFact
 from eval.money import Bill, Gain, Serving, bill
 from eval.money.odds import Chance
+from eval.pairing import Pair
 from eval.sheet import BadPairing
 from eval.verdict.dates import Timeline, timeline
 from eval.verdict.evidence import Evidence

@@ -13,10 +13,10 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from eval import gates
-from eval.compare import Pair
 from eval.gates import BlankFact, Gate
 from eval.money import device_price
 from eval.paired import Estimate
+from eval.pairing import Pair
 from eval.sheet import BadPairing
 from eval.verdict.evidence import Evidence
 from eval.verdict.ruling import points

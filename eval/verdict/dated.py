@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from eval.compare import Pair
 from eval.gates import DatedFact
 from eval.paired import Floats, apart
+from eval.pairing import Pair
 from eval.sheet import Key, Question
 from eval.verdict.contest import Contest
 from eval.verdict.dates import Bound

@@ -20,10 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from eval.compare import mismatch
 from eval.guards import Guard
 from eval.guards import guards as declared
 from eval.paired import Estimate, Floats, Layout
+from eval.pairing import mismatch
 from eval.sheet import BadPairing, Key, Question, Sheet
 from eval.verdict.evidence import Evidence
 from eval.verdict.leaks import guard_leaks

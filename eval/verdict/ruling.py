@@ -11,8 +11,8 @@ from typing import Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
-from eval.compare import Pair
 from eval.money import Bill
+from eval.pairing import Pair
 from eval.significance import holm
 
 FROZEN = ConfigDict(frozen=True, extra="forbid")

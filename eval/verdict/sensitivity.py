@@ -12,9 +12,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from eval.compare import Pair
 from eval.money import Bill
 from eval.money.odds import Chance, least_value
+from eval.pairing import Pair
 from eval.verdict import siblings
 from eval.verdict.contest import Contest, price
 from eval.verdict.evidence import Evidence

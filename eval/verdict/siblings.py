@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from eval.compare import Pair, mismatch
+from eval.pairing import Pair, mismatch
 from eval.sheet import Sheet
 from eval.verdict.variants import Variant
 from finetune.recipe import Contender

@@ -12,8 +12,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.compare import Pair
 from eval.paired import Floats, Layout
+from eval.pairing import Pair
 from eval.sheet import Key, Question, Sheet
 from eval.verdict.wording import Words
 
