@@ -1,7 +1,10 @@
-"""Which tasks a contender with a classification head can answer: those of its labels. Said before anything is scored.
+"""Which tasks a contender can answer as what it is. Said before anything is scored.
 
 A sequence head names one of its labels, and cannot write. What a task's options or answers say must be among the
 labels, word for word; the order of options and their letters do not matter. A token head lists passages of the text.
+
+Who thinks before it answers (`model.think: keep`) would choose options behind an empty thought: of a study in which one
+does, the written form of a choice, `<name>_gen`, is the headline. Choices by likelihood may stand beside it, as guards.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,7 +15,7 @@ from finetune.card import Row, labels_of
 from finetune.methods import heads
 from finetune.methods.tagging import BIO
 from finetune.mistakes import BadInput
-from finetune.recipe import Recipe, data_root
+from finetune.recipe import Contender, Recipe, data_root
 
 LISTS = ("text", "tags")  # kinds of answers that may be a list of passages
 SHOWN = 5  # labels that a message names
@@ -22,6 +25,57 @@ def refuse_unanswerable(recipe: Recipe, benchmark: Benchmark) -> None:
     """BadInput names the first contender whose head cannot answer a task of the exam, the labels and the remedy."""
     for name, kind, labels in _heads(recipe):
         refuse_tasks(name, kind, labels, benchmark.asked)
+
+
+def refuse_unthought(recipe: Recipe, benchmark: Benchmark) -> None:
+    """BadInput names the tasks of a study that a thinking contender would answer without its thought, and their written
+    forms. A smoke recipe has no headline, and is warned."""
+    thinking, asked = ", ".join(_thinking(recipe)), _choices(benchmark.tasks)
+    if recipe.purpose != "study" or not thinking or not asked:
+        return
+    there = [f"{task.name}_gen" for task in asked if _written_form(task)]
+    absent = [f"{task.name}_gen.yaml" for task in asked if not _written_form(task)]
+    remedy = [f"name {', '.join(there)} (of a suite: suite:NAME_gen)"] if there else []
+    remedy += [f"write {', '.join(absent)} beside it (`tuneworth data new` drafts both)"] if absent else []
+    raise BadInput(
+        f"exam.tasks: {', '.join(task.name for task in asked)}: options are chosen behind an empty thought, and "
+        f"{thinking} would think (model.think: keep), so it is no headline of this study; {', and '.join(remedy)}, "
+        f"where the answer is written"
+    )
+
+
+def unthought(recipe: Recipe, benchmark: Benchmark) -> list[str]:
+    """One line for each guard (of a smoke recipe: each task) that a thinking contender answers without its thought."""
+    thinking, smoke = ", ".join(_thinking(recipe)), recipe.purpose == "smoke"
+    asked = [("rule.guards", task) for task in _choices(benchmark.guards)]
+    asked = [("exam.tasks", task) for task in _choices(benchmark.tasks) if smoke] + asked
+    return [
+        f"{key}: {task.name}: options are chosen behind an empty thought, and {thinking} would think (model.think: "
+        f"keep); in {task.name}_gen the answer is written"
+        for key, task in asked
+        if thinking and _written_form(task)
+    ]
+
+
+def _thinking(recipe: Recipe) -> list[str]:
+    """Contenders that think before they answer in words, here; what a head names needs no words."""
+    return [
+        name
+        for name, chosen in recipe.contenders.items()
+        if chosen.here and chosen.model.think == "keep" and not (chosen.head or _brings_head(chosen))
+    ]
+
+
+def _brings_head(chosen: Contender) -> bool:
+    return bool(chosen.adapter and heads.read(Path(chosen.adapter)))
+
+
+def _choices(tasks: Sequence[Task]) -> list[Task]:
+    return [task for task in tasks if task.protocol == "likelihood"]
+
+
+def _written_form(task: Task) -> bool:
+    return (task.folder / f"{task.name}_gen.yaml").is_file()
 
 
 def refuse_tasks(name: str, kind: str, labels: Sequence[str], tasks: Sequence[Task]) -> None:

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from eval import blind, engines, forecast, gates, guards, pledge
-from eval.answerable import refuse_unanswerable
+from eval.answerable import refuse_unanswerable, refuse_unthought, unthought
 from eval.benchmark import Benchmark
 from eval.endpoint import refuse_likelihood, refuse_misjudged
 from eval.forecast.load import conversations, rows
@@ -59,6 +59,7 @@ def show(
     refuse_unanswerable(recipe, benchmark)
     refuse_likelihood(recipe, benchmark)
     refuse_misjudged(recipe, benchmark)
+    refuse_unthought(recipe, benchmark)
     console.print(exam(benchmark))
     for line in (*seen_before(recipe, benchmark), *blind.warnings(benchmark), *unthought(recipe, benchmark)):
         console.print(Text(line, style="yellow"))
@@ -82,19 +83,6 @@ def contenders(recipe: Recipe) -> Table:
         model = f"{c.model.id}{', in vLLM' if c.vllm else where}"
         table.add_row(name, model, tuning(c), "frame" if c.prompt else "plain", ", ".join(roles(recipe, name)))
     return table
-
-
-def unthought(recipe: Recipe, benchmark: Benchmark) -> list[str]:
-    """One line for each task whose options a thinking contender chooses behind an empty thought."""
-    asked = [(name, c) for name, c in recipe.contenders.items() if not (c.head or c.items or c.served)]
-    thinking = ", ".join(name for name, contender in asked if contender.model.think == "keep")
-    return [
-        f"{'exam.tasks' if task in benchmark.tasks else 'rule.guards'}: {task.name}: options are chosen behind an "
-        f"empty thought, and {thinking} would think (model.think: keep); {task.name}_gen, where the letter is "
-        "written, is the headline of those who do"
-        for task in benchmark.carded
-        if thinking and task.protocol == "likelihood" and (task.folder / f"{task.name}_gen.yaml").is_file()
-    ]
 
 
 def tuning(contender: Contender) -> str:

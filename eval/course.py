@@ -10,7 +10,7 @@ from pathlib import Path
 import typer
 
 from eval import engines, pledge
-from eval.answerable import refuse_unanswerable
+from eval.answerable import refuse_unanswerable, refuse_unthought
 from eval.benchmark import Benchmark, refuse_unjudgeable
 from eval.endpoint import key_of, refuse_likelihood, refuse_misjudged, refuse_unready
 from eval.grading import outdated
@@ -72,6 +72,7 @@ class Course:
         refuse_unanswerable(recipe, benchmark)
         refuse_likelihood(recipe, benchmark)
         refuse_misjudged(recipe, benchmark)
+        refuse_unthought(recipe, benchmark)
         if recipe.purpose == "study":
             refuse_unjudgeable(benchmark)
         return benchmark

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from eval import blind, check
+from eval import blind
 from eval.benchmark import SHELF, Benchmark, Scenario, Task, find, find_card, read_task
 from finetune.card.likeness import normalise
 from finetune.mistakes import BadInput
@@ -161,20 +161,6 @@ def test_check_warns_of_a_task_that_is_passed_blind():
     assert blind.warnings(Benchmark((task,))) == []
     (line,) = blind.warnings(Benchmark((easy,)))
     assert re.search(r"demo_label: always the same answer scores 80% there without reading", line)
-
-
-def test_check_says_where_a_thinking_contender_is_asked_without_its_thought():
-    """The written form is the headline of who thinks; who does not, or has a head, is told nothing."""
-    demo = ROOT / "recipes" / "demo.yaml"
-    tasks = tuple(read_task(*find(each)) for each in ("demo_label", "demo_knowledge_gen", "demo_extraction"))
-    quiet = Recipe.read(demo)
-    thinks = Recipe.read(demo, ("contenders.newer.model=models/qwen3_8b.yaml",))
-    assert check.unthought(quiet, Benchmark(tasks)) == []
-    (line,) = check.unthought(thinks, Benchmark(tasks))
-    assert line.startswith("exam.tasks: demo_label: options are chosen behind an empty thought, and ")
-    assert "newer would think (model.think: keep); demo_label_gen" in line
-    (line,) = check.unthought(thinks, Benchmark(tasks[1:], guards=tasks[:1]))
-    assert line.startswith("rule.guards: demo_label: ")
 
 
 # ---- with the real files

@@ -56,6 +56,7 @@ class Study:
         named["drawn"] = {"model": model(newer, "qwen3", **DRAWN)}  # untaught, so that its draws differ
         twice = {f"{name}-v": each | {"engine": IN_VLLM} for name, each in named.items() if name != "tuned"}
         raw["contenders"] = named | twice
+        raw["purpose"] = "smoke"  # one of them thinks, and a study of it would take no choice by likelihood
         self.recipe.write_text(yaml.safe_dump(raw, allow_unicode=True), "utf-8")
 
     def run(

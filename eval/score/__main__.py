@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from eval import engines, pledge
+from eval.answerable import refuse_unthought
 from eval.benchmark import Benchmark
 from eval.grading import outdated
 from eval.repeatability import told
@@ -119,9 +120,10 @@ def score(recipe: Recipe, name: str, seed: int | None, out: Path) -> int:
 def _begun(recipe: Recipe, name: str, out: Path) -> tuple[Recipe, Benchmark, RunDir, Words | None]:
     """The recipe with the engine that runs `name` here, and why it is this one; None where the recipe names it.
 
-    BadInput: what the run was begun with is not here.
+    BadInput: what the run was begun with is not here, or a thinking contender would choose without its thought.
     """
     benchmark, run = Benchmark.read(recipe), RunDir(out / recipe.name)
+    refuse_unthought(recipe, benchmark)
     if not undecided(recipe.contenders[name]):
         return recipe, benchmark, run, None
     found = engines.decide(recipe, benchmark, run)
