@@ -1,5 +1,6 @@
 """Everything on a shelf loads, found by a recursive walk, and is counted: a check that counts nothing is decoration."""
 
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from finetune.card import DataCard
 from finetune.checkpoint import ModelSpec
 from finetune.frame import PromptFrame
 from finetune.recipe import Recipe, read_yaml
+from finetune.recipe.guards import KINDS
 
 ROOT = Path(__file__).parent.parent
 SHELVES = {"recipes": 7, "models": 16, "prompts": 4, "launch": 8, "cards": 31, "tasks": 57, "suites": 9}
@@ -21,6 +23,8 @@ def on(folder: str, pattern: str) -> list[Path]:
 
 
 RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
+ASKED = [path for path in RECIPES if path.stem not in ("demo", "smoke")]  # these have an exam of their own, embedded
+OPEN = ["suite:open_en", "suite:open_zh_gen"]
 MODELS, PROMPTS, LAUNCH = (
     on("recipes/models", "*.yaml"),
     on("recipes/prompts", "*.yaml"),
@@ -44,6 +48,37 @@ def test_recipe(path):
     assert recipe.name == path.stem
     for task in recipe.exam.tasks:
         find(task)
+
+
+def opening(path: Path) -> str:
+    """The comment that a recipe opens with."""
+    lines = path.read_text("utf-8").splitlines()
+    return "\n".join(takewhile(lambda line: line.startswith("#"), lines))
+
+
+@pytest.mark.parametrize("path", ASKED, ids=lambda p: p.stem)
+def test_recipes_for_use_ask_the_open_suites_or_say_why_not(path):
+    asked = read_yaml(path)["exam"]["tasks"]
+    if asked != OPEN:
+        assert path.stem in {"finre_head", "fineval_smoke"}
+        assert "exam is no suite" in opening(path) or "plumbing" in opening(path)
+
+
+@pytest.mark.parametrize("path", ASKED, ids=lambda p: p.stem)
+def test_sets_that_forbid_commercial_use_are_named_as_such_where_a_recipe_opens(path):
+    recipe = Recipe.read(path)
+    guarded = [task for kind in KINDS for task in recipe.rule.guards.of(kind)] if recipe.rule.guards else []
+    tasks = [read_yaml_of(*find(name)) for name in (*recipe.exam.tasks, *guarded)]
+    cards = [find_card(raw["dataset_kwargs"]["card"]) for raw in tasks] + [use.card for use in recipe.data_used]
+    closed = {card.title.partition(" ")[0] for card in cards if not card.licence.commercial}
+    assert len(cards) > len(recipe.exam.tasks), "exam and data were both looked at"
+    assert all(name in opening(path) for name in closed)
+    assert ("non-commercial" in opening(path)) == bool(closed)
+    assert not closed or recipe.purpose == "smoke", "what is for use names none"
+
+
+def read_yaml_of(folder: Path, name: str) -> dict:
+    return yaml.safe_load((folder / f"{name}.yaml").read_text("utf-8").replace("!function ", ""))
 
 
 @pytest.mark.parametrize("path", MODELS, ids=lambda p: p.stem)

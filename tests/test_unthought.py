@@ -126,3 +126,14 @@ def test_an_own_choice_without_a_written_form_is_told_to_write_one(place, tmp_pa
     recipe = Recipe.read(place / "r.yaml", (f"exam.tasks=[{exam}/own]",))
     with pytest.raises(BadInput, match=r"; write own_gen\.yaml beside it \(`tuneworth data new` drafts both\), where"):
         refuse_unthought(recipe, Benchmark.read(recipe))
+
+
+@pytest.mark.parametrize("path", sorted(DEMO.parent.glob("*.yaml")), ids=lambda path: path.stem)
+def test_shipped_recipes_name_written_forms_where_somebody_thinks(path):
+    recipe = Recipe.read(path)
+    forms = {name: find(name)[0] / f"{name}.yaml" for name in recipe.exam.tasks}
+    chosen = [name for name, form in forms.items() if "output_type: multiple_choice" in form.read_text("utf-8")]
+    if recipe.purpose == "study" and any(each.model.think == "keep" for each in recipe.contenders.values()):
+        assert chosen == []
+    else:
+        assert path.stem in ("demo", "smoke", "fineval_smoke")
