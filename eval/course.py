@@ -88,7 +88,8 @@ class Course:
         self._refuse_start(only)
         seeds = ((name, seed) for name in self._tuned(only) for seed in self.recipe.seeds(name))
         jobs = [Job("train", self.path, name, seed, self.out, self.changes) for name, seed in seeds]
-        return script(self.recipe.name, jobs, self.recipe.train.launch, self._searches(only))
+        paused = {job.contender: self.folder.paused(job.contender) for job in jobs if self.recipe.train.window}
+        return script(self.recipe.name, jobs, self.recipe.train.launch, self._searches(only), paused)
 
     def train(self, only: str | None) -> None:
         self._refuse_start(only)

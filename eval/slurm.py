@@ -1,7 +1,11 @@
-"""A job script for SLURM: one launcher on each node, meeting at the first; saved and queued again at the time limit."""
+"""A job script for SLURM: one launcher on each node, meeting at the first.
+
+At the time limit it is saved and queued again; so it is where train.window closes, for the next opening.
+"""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 from eval.launch import KIND, Job, Machine, line, spell
 
@@ -13,7 +17,7 @@ SCRIPT = """\
 #!/bin/bash
 # Hand it to sbatch in the folder where it was printed; recipe, models and runs must lie on a disk that all nodes share.
 # Partition, account and time limit are yours to set. Where the limit comes before the end, the step at hand is saved
-# and the job queued again; it goes on where it was.
+# and the job queued again; it goes on where it was. So it is where train.window closes, to start when that opens.
 #SBATCH --job-name={name}
 #SBATCH --nodes={nodes}
 #SBATCH --ntasks-per-node=1
@@ -27,7 +31,7 @@ MASTER_ADDR=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
 MASTER_PORT=$((20000 + SLURM_JOB_ID % 20000))
 export MASTER_ADDR MASTER_PORT {environment}
 
-stopping= running=
+stopping= running= paused=
 # SIGTERM comes to this shell alone (B:); srun hands on to all nodes what it is sent.
 stop() {{
   stopping=yes
@@ -35,7 +39,9 @@ stop() {{
 }}
 trap stop TERM
 
+# A training that train.window pauses says so in the file that `paused` names, with the second of its opening below.
 run() {{
+  if [ -n "$paused" ]; then rm -f "$paused"; fi
   srun --ntasks-per-node=1 --kill-on-bad-exit=1 "$@" &
   running=$!
   if [ -n "$stopping" ]; then kill -TERM "$running"; fi
@@ -50,6 +56,11 @@ run() {{
     scontrol requeue "$SLURM_JOB_ID"
     exit "$status"
   fi
+  if [ "$status" -ne 0 ] && [ -f "$paused" ]; then
+    left=$(($(tail -n 1 "$paused") - $(date +%s)))
+    scontrol requeue "$SLURM_JOB_ID"
+    scontrol update "JobId=$SLURM_JOB_ID" "StartTime=now+$((left > 0 ? left : 0))"
+  fi
   if [ "$status" -ne 0 ]; then exit "$status"; fi
 }}
 
@@ -57,10 +68,13 @@ run() {{
 """
 
 
-def script(name: str, jobs: Sequence[Job], launch: str | None, notes: Sequence[str] = ()) -> str:
+def script(
+    name: str, jobs: Sequence[Job], launch: str | None, notes: Sequence[str] = (),
+    paused: Mapping[str, Path] | None = None,
+) -> str:  # fmt: skip
     """What `sbatch` takes for these jobs, one after another, on the machines of a launch file (None: one process).
 
-    `notes` are comments above them.
+    `notes` are comments above them; `paused` names the file in which a contender of limited hours says that it waits.
     """
     machine = Machine.read(launch)
     per_node = machine.processes // machine.machines
@@ -71,8 +85,15 @@ def script(name: str, jobs: Sequence[Job], launch: str | None, notes: Sequence[s
         devices=f"#SBATCH --cpus-per-task={per_node}" if machine.cpu else f"#SBATCH --gpus-per-node={per_node}",
         notice=NOTICE,
         environment=" ".join(f"{key}={value}" for key, value in kind.items()),
-        lines="\n".join([*notes, *(f"run {_typed(job, launch)}" for job in jobs)]),
+        lines="\n".join([*notes, *_lines(jobs, launch, paused or {})]),
     )
+
+
+def _lines(jobs: Sequence[Job], launch: str | None, paused: Mapping[str, Path]) -> Iterator[str]:
+    for job in jobs:
+        if job.contender in paused:
+            yield f"paused={shlex.quote(str(paused[job.contender]))}"
+        yield f"run {_typed(job, launch)}"
 
 
 def _typed(job: Job, launch: str | None) -> str:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -43,17 +44,17 @@ exit 0
 
 @pytest.fixture
 def cluster(tmp_path):
-    """cluster(script) -> the running batch job, in a process group of its own."""
+    """cluster(script, nodes=2) -> the running batch job, in a process group of its own."""
     tools = tmp_path / "tools"
     tools.mkdir()
     for name, text in (("srun", SRUN), ("scontrol", SCONTROL)):
         (tools / name).write_text(text)
         (tools / name).chmod(0o755)
 
-    def sbatch(path: Path) -> subprocess.Popen[str]:
+    def sbatch(path: Path, nodes: int = 2) -> subprocess.Popen[str]:
         path_ = f"{tools}:{Path(sys.executable).parent}:{os.environ['PATH']}"
-        nodes = {"SLURM_JOB_NODELIST": "localhost", "SLURM_NNODES": "2", "SLURM_JOB_ID": str(os.getpid())}
-        env = os.environ | nodes | {"PATH": path_, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+        given = {"SLURM_JOB_NODELIST": "localhost", "SLURM_NNODES": str(nodes), "SLURM_JOB_ID": str(os.getpid())}
+        env = os.environ | given | {"PATH": path_, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         return subprocess.Popen(["bash", str(path)], cwd=tmp_path, env=env, **pipes)
 
@@ -93,11 +94,49 @@ def test_a_job_at_its_time_limit_is_saved_queued_again_and_goes_on(cluster, less
     assert facts(lesson).steps == facts(lesson).losses[-1][0]
 
 
+def closed_for_an_hour() -> dict[str, str]:
+    now = datetime.now(UTC)
+    return {"from": f"{now + timedelta(hours=1):%H:%M}", "to": f"{now - timedelta(hours=1):%H:%M}", "tz": "UTC"}
+
+
+def test_a_job_outside_of_its_hours_is_queued_again_for_their_beginning(cluster, tmp_path, tiny):
+    """The note says when, whatever status a launcher makes of it; one of an earlier start counts for nothing."""
+    hours = closed_for_an_hour()
+    lesson = write_lesson(tmp_path, tiny("qwen2"), max_steps=2, window=hours)
+    path, log = printed(lesson), tmp_path / "scontrol.log"
+    status, _, err = finish(cluster(path, nodes=1))
+    assert status != 0
+    assert "paused: outside of train.window" in err
+    queued, begin = log.read_text().splitlines()[-2:]
+    assert queued == f"requeue {os.getpid()}"
+    job, _, seconds = begin.rpartition("=now+")
+    assert job == f"update JobId={os.getpid()} StartTime"
+    assert 1800 < int(seconds) <= 3600
+    note = tmp_path / "runs" / "lesson" / "lora" / "paused"
+    assert note.is_file()
+    log.unlink()
+    lesson.write_text("question: cut off")
+    status, _, err = finish(cluster(path, nodes=1))
+    assert status != 0
+    assert "train.window" not in err
+    assert not any(line.startswith(("requeue", "update")) for line in log.read_text().splitlines())
+    hours["from"], hours["to"] = hours["to"], hours["from"]
+    write_lesson(tmp_path, tiny("qwen2"), max_steps=2, window=hours)
+    status, _, err = finish(cluster(path, nodes=1))
+    assert status == 0, err
+    assert manifest(lesson).training.steps == 2
+
+
+def test_a_script_without_hours_names_no_note(lesson):
+    assert "\npaused=" not in printed(lesson).read_text()
+
+
 def test_bash_reads_the_script_whatever_the_names(tmp_path):
     job = Job("train", Path("it's/my recipe.yaml"), "lora $HOME", 17, Path("runs"), ("train.epochs=3",))
     for launch in (None, *sorted(map(str, LAUNCH.glob("*.yaml")))):
-        text = script("a name", [job, job], launch)
+        text = script("a name", [job, job], launch, (), {"lora $HOME": Path("it's/lora $HOME/paused")})
         subprocess.run(["bash", "-n"], input=text, text=True, check=True)
+        assert "paused='it'\"'\"'s/lora $HOME/paused'\nrun " in text
         run = next(each for each in text.splitlines() if each.startswith("run "))
         assert "'it'\"'\"'s/my recipe.yaml' --contender 'lora $HOME' --seed 17 --out runs --set train.epochs=3" in run
 

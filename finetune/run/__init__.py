@@ -164,7 +164,8 @@ class RunDir:
         return self.folder / contender / "phases"
 
     def paused(self, contender: str) -> Path:
-        """A line that says until when; there while a training waits for its hours (launchers lose exit statuses)."""
+        """A line that says until when, and one with that moment in seconds since the epoch; there while a training
+        waits for its hours (launchers lose exit statuses)."""
         return self.folder / contender / "paused"
 
     def seed(self, contender: str, seed: int) -> SeedDir:

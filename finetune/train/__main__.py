@@ -98,15 +98,15 @@ def _searching(recipe: Recipe, name: str, run: RunDir) -> bool:
 
 def _tune(recipe: Recipe, name: str, pending: list[tuple[int, str]], run: RunDir) -> int:
     with paused():
-        from finetune.train.pause import PAUSED, Stopped  # torch takes its time: what is bad or done was said before
+        from finetune.train.pause import Stopped  # torch takes its time: what is bad or done was said before
         from finetune.train.seeds import tune
 
     _forget_pause(run.paused(name))
     try:
         tune(recipe, name, pending, run)
     except Stopped as stop:
-        if stop.status == PAUSED and RANK == "0":
-            write_whole(run.paused(name), f"{stop}\n")
+        if stop.opens and RANK == "0":
+            write_whole(run.paused(name), f"{stop}\n{stop.opens.timestamp():.0f}\n")
         return _complain(str(stop), stop.status)
     return 0
 

@@ -13,9 +13,10 @@ PAUSED = 75  # EX_TEMPFAIL of sysexits.h: nothing is wrong, and a later start go
 class Stopped(Exception):  # noqa: N818 (asked for, not a fault)
     """The run was asked to end; everything is saved. `status` is the exit status."""
 
-    def __init__(self, text: str, status: int) -> None:
+    def __init__(self, text: str, status: int, opens: datetime | None = None) -> None:
+        """`opens`: when it may go on; None: at once."""
         super().__init__(text)
-        self.status = status
+        self.status, self.opens = status, opens
 
 
 def now() -> datetime:
@@ -34,9 +35,9 @@ def by_signal(number: int, step: int) -> Stopped:
 
 def by_window(window: Window, step: int | None = None) -> Stopped:
     """Closed after a step, or before the start (`step` is None)."""
-    when = f"{window.next(now()):%Y-%m-%d %H:%M %Z}"
+    opens = window.next(now())
+    when = f"{opens:%Y-%m-%d %H:%M %Z}"
     if step is None:
-        return Stopped(f"paused: outside of train.window ({window}); it opens {when}, start again then", PAUSED)
-    return Stopped(
-        f"paused after step {step}, which is saved: train.window ({window}) opens {when}, start then", PAUSED
-    )
+        return Stopped(f"paused: outside of train.window ({window}); it opens {when}, start again then", PAUSED, opens)
+    text = f"paused after step {step}, which is saved: train.window ({window}) opens {when}, start then"
+    return Stopped(text, PAUSED, opens)
