@@ -107,6 +107,14 @@ def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
     return process.returncode, out, err
 
 
+def refused(capsys: Any) -> str:
+    """The one line on standard error."""
+    lines: list[str] = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("tuneworth: ")
+    return lines[0]
+
+
 def facts(recipe: Path, contender: str = "lora", seed: int = 17) -> TrainFacts:
     return manifest(recipe, contender, seed).training  # type: ignore[return-value]
 

@@ -242,6 +242,28 @@ def test_a_tracker_that_fails_is_one_line_and_the_verdict_stands(tmp_path):
     assert Verdict.read(folder / "verdict.json").outcome == "worth_it"
 
 
+@pytest.mark.parametrize(("mode", "known"), [("online", True), ("online", False), ("offline", True)])
+def test_a_run_that_was_deleted_at_wandb_names_the_file_that_holds_its_id(tmp_path, monkeypatch, mode, known):
+    """Nobody here can delete one there: that W&B takes nothing is made up, what is said of it is not."""
+
+    def gone(*_: Any) -> None:
+        raise RuntimeError("run 0123456789abcdef was previously created and deleted; try a new run name")
+
+    monkeypatch.setenv("WANDB_MODE", mode)
+    monkeypatch.setattr("eval.outlets.tracked.find_spec", lambda name: True)
+    monkeypatch.setattr("eval.outlets.tracked._to_wandb", gone)
+    finished(tmp_path)
+    session = tmp_path / "runs" / "study" / "logs" / "judge.wandb-id"
+    if known:
+        session.parent.mkdir()
+        session.write_text("0123456789abcdef\n", "utf-8")
+    done = judge_here(tmp_path, "wandb")
+    assert done.exit_code == 0
+    remedy = f"; if its run was deleted there, remove {session}, and judging again begins a new one"
+    assert (remedy in done.stderr) is (mode == "online" and known)
+    assert done.stderr.endswith("; verdict.json stands\n")
+
+
 def test_names_that_wandb_takes():
     assert artifact_name("study", "lora", "seed-17") == "study-lora-seed-17"
     odd = artifact_name("研究", "lora/a", "seed-17")

@@ -26,6 +26,7 @@ from finetune.recipe import Recipe
 from finetune.run import RunDir
 from finetune.run.tracking import adapter_artifact, artifact_name, remedy, wandb_mode, wandb_settings
 
+SESSION_FILE = "judge.wandb-id"  # beside the logs
 SESSION = re.compile(r"[0-9a-f]{16}")
 
 
@@ -33,14 +34,22 @@ def track(name: str, recipe: Recipe, run: RunDir, v: Verdict, texts: Texts) -> s
     """Hand a verdict over to a tracker by its name. Gives a line: where it went, or why not."""
     if find_spec(name) is None:
         return f"train.tracker: {name} is not installed, so the verdict is not in it; `{remedy(name)}`"
-    logs = run.folder / "logs"
+    logs, again = run.folder / "logs", _goes_on(name, run)
     try:
         logs.mkdir(parents=True, exist_ok=True)
         _to_wandb(recipe, run, v, texts) if name == "wandb" else _to_other(name, recipe, run, v)
     except Exception as fault:  # a tracker may fail in any way: its network, its service, its disk
         said = str(fault).strip().partition("\n")[0] if not isinstance(fault, OSError) else told(fault)
-        return f"train.tracker: {name} took no verdict ({type(fault).__name__}: {said}); verdict.json stands"
+        return f"train.tracker: {name} took no verdict ({type(fault).__name__}: {said}){again}; verdict.json stands"
     return f"tracker {name}: {logs}"
+
+
+def _goes_on(name: str, run: RunDir) -> str:
+    """What may be in the way, and the remedy, where this judging would go on in a run that a server knows."""
+    session = run.folder / "logs" / SESSION_FILE
+    if name != "wandb" or wandb_mode() != "online" or not session.is_file():
+        return ""
+    return f"; if its run was deleted there, remove {session}, and judging again begins a new one"
 
 
 def _to_other(name: str, recipe: Recipe, run: RunDir, v: Verdict) -> None:
@@ -74,7 +83,7 @@ def _to_wandb(recipe: Recipe, run: RunDir, v: Verdict, texts: Texts) -> None:
 
 def _session_id(run: RunDir) -> str:
     """W&B's name of this run's judging: made up at the first, the same whenever it is judged again."""
-    path = run.folder / "logs" / "judge.wandb-id"
+    path = run.folder / "logs" / SESSION_FILE
     kept = path.read_text("utf-8").strip() if path.is_file() else ""
     if not SESSION.fullmatch(kept):
         kept = secrets.token_hex(8)

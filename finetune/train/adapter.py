@@ -18,6 +18,7 @@ from finetune.methods.heads import PIPELINES
 from finetune.methods.merging import BOUND
 from finetune.mistakes import BadInput
 from finetune.recipe import Contender, DataUse
+from finetune.run import SeedDir
 from finetune.train.reread import Reading
 from finetune.world import World, logits
 
@@ -50,10 +51,10 @@ class Origin:
 
 
 def keep(
-    model: Any, origin: Origin, place: Path, world: World, ids: Sequence[int],
+    model: Any, origin: Origin, place: SeedDir, world: World, ids: Sequence[int],
     release: Callable[[], None], *, fresh: bool = True,
 ) -> Proof | None:  # fmt: skip
-    """Save, reload into a fresh base and compare on `ids`, then rename to `place`. Gives the proof on the main process.
+    """Save, reload into a fresh base and compare on `ids`, then rename to its place. The proof, on the main process.
 
     `release` is called once the trained model has answered. `fresh`: a process of its own reads it back. BadInput: the
     training changed nothing. RuntimeError: what was reloaded (or merged) is not what was trained. Either way nothing is
@@ -68,26 +69,32 @@ def keep(
         _write(model, origin, scratch)
         if not world.sharded:
             _empty(model)
-        reading = Reading(
-            checkpoint=str(origin.folder),
-            adapter=str(scratch),
-            dtype=str(origin.dtype).removeprefix("torch."),
-            four_bit=origin.contender.four_bit,
-            device="cpu" if world.sharded else str(world.device),
-            threads=torch.get_num_threads(),
-            ids=probe,
-        )
+        reading = _reading(origin, scratch, world, probe)
         again = reading.afresh(scratch.with_name(f"{scratch.name}.safetensors")) if fresh else reading.here()
         proof = _proof(adapter_digest(scratch), trained, again, "fresh" if fresh else "here")
         if told is not None:
             proof = replace(proof, head_difference=_head_apart(told, again, origin.dtype))
-        _refuse(proof, float(trained.abs().max()), origin.dtype)
+        _refuse_unmoved(proof, place.checkpoints)
+        _refuse_others(proof, float(trained.abs().max()), origin.dtype)
         found.append(proof)
 
     if world.main:
-        folder_whole(place, build)
+        folder_whole(place.adapter, build)
     world.accelerator.wait_for_everyone()
     return found[0] if found else None
+
+
+def _reading(origin: Origin, folder: Path, world: World, probe: tuple[int, ...]) -> Reading:
+    """Of the adapter in `folder`, on a fresh base."""
+    return Reading(
+        checkpoint=str(origin.folder),
+        adapter=str(folder),
+        dtype=str(origin.dtype).removeprefix("torch."),
+        four_bit=origin.contender.four_bit,
+        device="cpu" if world.sharded else str(world.device),
+        threads=torch.get_num_threads(),
+        ids=probe,
+    )
 
 
 def _empty(model: Any) -> None:
@@ -114,13 +121,17 @@ def _head_apart(told: torch.Tensor, read: dict[str, torch.Tensor], dtype: torch.
     return apart
 
 
-def _refuse(proof: Proof, top: float, dtype: torch.dtype) -> None:
-    """`top` is the largest logit."""
+def _refuse_unmoved(proof: Proof, checkpoints: Path) -> None:
+    """BadInput: nothing was learnt; what a run with other knobs would trip over is named."""
     if not proof.norm > 0 or not proof.logit_shift > 0:
         raise BadInput(
-            f"training changed nothing (adapter norm {proof.norm:g}, logits moved by {proof.logit_shift:g}); "
-            f"raise method.learning_rate or train longer"
+            f"training changed nothing (adapter norm {proof.norm:g}, logits moved by {proof.logit_shift:g}); move "
+            f"{checkpoints} away, which is of this recipe alone, then raise method.learning_rate or train longer"
         )
+
+
+def _refuse_others(proof: Proof, top: float, dtype: torch.dtype) -> None:
+    """RuntimeError: what was read back is not what was trained; `top` is the largest logit."""
     if not proof.reload_difference <= top * SLACK[dtype] or not proof.reload_difference < proof.logit_shift:
         raise RuntimeError(
             f"the adapter read back from disk gives other logits (by {proof.reload_difference:g}, where tuning moved "

@@ -139,7 +139,7 @@ class Tuning:
         """The adapter, saved and read back; the proof on the main process."""
         self.watch.note("saving the adapter and reading it back")
         fresh, ids = self.recipe.train.prove == "fresh", examples.train[0].ids.tolist()
-        return keep(loop.model, origin, self.place.adapter, self.world, ids, loop.stepper.release, fresh=fresh)
+        return keep(loop.model, origin, self.place, self.world, ids, loop.stepper.release, fresh=fresh)
 
     def origin(self) -> Origin:
         spec = self.contender.model
