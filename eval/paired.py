@@ -137,9 +137,10 @@ class Layout:
         """
         task, counts = self.cell // self.share.shape[1], np.count_nonzero(self.share, axis=1)
         means = np.bincount(task, weights=values) / np.bincount(task)
-        below, above = (float((self.weight * room / counts).sum()) for room in (1 + means, 1 - means))
+        rooms = np.maximum(0, 1 + means), np.maximum(0, 1 - means)
+        below, above = (float((self.weight * room / counts).sum()) for room in rooms)
         nats = -math.log((1 - confidence) / 2)
-        p = math.exp((margin - point) / below) if point > margin else 1.0
+        p = math.exp((margin - point) / below) if point > margin and below else 1.0
         return point - nats * below, point + nats * above, p, nats * below
 
     def _checked(self, values: ArrayLike) -> Floats:

@@ -44,7 +44,7 @@ class Pair:
     differences: Floats  # [S, n]
     weight: Floats  # [n], sums to 1
     wrongs: Floats  # [S, n], differences of the rates of outcome `wrong`
-    told: dict[tuple[float, float], Estimate] = field(default_factory=dict)  # by level and margin
+    told: dict[tuple[float, float, float], Estimate] = field(default_factory=dict)  # by level, margin and ratio
 
     @classmethod
     def of(cls, challenger: Sheet, incumbent: Sheet, weights: Mapping[str, float]) -> Self:
@@ -57,13 +57,11 @@ class Pair:
         layout, weight = challenger.layout(weights), challenger.item_weight(weights)
         return cls(challenger, incumbent, layout, differences, weight, wrongs)
 
-    def estimate(self, *, level: float, margin: float) -> Estimate:
-        """With the one-sided error `level` on either side."""
-        if (level, margin) not in self.told:
-            found = self.layout.estimate(self.differences, confidence=1 - 2 * level, margin=margin)
-            self.told[level, margin] = found
-        return self.told[level, margin]
-
-    def worth(self, ratio: float, *, level: float) -> Estimate:
-        """The gain less `ratio` times the wrong answers: both errors at once, on the same clusters."""
-        return self.layout.estimate(self.differences - ratio * self.wrongs, confidence=1 - 2 * level)
+    def estimate(self, *, level: float, margin: float, ratio: float = 0.0) -> Estimate:
+        """With the one-sided error `level` on either side; of the gain less `ratio` times the wrong answers, with both
+        errors at once, on the same clusters."""
+        if (level, margin, ratio) not in self.told:
+            values = self.differences - ratio * self.wrongs if ratio else self.differences
+            found = self.layout.estimate(values, confidence=1 - 2 * level, margin=margin)
+            self.told[level, margin, ratio] = found
+        return self.told[level, margin, ratio]

@@ -206,7 +206,7 @@ def test_one_of_several_that_harm_to_the_limit_passes_no_more_often_than_it_may(
             ]
             for number in range(4)
         }
-        standings = stand({name: [] for name in made}, 0.95, 0.02, made)
+        standings = stand({name: [] for name in made}, 0.95, 0.02, made, dict.fromkeys(made, ()))
         corrected += any(each.rejected for each in standings.values())
         plain += any(all(guard.passes for guard in guards) for guards in made.values())
     assert corrected / runs == pytest.approx(0.022, abs=3.3 * math.sqrt(0.025 * 0.975 / runs))

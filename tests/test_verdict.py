@@ -452,7 +452,7 @@ def test_worth_it_is_never_said_below_the_margin_or_unpaid(seed, rates, margin, 
     pairs = {
         who: [Pair.of(made[who], made[rival], {}) for rival in ("newer", "prompted")] for who in ("lora", "prefix")
     }
-    standings = stand(pairs, 0.95, margin, dict.fromkeys(pairs, ()))
+    standings = stand(pairs, 0.95, margin, *[dict.fromkeys(pairs, ())] * 2)
     rulings = []
     for name, contests in pairs.items():
         found = [compare(pair, role="delta", confidence=0.95, margin=margin) for pair in contests]

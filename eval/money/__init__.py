@@ -143,6 +143,34 @@ class Gain:
     wrong: float = 0.0
     chance: Chance | None = None  # what the odds are drawn from
     worth: tuple[float, float] | None = None
+    sure: float = 1.0  # how much further than at the plain level `low` lies: as much wider are costs that are not sure
+
+
+@dataclass(frozen=True)
+class Account:
+    """What one contrast costs, whatever it gains."""
+
+    parts: dict[str, float]  # of one tuning
+    horizon: float  # F (1 + R)
+    extra: float | None  # of one query, beyond the rival's; None where that is not known
+
+    def priced(self, costs: Costs) -> bool:
+        """Whether anything with a price was declared, and all of it is known."""
+        return self.extra is not None and bool(costs.gpu_hour or self.horizon or self.extra)
+
+    def needed(self, worth: float, half: float, costs: Costs) -> float | None:
+        """What the lower bound of the worth (gain less the wrong answers' part of it) must exceed for that of the net
+        benefit to exceed 0; None where no net benefit is told.
+
+        `half`: from the worth to its lower bound at the plain level, where costs are off by `uncertainty`. At other
+        levels both go further by as much, so that bound and p agree.
+        """
+        value, queries = costs.value_per_correct, costs.queries
+        if self.extra is None or value is None or queries is None or not self.priced(costs):
+            return None
+        net = queries * (value * worth - self.extra) - self.horizon
+        off = costs.uncertainty * math.hypot(self.horizon, queries * self.extra)
+        return worth - net / math.hypot(queries * value, off / half if half else 0.0)
 
 
 def device_price(seconds: float, costs: Costs) -> float:
@@ -182,23 +210,30 @@ def tuning_parts(effort: Effort, costs: Costs) -> dict[str, float]:
     }
 
 
-def bill(challenger: str, rival: str, effort: Effort, serving: Serving, gain: Gain, costs: Costs) -> Bill:
-    """Everything that is said in money of one challenger against one rival."""
+def account(effort: Effort, serving: Serving, costs: Costs) -> Account:
+    """The bill before any gain."""
     parts = tuning_parts(effort, costs)
     ours = per_query(serving.challenger, costs, serving.challenger_tokens)
     theirs = per_query(serving.rival, costs, serving.rival_tokens)
     extra = None if ours is None or theirs is None else ours - theirs
-    horizon = sum(parts.values()) * (1 + costs.retunes)
+    return Account(parts, sum(parts.values()) * (1 + costs.retunes), extra)
+
+
+def bill(challenger: str, rival: str, effort: Effort, serving: Serving, gain: Gain, costs: Costs) -> Bill:
+    """Everything that is said in money of one challenger against one rival."""
+    due = account(effort, serving, costs)
+    extra, horizon = due.extra, due.horizon
     breakeven, net = None, None
     chances: tuple[tuple[float, float], ...] = ()
-    if extra is not None and (costs.gpu_hour or horizon or extra):
+    if extra is not None and due.priced(costs):
         owed = costs.loss_per_wrong * gain.wrong + extra
         if costs.value_per_correct is not None:
             worth = _worth(gain, costs.value_per_correct, owed, extra)
-            breakeven, net = _breakeven(worth, horizon, extra, costs), _net(worth, horizon, extra, costs)
+            told = worth, horizon, extra, costs, gain.sure
+            breakeven, net = _breakeven(*told), _net(*told)
         chances = _odds(gain, horizon, extra, costs)
     return Bill(
-        challenger=challenger, rival=rival, parts=parts, tuning=sum(parts.values()), horizon=horizon,
+        challenger=challenger, rival=rival, parts=due.parts, tuning=sum(due.parts.values()), horizon=horizon,
         extra_per_query=extra, wrong=gain.wrong,
         wrong_se=gain.chance.wrong_se if gain.chance and costs.loss_per_wrong else None,
         odds=chances, breakeven=breakeven, net=net,
@@ -213,22 +248,23 @@ def _worth(gain: Gain, value: float, owed: float, extra: float) -> list[float]:
     return [low, value * gain.point - owed, high]
 
 
-def _breakeven(worth: list[float], horizon: float, extra: float, costs: Costs) -> Breakeven:
+def _breakeven(worth: list[float], horizon: float, extra: float, costs: Costs, sure: float) -> Breakeven:
     """Fieller's bounds of horizon / worth; `worth` of a query at the lower bound of the gain, the gain, the upper."""
     low, point, high = worth
     off, own = costs.uncertainty * horizon, costs.uncertainty * extra
-    _, latest = fieller(horizon, point, (off, math.hypot(point - low, own)))
+    _, latest = fieller(horizon, point, (sure * off, math.hypot(point - low, sure * own)))
     soonest, _ = fieller(horizon, point, (off, math.hypot(high - point, own)))
     return Breakeven(point=_queries(horizon, point), low=_counted(soonest), high=_counted(latest))
 
 
-def _net(worth: list[float], horizon: float, extra: float, costs: Costs) -> Net | None:
+def _net(worth: list[float], horizon: float, extra: float, costs: Costs, sure: float) -> Net | None:
     """Over the horizon's queries; errors of the gain, of the tuning and of the serving add as independent ones."""
     if costs.queries is None:
         return None
     low, point, high = (costs.queries * each - horizon for each in worth)
     off = costs.uncertainty * math.hypot(horizon, costs.queries * extra)
-    return Net(low=point - math.hypot(point - low, off), point=point, high=point + math.hypot(high - point, off))
+    lower, upper = math.hypot(point - low, sure * off), math.hypot(high - point, off)
+    return Net(low=point - lower, point=point, high=point + upper)
 
 
 def _odds(gain: Gain, horizon: float, extra: float, costs: Costs) -> tuple[tuple[float, float], ...]:

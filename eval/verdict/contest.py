@@ -1,20 +1,21 @@
 """The contest: every contrast that a recipe asks for, in points and in money, and a ruling on each challenger."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 from eval.compare import Comparison, Role, compare
 from eval.gates import BlankFact
-from eval.money import Bill, Gain, Serving, bill
+from eval.money import Bill
 from eval.money.odds import Chance
 from eval.pairing import Pair
 from eval.sheet import BadPairing
+from eval.verdict.bills import chance_of, price, unpaid
 from eval.verdict.dates import Timeline, timeline
 from eval.verdict.evidence import Evidence
 from eval.verdict.guards import GuardRow, GuardTest, guard_rows, guard_tests
 from eval.verdict.leaks import Leaks, leaks
-from eval.verdict.ruling import Contrasted, Ruling, Standing, rule, stand
+from eval.verdict.ruling import Ruling, Standing, rule, stand
 from finetune.mistakes import BadInput
 from finetune.recipe import Costs
 
@@ -37,10 +38,10 @@ class Contest:
     @classmethod
     def of(cls, evidence: Evidence) -> Self:
         """BadInput where a task lies in one cluster, so that no interval can be had."""
-        terms, pairs = evidence.recipe.rule, _pairs(evidence)
+        terms, costs, pairs = evidence.recipe.rule, evidence.recipe.costs, _pairs(evidence)
         deciding = {name: [p for role, p in found if role != "tau"] for name, found in pairs.items()}
         tests = {name: guard_tests(evidence, name) for name in pairs}
-        standings = stand(deciding, terms.confidence, terms.margin, tests)
+        standings = stand(deciding, terms.confidence, terms.margin, tests, unpaid_of(evidence, deciding, costs))
         fields = {task.name: task.fields for task in evidence.benchmark.tasks}
         told: dict[str, Any] = {"confidence": terms.confidence, "margin": terms.margin, "fields": fields}
         comparisons = {
@@ -51,7 +52,7 @@ class Contest:
         guards = {name: guard_rows(found, standings[name].level) for name, found in tests.items()}
         for name, found in comparisons.items():
             against = [each for each in found if each.role != "tau"]
-            costs, due = evidence.recipe.costs, []
+            due = []
             for each, pair in zip(against, deciding[name], strict=True):
                 chance = chances[name, each.incumbent] = chance_of(pair, each, costs.loss_per_wrong)
                 due.append(price(evidence, pair, each, standings[name], costs, chance))
@@ -77,6 +78,14 @@ class Contest:
         return found
 
 
+def unpaid_of(
+    evidence: Evidence, contests: Mapping[str, Sequence[Pair]], costs: Costs
+) -> dict[str, list[float]]:  # fmt: skip
+    """Of each challenger the p that it does not pay, against every rival where that is told."""
+    told = {name: [unpaid(evidence, pair, costs) for pair in pairs] for name, pairs in contests.items()}
+    return {name: [p for p in found if p is not None] for name, found in told.items()}
+
+
 def _pairs(evidence: Evidence) -> dict[str, list[tuple[Role, Pair]]]:
     terms = evidence.recipe.rule
     against: list[tuple[Role, str]] = [("delta", terms.incumbent), *(("alternative", n) for n in terms.alternatives)]
@@ -93,39 +102,3 @@ def _pair(evidence: Evidence, challenger: str, rival: str) -> Pair:
         raise BadInput(
             f"the exam cannot be judged: {fault}; name the questions' documents in the card's cluster"
         ) from None
-
-
-def serving_seconds(evidence: Evidence, name: str, costs: Costs) -> float | None:
-    """Device-seconds of a query where a server answers, which is faster than here and takes no trained prompt; what a
-    server or vLLM has answered is measured as it is."""
-    chosen, seconds = evidence.recipe.contenders[name], evidence.mean(name, "seconds")
-    prompt = chosen.method is not None and chosen.method.kind.startswith("ptuning")
-    return seconds / (1 if prompt or chosen.served or chosen.vllm else costs.speedup) if seconds is not None else None
-
-
-def price(
-    evidence: Evidence, pair: Pair, found: Contrasted, standing: Standing, costs: Costs, chance: Chance | None = None
-) -> Bill:
-    """One contrast in money, at these prices; with the odds that it pays where `chance` is told."""
-    who, rival = found.challenger, found.incumbent
-    seconds = (serving_seconds(evidence, name, costs) for name in (who, rival))
-    serving = Serving(*seconds, *map(evidence.token_price, (who, rival)))
-    wrong, worth = evidence.share(who, "wrong") - evidence.share(rival, "wrong"), None
-    if costs.loss_per_wrong and costs.value_per_correct:
-        ratio = costs.loss_per_wrong / costs.value_per_correct
-        plain = (1 - evidence.recipe.rule.confidence) / 2
-        least, most = (pair.worth(ratio, level=level) for level in (standing.level, plain))
-        worth, wrong = (least.low, most.high), (found.gain - most.gain) / ratio
-    gain = Gain(standing.lows[rival], found.gain, found.high, wrong, chance, worth)
-    return bill(who, rival, evidence.effort(who), serving, gain, costs)
-
-
-def chance_of(pair: Pair, found: Comparison, loss: float) -> Chance:
-    """Errors of the gain and, where it costs, of the rate of wrong answers; the variance of their sum tells how the two
-    go together."""
-    if not loss:
-        return Chance(found.gain, found.se, found.df)
-    wrong, both = (pair.layout.estimate(values, draws=99) for values in (pair.wrongs, pair.differences + pair.wrongs))
-    spread = 2 * found.se * wrong.se
-    shared = (both.se**2 - found.se**2 - wrong.se**2) / spread if spread else 0.0
-    return Chance(found.gain, found.se, found.df, wrong.gain, wrong.se, max(-1.0, min(1.0, shared)), loss)

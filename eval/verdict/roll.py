@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from eval.money import device_price, per_query
 from eval.sheet import OUTCOMES, Sheet
-from eval.verdict.contest import serving_seconds
+from eval.verdict.bills import serving_seconds
 from eval.verdict.evidence import Evidence
 from finetune.methods import heads
 from finetune.recipe import Contender

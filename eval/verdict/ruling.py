@@ -1,8 +1,9 @@
 """The rule (decision.md 5.4 and 5.8) on numbers: Holm over challengers, every rival to be beaten, costs to be paid.
 
-Worth it is an intersection-union claim over rivals (incumbent and alternatives) and guards, so each is tested without
-correction; several challengers are several claims, so Holm corrects them, each by its worst p over rivals and guards:
-a challenger that harms is as false a call as one that does not gain. "None is worth it" needs no correction either.
+Worth it is an intersection-union claim over rivals (incumbent and alternatives), guards and, where prices stand, the
+net benefit, so each is tested without correction; several challengers are several claims, so Holm corrects them, each
+by its worst p over all of these: a challenger that harms or does not pay is as false a call as one that gains nothing.
+"None is worth it" needs no correction either.
 """
 
 from collections.abc import Mapping, Sequence
@@ -78,7 +79,7 @@ class Ruling(BaseModel):
     low: float  # the smallest of `lows`
     lows: dict[str, float]
     holm_p: float
-    rejected: bool  # the truth lies above the margin against every rival, and no guard is harmed
+    rejected: bool  # the truth lies above the margin against every rival, it pays where priced, and harms no guard
 
 
 @dataclass(frozen=True)
@@ -92,14 +93,14 @@ class Standing:
 
 
 def stand(
-    contests: Mapping[str, Sequence[Pair]], confidence: float, margin: float, guards: Mapping[str, Sequence[Tested]]
-) -> dict[str, Standing]:
-    """Holm over challengers, each with its worst p over rivals and guards; bounds are taken at Holm's own levels."""
+    contests: Mapping[str, Sequence[Pair]], confidence: float, margin: float, guards: Mapping[str, Sequence[Tested]],
+    unpaid: Mapping[str, Sequence[float]],
+) -> dict[str, Standing]:  # fmt: skip
+    """Holm over challengers, each with its worst p over rivals, guards and what is `unpaid` (p of a net benefit at or
+    below 0, by challenger); bounds are taken at Holm's own levels."""
     alpha = (1 - confidence) / 2
-    worst = [
-        max(*(pair.estimate(level=alpha, margin=margin).p for pair in pairs), *(each.p for each in guards[name]), 0.0)
-        for name, pairs in contests.items()
-    ]
+    gains = {name: [pair.estimate(level=alpha, margin=margin).p for pair in pairs] for name, pairs in contests.items()}
+    worst = [max([0.0, *found, *(each.p for each in guards[name]), *unpaid[name]]) for name, found in gains.items()]
     found = {}
     for (name, pairs), step in zip(contests.items(), holm(worst, alpha), strict=True):
         lows = {p.incumbent.name: max(-1.0, p.estimate(level=step.level, margin=margin).low) for p in pairs}

@@ -16,7 +16,8 @@ from eval.money import Bill
 from eval.money.odds import Chance, least_value
 from eval.pairing import Pair
 from eval.verdict import siblings
-from eval.verdict.contest import Contest, price
+from eval.verdict.bills import price
+from eval.verdict.contest import Contest, unpaid_of
 from eval.verdict.evidence import Evidence
 from eval.verdict.guards import guard_rows
 from eval.verdict.leaks import LEAKED
@@ -176,7 +177,7 @@ def ruled(
 ) -> tuple[list[Ruling], dict[str, list[Bounds]]]:
     """The same rule as the headline's, on other pairs or prices; guards are of the same answers."""
     confidence = evidence.recipe.rule.confidence
-    standings = stand(pairs, confidence, margin, contest.guard_tests)
+    standings = stand(pairs, confidence, margin, contest.guard_tests, unpaid_of(evidence, pairs, costs))
     bounds = {name: [_bounds(pair, confidence, margin) for pair in found] for name, found in pairs.items()}
     rulings = []
     for name, found in bounds.items():
