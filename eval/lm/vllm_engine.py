@@ -23,6 +23,7 @@ from eval.lm.context import Prompt
 from eval.lm.draw import Sampling
 from eval.lm.generate import Answer, Written
 from eval.lm.options import Choice, Likelihood
+from eval.lm.shortage import at_start, is_shortage, line_of, watched
 from finetune.chat import Chat
 from finetune.mistakes import BadInput
 from finetune.recipe import VLLM
@@ -78,8 +79,10 @@ class Paged:
             asked |= {"enable_lora": True, "max_lora_rank": _room(rank), "max_loras": 1}
         try:
             engine = LLMEngine.from_engine_args(EngineArgs(**asked))
-        except (ValueError, RuntimeError) as fault:  # pydantic's errors are ValueErrors
-            raise BadInput(f"engine vllm: {folder} cannot be opened: {_told(fault)}; or say engine: hf") from fault
+        except Exception as fault:
+            if isinstance(fault, ValueError | RuntimeError) or is_shortage(fault):  # pydantic's errors are ValueErrors
+                raise at_start(fault, folder, knobs, longest) from fault
+            raise
         return cls(engine, known, rows, knobs.tensor_parallel)
 
     def tuned(self, folder: Path) -> Paged:
@@ -90,7 +93,7 @@ class Paged:
         try:
             self.engine.add_lora(asked)
         except (ValueError, RuntimeError) as fault:
-            raise BadInput(f"adapter {folder}: vLLM refuses it: {_told(fault)}; say engine: hf") from None
+            raise BadInput(f"adapter {folder}: vLLM refuses it: {line_of(fault)}; say engine: hf") from None
         return replace(self, lora=asked)
 
     def writing(
@@ -166,7 +169,8 @@ class Paged:
                 if more:
                     params = SamplingParams(**{"temperature": 0.0, "detokenize": False, **how})
                     engine.add_request(str(place), {"prompt_token_ids": list(ids)}, params, lora_request=self.lora)
-            outputs = engine.step() if engine.has_unfinished_requests() else []
+            with watched():
+                outputs = engine.step() if engine.has_unfinished_requests() else []
             if outputs:
                 seconds, began = time.perf_counter() - began, time.perf_counter()
                 yield outputs, self.devices * seconds
@@ -199,10 +203,3 @@ def version() -> str:
 
 def _ended(answer: Answer, ids: Sequence[int], most: int) -> bool:
     return any(not answer.put(token) or len(answer.ids) == most for token in ids)
-
-
-def _told(fault: Exception) -> str:
-    """The reason in one line, and the remedy where room is short."""
-    said = " ".join(str(fault).split())[:400]
-    room = "memory" in said.lower()
-    return f"{said}; change engine.gpu_memory_utilization, or free memory" if room else said
