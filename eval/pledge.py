@@ -145,6 +145,7 @@ def _promise(recipe: Recipe, benchmark: Benchmark, extractor: str = "") -> dict[
         "exam": {"samples": exam.samples, "seed": exam.seed, "dev": exam.dev},
         **({"judge": exam.judge.identity()} if exam.judge else {}),
         **_reading(benchmark, extractor),
+        **_dates(recipe, benchmark),
         "rule": recipe.rule.model_dump(mode="json", exclude=set() if recipe.rule.guards else {"guards"}),
         "costs": _costs(recipe.costs.model_dump(mode="json")),
         "missing": "scores 0",
@@ -169,6 +170,21 @@ def _costs(found: dict[str, Any]) -> dict[str, Any]:
 def _reading(benchmark: Benchmark, extractor: str) -> dict[str, str]:
     """What reads answers out of text, where a task has them written: no other score depends on it."""
     return {"extractor": extractor or EXTRACTOR} if benchmark.written else {}
+
+
+def _dates(recipe: Recipe, benchmark: Benchmark) -> dict[str, Any]:
+    """What tells which questions are younger than whom, where a card of the exam dates any; who said so does not."""
+    exam = [task.card for task in benchmark.tasks]
+    if not any(card.dates for card in exam):
+        return {}
+    cards = [*exam, *(use.card for use in recipe.data_used)]
+    known = {
+        name: [str(stated.last) if stated else None for stated in (chosen.cutoff, chosen.model.cutoff)]
+        + [str(chosen.model.released_on) if chosen.model.released_on else None]
+        for name, chosen in recipe.contenders.items()
+    }
+    told = {card.name: card.dates.model_dump(mode="json") for card in cards if card.dates}
+    return {"dates": {"cards": told, "cutoff, model's, release": known}}
 
 
 def _elsewhere(chosen: Contender) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from test_verdict import CLEAR, gate
 from typer.testing import CliRunner
 from written_exam import Run, build, graded
 
+from eval import pledge
 from eval.check import dated as show_dated
 from eval.cli import app
 from eval.gates import DatedFact, dated
@@ -198,6 +199,30 @@ def study(
     for name, rate in (CLEAR | (rates or {})).items():
         run.sit(name, rate, change=_aged(name, (by_age or {}).get(name), ages))
     return run
+
+
+def test_what_dates_questions_and_models_stands_in_the_plan_where_a_card_dates_any(tmp_path):
+    def promised(folder: Path, *changes: str) -> str:
+        run = Run(folder, Recipe.read(folder / "study.yaml", (*RELEASED, *changes)))
+        return pledge.digest(run.recipe, run.benchmark)
+
+    stated = "contenders.newer.model.cutoff={date: 2024-07, source: its card}"
+    build(tmp_path / "plain")
+    plain = promised(tmp_path / "plain")
+    assert promised(tmp_path / "plain", stated) == plain, "no question has a date"
+    build(tmp_path / "dated")
+    for task in ("letters", "numbers"):
+        _date(tmp_path / "dated" / task / task, lambda document: OLD)
+    found = promised(tmp_path / "dated")
+    other = {promised(tmp_path / "dated", change) for change in (
+        stated, "contenders.newer.cutoff={date: 2024-08, source: its card}",
+        "contenders.newer.model.released='2025-05-01'",
+    )}  # fmt: skip
+    assert len(other | {found}) == 4
+    assert promised(tmp_path / "dated", stated.replace("its card", "its page")) in other, "who says so decides nothing"
+    card = tmp_path / "dated" / "letters" / "letters.md"
+    card.write_text(card.read_text().replace("{column: when}", "{column: when, later: 30}"))
+    assert promised(tmp_path / "dated") not in other | {found}
 
 
 def _date(card: Path, when) -> None:
