@@ -3,7 +3,6 @@
 Needs no torch: the `tokenizers` library renders. Every part is printed as soon as it is known.
 """
 
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
@@ -12,12 +11,12 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from eval import blind, engines, forecast, gates, guards, pledge
-from eval.answerable import refuse_unanswerable, refuse_unthought, unthought
+from eval import blind, engines, forecast, gates, pledge
+from eval.answerable import refuse_unanswerable, unthought
 from eval.benchmark import Benchmark
 from eval.endpoint import refuse_likelihood, refuse_misjudged
 from eval.forecast.load import conversations, rows
-from eval.verdict.dates import timeline
+from eval.foresight import dated, guarded, power
 from finetune import labelled
 from finetune.card import label_of
 from finetune.chat import Chat, Rendered
@@ -27,9 +26,6 @@ from finetune.mistakes import BadInput
 from finetune.recipe import Contender, Recipe
 from finetune.recipe.privacy import refuse_personal
 from finetune.run import RunDir
-
-# Assumed before scores exist: the share of questions on which two contenders differ, and likeness within a cluster.
-PSI, RHO = 0.25, 0.2
 
 
 def show(
@@ -46,24 +42,9 @@ def show(
     `with_text` shows a row of private cards too.
     """
     console.print(f"[bold]{recipe.question}[/]  ({recipe.purpose} {recipe.name})\n")
-    console.print(contenders(recipe))
-    refuse_start(recipe, recipe.methods)
-    missing = dict.fromkeys(map(absent, (recipe.train.launch, recipe.exam.launch)))
-    for line in (*shared_rates(recipe.methods), *recipe.unsearched(), *filter(None, missing)):
-        console.print(Text(line, style="yellow"))
-    for name, contender in recipe.contenders.items():
-        if contender.method:
-            refuse_personal(recipe, name)
-            console.print(example(recipe, name, with_text=with_text))
+    _show_contenders(recipe, console, with_text=with_text)
     benchmark = Benchmark.read(recipe)
-    refuse_unanswerable(recipe, benchmark)
-    refuse_likelihood(recipe, benchmark)
-    refuse_misjudged(recipe, benchmark)
-    refuse_unthought(recipe, benchmark)
-    console.print(exam(benchmark))
-    for line in (*seen_before(recipe, benchmark), *blind.warnings(benchmark), *unthought(recipe, benchmark)):
-        console.print(Text(line, style="yellow"))
-    console.print(power(recipe, benchmark))
+    _show_exam(recipe, benchmark, console)
     line, refused = engines.told(recipe, benchmark, RunDir(out / recipe.name))
     if line:
         console.print(Text(f"\n{line}", style="yellow" if refused else ""))
@@ -74,6 +55,30 @@ def show(
     for part in forecast.show(recipe, benchmark, wish, out):
         console.print("", part)
     console.print(plan(recipe, benchmark))
+
+
+def _show_contenders(recipe: Recipe, console: Console, *, with_text: bool) -> None:
+    """Who they are, what is unlike or missing, and a training row of each that is tuned here."""
+    console.print(contenders(recipe))
+    refuse_start(recipe, recipe.methods)
+    missing = dict.fromkeys(map(absent, (recipe.train.launch, recipe.exam.launch)))
+    for line in (*shared_rates(recipe.methods), *recipe.unsearched(), *filter(None, missing)):
+        console.print(Text(line, style="yellow"))
+    for name, contender in recipe.contenders.items():
+        if contender.method:
+            refuse_personal(recipe, name)
+            console.print(example(recipe, name, with_text=with_text))
+
+
+def _show_exam(recipe: Recipe, benchmark: Benchmark, console: Console) -> None:
+    """What is asked of whom, what of it is doubtful, and how small a gain it would see."""
+    refuse_unanswerable(recipe, benchmark)
+    refuse_likelihood(recipe, benchmark)
+    refuse_misjudged(recipe, benchmark)
+    console.print(exam(benchmark))
+    for line in (*seen_before(recipe, benchmark), *blind.warnings(benchmark), *unthought(recipe, benchmark)):
+        console.print(Text(line, style="yellow"))
+    console.print(power(recipe, benchmark))
 
 
 def contenders(recipe: Recipe) -> Table:
@@ -182,81 +187,6 @@ def seen_before(recipe: Recipe, benchmark: Benchmark) -> list[str]:
     """A line where the gate *exam unseen* is going to fail."""
     found = gates.exam_unseen(benchmark.taught(recipe))
     return [f"The outcome will be invalid: {found.reason}"] if found.status == "failed" else []
-
-
-def power(recipe: Recipe, benchmark: Benchmark) -> Text:
-    """The smallest gain that this exam would find, against the margin."""
-    from eval.power import power as power_of
-
-    sizes = {
-        task.name: Counter(task.cluster(row) for row in task.rows if row.id not in task.dev) for task in benchmark.tasks
-    }
-    weights = {task.name: task.weight for task in benchmark.tasks}
-    try:
-        seen = power_of(sizes, weights, psi=PSI, rho=RHO, confidence=recipe.rule.confidence)
-    except ValueError as fault:
-        return Text(f"\nPower: {fault}; as it is this exam cannot be judged", style="yellow")
-    margin = recipe.rule.margin
-    if margin + seen.mde80 > 1:  # the whole exam, got right by one and wrong by the other, would not be enough
-        text = (
-            f"\nPower: {seen.n} questions in {seen.clusters} clusters are too few to find any gain above the margin of "
-            f"{margin:.1%} in 80 of 100 exams; add questions from other documents."
-        )
-        return Text(text, style="yellow")
-    text = (
-        f"\nPower: {seen.n} questions in {seen.clusters} clusters find a gain of {seen.mde80:.1%} above the margin of "
-        f"{margin:.1%} in 80 of 100 exams (assuming the contenders differ on {PSI:.0%} of questions, likeness {RHO:g} "
-        f"within a cluster, one sample)."
-    )
-    if seen.mde80 <= margin:
-        return Text(text)
-    return Text(text + " That is more than the margin: expect `inconclusive` unless the gain is large.", style="yellow")
-
-
-def dated(recipe: Recipe, benchmark: Benchmark) -> Text:
-    """How many questions are surely younger than every model that decides."""
-    rule = recipe.rule
-    line = timeline(recipe, benchmark, list(dict.fromkeys([*rule.challengers, rule.incumbent, *rule.alternatives])))
-    if not line.spans:
-        return Text(
-            "\nDates: no card dates its questions (`dates`), so none can be shown to be younger than the models."
-        )
-    if line.unknown:
-        who = ", ".join(line.unknown)
-        return Text(
-            f"\nDates: {len(line.spans):,} questions have one; until when {who} learned is not known (`cutoff`)."
-        )
-    return Text(
-        f"\nDates: {len(line.spans):,} questions have one; {len(line.young):,} of them became public after "
-        f"{line.newest}, when the last of the deciding models could still learn, {len(line.old):,} before."
-    )
-
-
-def guarded(recipe: Recipe, benchmark: Benchmark) -> Iterator[RenderableType]:
-    """How many questions each guard has and would need; what no guard sees, and which guard is too small."""
-    found, confidence = guards.guards(recipe, benchmark), recipe.rule.confidence
-    table, small = Table(title="Guards", title_justify="left"), []
-    table.add_column("guard", no_wrap=True)
-    table.add_column("sets")
-    for head in ("items", "clusters", "loss borne", "needed"):
-        table.add_column(head, justify="right")
-    for guard in found:
-        seen, names = guards.reach(guard, confidence), ", ".join(task.name for task in guard.tasks)
-        counts = map(str, (seen.items, seen.clusters, f"{guard.margin:.1%}", seen.needed))
-        table.add_row(f"{guard.kind} {guard.lang}" if guard.whole else "", names, *counts)
-        if seen.needed > seen.items:
-            small.append(f"{guard.kind} {guard.lang} ({names}) {seen.items} of {seen.needed}")
-    if found:
-        yield Text()
-        yield table
-        yield Text(
-            f"needed: to tell no change from the loss borne in 80 of 100 runs (assuming that tuned and base differ on "
-            f"{guards.PSI:.0%} of questions, likeness {guards.RHO:g} within a cluster)."
-        )
-    if small:
-        yield Text(f"Too small to resolve, expect `inconclusive`: {'; '.join(small)}.", style="yellow")
-    for line in guards.unguarded(recipe, found) if recipe.purpose == "study" else ():
-        yield Text(line, style="yellow")
 
 
 def plan(recipe: Recipe, benchmark: Benchmark) -> Text:

@@ -9,7 +9,8 @@ from small_exam import write_exam
 from written_exam import Run, build
 
 from eval.benchmark import SHELF, Benchmark, document, find, load, read_task
-from eval.check import power, seen_before
+from eval.check import seen_before
+from eval.foresight import power
 from eval.pledge import digest, keep
 from eval.verdict import judge
 from finetune.mistakes import BadInput

@@ -20,8 +20,8 @@ from typer.testing import CliRunner
 from written_exam import Run, build, graded
 
 from eval import pledge
-from eval.check import dated as show_dated
 from eval.cli import app
+from eval.foresight import dated as show_dated
 from eval.gates import DatedFact, dated
 from eval.report import render
 from eval.verdict import Verdict, judge

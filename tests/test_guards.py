@@ -21,7 +21,7 @@ from written_exam import Run, _task, build
 
 from eval import pledge
 from eval.benchmark import Benchmark
-from eval.check import guarded
+from eval.foresight import guarded, surely
 from eval.guards import guards, reach, unguarded
 from eval.paired import Layout
 from eval.report import render
@@ -231,6 +231,23 @@ def test_about_2950_items_tell_two_points(tmp_path):
     assert seen.mde == pytest.approx(0.02, abs=1e-4)
     loose = reach(replace(guards(run.recipe, run.benchmark)[0], margin=0.04), 0.95)
     assert loose.needed == pytest.approx(seen.needed / 4, abs=1)
+
+
+def test_several_challengers_need_what_holm_asks_of_each(tmp_path):
+    """By hand: quantiles of 1 - .025 / 2 and of .8, as the normal has them with 2,950 documents."""
+    _task(tmp_path / "large", "large", "zh", 2950, 1)
+    both, terms = "rule.challengers=[lora, prefix]", f"rule.guards={{tasks: [{tmp_path / 'large'}]}}"
+    run = build(tmp_path, both, terms)
+    strict, said = surely(run.recipe, run.benchmark)
+    assert (strict, said) == (pytest.approx(0.975), ", 2 challengers held to Holm")
+    seen = reach(guards(run.recipe, run.benchmark)[0], strict)
+    quantiles = stats.norm.isf(0.0125) + stats.norm.isf(0.2)
+    assert seen.needed == pytest.approx(0.15 * (quantiles / 0.02) ** 2, rel=0.003)
+    text = " ".join(str(part) for part in guarded(run.recipe, run.benchmark))
+    assert text.count("2 challengers held to Holm") == 1
+    assert f"forgetting zh (large) 2950 of {seen.needed}" in text
+    chosen = build(tmp_path, both, terms, "exam.dev=0.3")
+    assert surely(chosen.recipe, chosen.benchmark) == (0.95, ""), "one is confirmed alone"
 
 
 def test_check_names_what_each_guard_needs_and_which_is_too_small(tmp_path):

@@ -27,7 +27,7 @@ FLOORS = {  # room (a module or a package) -> floor; the wall stands between 3.5
     "eval.opinion": 4.7, "eval.guards": 4.2, "eval.engines": 4.2,
     "eval.gates": 5.2, "eval.money": 5.2,
     "eval.verdict": 5.5, "eval.flips": 5.7,
-    "eval.report": 6, "eval.audit": 3.9, "eval.intake": 6, "eval.check": 6.1, "eval.forecast": 6,
+    "eval.report": 6, "eval.audit": 3.9, "eval.intake": 6, "eval.check": 6.1, "eval.foresight": 6, "eval.forecast": 6,
     "eval.regrade": 6, "eval.launch": 7, "eval.slurm": 7.1, "eval.course": 7.2, "eval.closing": 7.2,
     "eval.outlets": 6.2, "eval.terminal": 3.9, "eval.cards": 7.4,
     "eval.leaderboard": 6.5, "eval.review": 7.4, "eval.verify": 6, "eval.cli": 7.5,
