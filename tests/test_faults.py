@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shlex
@@ -12,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 
+import forked
 import pytest
 import torch
 from small_exam import environment
@@ -22,7 +24,7 @@ from finetune.run import RunDir
 pytestmark = pytest.mark.slow
 KILLS = 5
 EXAM = {"tasks": ["./exam/own", "./exam/own_gen"], "samples": 4, "batch_tokens": 256}
-TRAIN = {"epochs": 60, "max_steps": 200, "tokens_per_step": 512, "max_length": 256, "dev": 0.1, "save_every": 10}
+TRAIN = {"epochs": 30, "max_steps": 100, "tokens_per_step": 512, "max_length": 256, "dev": 0.1, "save_every": 5}
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +36,16 @@ def calm(tmp_path_factory):
     done = tuneworth("run", recipe, "--out", folder / "calm")
     assert done.returncode == 0, done.stderr
     return recipe, folder / "calm"
+
+
+def begun(quiet: Path, out: Path, *anew: str) -> RunDir:
+    """What a run has left that was ended before the contenders `anew` had their turn: plan and the others' folders."""
+    old, new = RunDir(quiet / "study"), RunDir(out / "study")
+    shutil.copytree(old.folder, new.folder, ignore=shutil.ignore_patterns(*anew, "verdict.*", "report.*", "flips.*"))
+    lines = [json.loads(line) for line in old.attempts.read_text("utf-8").splitlines()]
+    kept = [json.dumps(line) + "\n" for line in lines if line.get("contender") not in anew]
+    new.attempts.write_text("".join(kept), "utf-8")
+    return new
 
 
 def line_of(recipe: Path, out: Path, command: str, contender: str) -> list[str]:
@@ -55,6 +67,18 @@ def kill(words: list[str], mark: str, pause: float) -> None:
         assert running.wait() == -signal.SIGKILL, "it had ended before it was killed"
 
 
+def kill_forked(words: list[str], mark: str, pause: float, log: Path) -> None:
+    """The same line again, with its libraries at hand; it is killed `pause` seconds after it has said `mark`."""
+    running = forked.start(words[2], words[3:], log)
+    while mark not in log.read_text("utf-8"):
+        assert running.is_alive(), "it ended before it began to work"
+        time.sleep(0.01)
+    time.sleep(pause)
+    running.kill()
+    running.join()
+    assert running.exitcode == -signal.SIGKILL, "it had ended before it was killed"
+
+
 def moments(seed: int, seconds: float) -> list[float]:
     """Random pauses that together stay within the work that there is, as an undisturbed run measured it."""
     drawn = random.Random(seed)
@@ -68,16 +92,16 @@ def steps_seconds(out: Path) -> float:
 
 def test_killed_in_training_the_verdict_is_the_same(calm, tmp_path):
     recipe, quiet = calm
+    place = begun(quiet, tmp_path, "tuned").seed("tuned", 17)
     words = line_of(recipe, tmp_path, "train", "tuned")
     kill(words, "", 1.0)
-    for pause in moments(1, steps_seconds(quiet)):
-        kill(words, " steps; ", pause)
-    place = RunDir(tmp_path / "study").seed("tuned", 17)
+    for number, pause in enumerate(moments(1, steps_seconds(quiet))):
+        kill_forked(words, " steps; ", pause, tmp_path / f"{number}.log")
     assert list(place.checkpoints.glob("step-*")), "nothing was kept that the next start could go on from"
     assert place.trained() is None
     done = tuneworth("run", recipe, "--out", tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "step 1/200" not in done.stdout, "it began anew"
+    assert "step 1/100" not in done.stdout, "it began anew"
     assert settled(verdict(tmp_path)) == settled(verdict(quiet))
     kept, once = place.trained(), RunDir(quiet / "study").seed("tuned", 17).trained()
     assert kept.training.losses == once.training.losses
@@ -87,13 +111,13 @@ def test_killed_in_training_the_verdict_is_the_same(calm, tmp_path):
 def test_killed_in_scoring_the_verdict_is_the_same(calm, tmp_path):
     recipe, quiet = calm
     tuned = RunDir(quiet / "study").seed("tuned", 17)
-    shutil.copytree(tuned.adapter, RunDir(tmp_path / "study").seed("tuned", 17).adapter)
-    shutil.copy(tuned.train_manifest, RunDir(tmp_path / "study").seed("tuned", 17).train_manifest)
+    place = begun(quiet, tmp_path, "tuned").seed("tuned", 17)
+    shutil.copytree(tuned.adapter, place.adapter)
+    shutil.copy(tuned.train_manifest, place.train_manifest)
     words = line_of(recipe, tmp_path, "score", "tuned")
     kill(words, "", 1.0)
-    for pause in moments(2, tuned.scored().device_seconds):
-        kill(words, " answers to go", pause)
-    place = RunDir(tmp_path / "study").seed("tuned", 17)
+    for number, pause in enumerate(moments(2, tuned.scored().device_seconds)):
+        kill_forked(words, " answers to go", pause, tmp_path / f"{number}.log")
     rows = sum(path.read_bytes().count(b"\n") for path in place.folder.glob("items*.jsonl"))
     assert 0 < rows < 240
     assert place.scored() is None
@@ -105,6 +129,7 @@ def test_killed_in_scoring_the_verdict_is_the_same(calm, tmp_path):
 
 def test_the_front_door_killed_with_all_it_started(calm, tmp_path):
     recipe, quiet = calm
+    begun(quiet, tmp_path, "old", "tuned")
     words = [sys.executable, "-m", "eval.cli", "run", str(recipe), "--out", str(tmp_path)]
     for mark in ("train tuned seed 17: step 50/", "score tuned seed 17: 240 of 240", "eval.score"):
         kill(words, mark, 0.3)
@@ -144,13 +169,26 @@ def complaint(done: subprocess.CompletedProcess[str]) -> str:
     return said[0]
 
 
-def test_a_full_disk_in_scoring_loses_nothing(calm, disk):
+def ended(words: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(words, env=environment(), capture_output=True, text=True, check=False)
+
+
+def test_a_disk_full_at_every_stage_of_a_run_loses_nothing(calm, disk):
+    """Not even the plan fits, then no checkpoint, then no answers; each time the next start goes on.
+
+    A plan whose note in attempts.jsonl was torn is no stumbling block later.
+    """
     recipe, quiet = calm
+    leave(disk, 4096)
+    assert "no space left" in complaint(tuneworth("run", recipe, "--out", disk)).lower()
+
+    leave(disk, 500_000)
+    assert "no space left" in complaint(ended(line_of(recipe, disk, "train", "tuned"))).lower()
+    (disk / "ballast").unlink()
     assert tuneworth("train", recipe, "--out", disk).returncode == 0
-    words = line_of(recipe, disk, "score", "old")
+
     leave(disk, 70_000)
-    done = subprocess.run(words, env=environment(), capture_output=True, text=True, check=False)
-    assert "no space left" in complaint(done).lower()
+    assert "no space left" in complaint(ended(line_of(recipe, disk, "score", "old"))).lower()
     rows = (disk / "study/old/seed-0/items.rank-0.jsonl").read_bytes().count(b"\n")
     assert rows > 20
     assert not list(disk.rglob(".*.json*")), "a temporary file was left"
@@ -161,37 +199,14 @@ def test_a_full_disk_in_scoring_loses_nothing(calm, disk):
     assert settled(verdict(disk)) == settled(verdict(quiet))
 
 
-def test_a_full_disk_in_training_loses_nothing(calm, disk):
-    recipe, quiet = calm
-    words = line_of(recipe, disk, "train", "tuned")
-    leave(disk, 500_000)
-    done = subprocess.run(words, env=environment(), capture_output=True, text=True, check=False)
-    assert "no space left" in complaint(done).lower()
-    (disk / "ballast").unlink()
-    done = tuneworth("run", recipe, "--out", disk)
-    assert done.returncode == 0, done.stderr
-    assert settled(verdict(disk)) == settled(verdict(quiet))
-
-
-@pytest.mark.parametrize("command", ["judge", "report", "run"])
-def test_a_full_disk_in_judging_keeps_what_stands_there(calm, disk, command):
+def test_a_full_disk_in_judging_keeps_what_stands_there(calm, disk):
     recipe, quiet = calm
     shutil.copytree(quiet / "study", disk / "study")
     before = (disk / "study/verdict.json").read_bytes(), (disk / "study/report.html").read_bytes()
     leave(disk, 4096)
-    assert "no space left" in complaint(tuneworth(command, recipe, "--out", disk)).lower()
-    assert ((disk / "study/verdict.json").read_bytes(), (disk / "study/report.html").read_bytes()) == before
+    for command in ("judge", "report", "run"):
+        assert "no space left" in complaint(tuneworth(command, recipe, "--out", disk)).lower()
+        assert ((disk / "study/verdict.json").read_bytes(), (disk / "study/report.html").read_bytes()) == before
     (disk / "ballast").unlink()
     assert tuneworth("run", recipe, "--out", disk).returncode == 0
     assert verdict(disk) == verdict(quiet)
-
-
-def test_a_full_disk_before_anything_is_written(calm, disk):
-    """Not even the plan fits; and a plan whose note in attempts.jsonl was torn is no stumbling block later."""
-    recipe, quiet = calm
-    leave(disk, 4096)
-    assert "no space left" in complaint(tuneworth("run", recipe, "--out", disk)).lower()
-    (disk / "ballast").unlink()
-    done = tuneworth("run", recipe, "--out", disk)
-    assert done.returncode == 0, done.stderr
-    assert settled(verdict(disk)) == settled(verdict(quiet))

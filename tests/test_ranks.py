@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from functools import cache
+from importlib.util import find_spec
 
 import pytest
 import torch
@@ -23,24 +25,47 @@ SPLIT = (
     "whole = World.open.__func__\n"
     "World.open = classmethod(lambda cls, *asked: World(whole(cls, *asked).accelerator, sharded=True))"
 )
+EACH = (  # main of the processes that are started: of one contender after another, and they part only at their end
+    "\nfrom accelerate import Accelerator\n"
+    "Accelerator.end_training, tune = Accelerator.wait_for_everyone, main\n"
+    "main = lambda: max(tune([*sys.argv[1:], '--contender', name]) for name in {names})"
+)
+KIN = {
+    "qlora": METHODS["lora"] | {"kind": "qlora"},
+    "dora": METHODS["lora"] | {"dora": True},
+    "rslora": METHODS["lora"] | {"dora": True, "rslora": True},
+}
+PLAIN = tuple(METHODS)
+SPLITTABLE = (*(name for name in METHODS if name != "full"), "dora")  # full is refused
 
 
-@pytest.fixture
-def pair(tmp_path, tiny):
-    """pair(contender, code) -> facts of one process and of two, on the same lesson."""
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory, tiny):
+    """pair(contender, names, code) -> facts of one process and of two, on the same lesson.
 
-    def make(contender, code="", **train):
-        one = write_lesson(tmp_path / "one", tiny("qwen2"), **LESSON, **train)
-        two = write_lesson(tmp_path / "two", tiny("qwen2"), **LESSON, **train)
-        assert main(words(one, contender)) == 0
-        status, _, err = finish(start(words(two, contender, *TWO), processes=2, code=code))
+    Two processes are started once for all `names`, which they tune one after another, and asked of once for each.
+    """
+
+    @cache
+    def lessons(names, code, keys):
+        folder = tmp_path_factory.mktemp("pair")
+        with pytest.MonkeyPatch.context() as patch:
+            for name, knobs in KIN.items():
+                patch.setitem(METHODS, name, knobs)
+            one, two = (write_lesson(folder / count, tiny("qwen2"), **LESSON, **dict(keys)) for count in ("one", "two"))
+        assert max(main(words(one, name)) for name in names) == 0
+        status, _, err = finish(start(words(two, names[0], *TWO), processes=2, code=code + EACH.format(names=names)))
         assert status == 0, err
+        return one, two
+
+    def made(contender, names, code="", **train):
+        one, two = lessons(names, code, tuple(train.items()))
         assert manifest(two, contender).hardware.processes == 2
         assert sorted(path.name for path in place(two, contender).folder.parent.iterdir()) == ["seed-17"]
         same_adapter(place(one, contender).adapter, place(two, contender).adapter)
         return facts(one, contender), facts(two, contender)
 
-    return make
+    return made
 
 
 def same_adapter(one, two):
@@ -65,18 +90,18 @@ def alike(one, two):
 
 
 def test_two_processes_are_one(pair):
-    one, two = pair("lora")
+    one, two = pair("lora", PLAIN)
     alike(one, two)
     assert one.losses != two.losses  # the sums were indeed made in another order
 
 
-@pytest.mark.parametrize("contender", ["prefix", pytest.param("reencoded", marks=pytest.mark.slow), "prompt"])
+@pytest.mark.parametrize("contender", ["prefix", "reencoded", "prompt"])
 def test_two_processes_are_one_with_a_trained_prompt(pair, contender):
-    alike(*pair(contender))
+    alike(*pair(contender, PLAIN))
 
 
 def test_two_processes_are_one_with_every_weight_trained(pair):
-    alike(*pair("full"))
+    alike(*pair("full", PLAIN))
 
 
 @pytest.mark.slow
@@ -88,20 +113,19 @@ def test_two_processes_train_one_seed_after_another(tmp_path, tiny):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("contender", [name for name in METHODS if name != "full"])  # which is refused
+@pytest.mark.parametrize("contender", [name for name in SPLITTABLE if name != "dora"])
 @pytest.mark.parametrize("checkpointing", [False, True])
 def test_split_frozen_weights_are_whole_ones(pair, contender, checkpointing):
     """FSDP's own splitting on a processor: each layer's frozen weights in two halves, the adapter whole."""
-    one, two = pair(contender, SPLIT, checkpointing=checkpointing)
+    one, two = pair(contender, SPLITTABLE, SPLIT, checkpointing=checkpointing)
     alike(one, two)
     assert two.parameters == one.parameters
 
 
 @pytest.mark.slow
-def test_a_pair_that_was_stopped_goes_on_bit_for_bit(tmp_path, tiny):
-    straight, broken = (write_lesson(tmp_path / name, tiny("qwen2"), **LESSON) for name in ("straight", "broken"))
-    status, _, err = finish(start(words(straight, "lora", *TWO), processes=2))
-    assert status == 0, err
+def test_a_pair_that_was_stopped_goes_on_bit_for_bit(pair, tmp_path, tiny):
+    _, straight = pair("lora", PLAIN)
+    broken = write_lesson(tmp_path, tiny("qwen2"), **LESSON)
     kill = (
         "import os; from finetune.train.loop import Loop; take = Loop._step\n"
         "def step(self):\n"
@@ -115,8 +139,8 @@ def test_a_pair_that_was_stopped_goes_on_bit_for_bit(tmp_path, tiny):
     status, out, err = finish(start(words(broken, "lora", *TWO), processes=2))
     assert status == 0, err
     assert "goes on after step 4" in out
-    assert facts(broken).losses == facts(straight).losses
-    assert facts(broken).adapter_digest == facts(straight).adapter_digest
+    assert facts(broken).losses == straight.losses
+    assert facts(broken).adapter_digest == straight.adapter_digest
 
 
 @pytest.mark.slow
@@ -194,12 +218,12 @@ def test_shares_cover_the_work_and_meet_at_every_forward(monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", [{"kind": "qlora"}, {"dora": True, "rslora": True}], ids=["qlora", "dora"])
-def test_two_processes_are_one_with_the_kin_of_lora_read_back_by_a_third(pair, monkeypatch, method):
-    if "kind" in method:
+@pytest.mark.parametrize("contender", ["rslora", "qlora"])
+def test_two_processes_are_one_with_the_kin_of_lora_read_back_by_a_third(pair, contender):
+    if contender == "qlora":
         pytest.importorskip("bitsandbytes", reason="bitsandbytes is not installed")
-    monkeypatch.setitem(METHODS, "lora", METHODS["lora"] | method)
-    one, two = pair("lora", prove="fresh")
+    kin = ("rslora", "qlora") if find_spec("bitsandbytes") else ("rslora",)
+    one, two = pair(contender, kin, prove="fresh")
     assert [loss for _, loss in two.losses] == pytest.approx([loss for _, loss in one.losses], abs=1e-5)
     assert (one.reread, two.reread) == ("fresh", "fresh")
     assert (two.reload_difference, two.packing_leak) == (0, 0)
@@ -207,8 +231,8 @@ def test_two_processes_are_one_with_the_kin_of_lora_read_back_by_a_third(pair, m
 
 
 @pytest.mark.slow
-def test_dora_on_a_split_base_is_dora_on_a_whole_one(pair, monkeypatch):
-    monkeypatch.setitem(METHODS, "lora", METHODS["lora"] | {"dora": True})
-    one, two = pair("lora", SPLIT)
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_dora_on_a_split_base_is_dora_on_a_whole_one(pair, checkpointing):
+    one, two = pair("dora", SPLITTABLE, SPLIT, checkpointing=checkpointing)
     assert [loss for _, loss in two.losses] == pytest.approx([loss for _, loss in one.losses], abs=1e-5)
     assert two.reload_difference < 1e-4

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import errno
-import multiprocessing
 import random
 import signal
 import subprocess
 import time
 from pathlib import Path
 
+import forked
 import psutil
 import pytest
 import torch
@@ -21,7 +21,6 @@ from eval.score import __main__ as score
 
 SAMPLED = {"temperature": 1.5, "max_new_tokens": 12}
 KILLS = 20
-LIBRARIES = ["eval.score.sitting", "lm_eval.tasks", "transformers.models.qwen2.modeling_qwen2", "peft", "datasets"]
 
 
 @pytest.fixture(scope="module")
@@ -63,17 +62,8 @@ def start_and_kill(words: list[str], out: Path, rows: int, pause: float) -> int:
     return lines_in(out)
 
 
-@pytest.fixture(scope="module")
-def forks():
-    """Processes that begin with the libraries at hand, forked from one that does nothing else: a start costs a second
-    instead of six, and SIGKILL ends one like any other."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(LIBRARIES)
-    return context
-
-
 @pytest.mark.slow
-def test_twenty_kills_at_random_moments_change_nothing(study, forks, tmp_path):
+def test_twenty_kills_at_random_moments_change_nothing(study, tmp_path):
     """Most once the log has grown by some lines, every fifth at any moment from the start on, before the log too; the
     last as the files are merged."""
     recipe, calm = study
@@ -82,8 +72,7 @@ def test_twenty_kills_at_random_moments_change_nothing(study, forks, tmp_path):
     for number in range(KILLS):
         last = number == KILLS - 1
         wanted = len(calm) if last else standing[-1] + (0 if number % 5 == 4 else drawn.randint(1, 4))
-        running = forks.Process(target=score.main, args=(asked,))
-        running.start()
+        running = forked.start("eval.score", asked, tmp_path / "said.log")
         deadline = time.monotonic() + 120
         while running.is_alive() and lines_in(tmp_path) < wanted and time.monotonic() < deadline:
             time.sleep(0.001)
