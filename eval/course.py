@@ -13,6 +13,7 @@ from eval import engines, pledge
 from eval.answerable import refuse_unanswerable, refuse_unthought
 from eval.benchmark import Benchmark, refuse_unjudgeable
 from eval.endpoint import key_of, refuse_likelihood, refuse_misjudged, refuse_unready
+from eval.forecast.exam import foretold
 from eval.grading import outdated
 from eval.launch import Job, Machine, Stage, line, spell, start
 from eval.slurm import script
@@ -80,7 +81,8 @@ class Course:
     def pledge(self) -> None:
         """Keep the plan before anything is scored."""
         if not self.dry_run:
-            plan = pledge.keep(self.recipe, self.folder, self.look())
+            benchmark = self.look()
+            plan = pledge.keep(self.recipe, self.folder, benchmark, lambda: foretold(self.recipe, benchmark, self.out))
             typer.echo(f"plan {plan.short}")
 
     def script(self, only: str | None) -> str:

@@ -6,6 +6,7 @@ plan and every scoring of the question leaves a line in attempts.jsonl (decision
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,16 @@ YOUNGER: dict[str, Any] = {
 }  # fmt: skip
 
 
+class Foretold(BaseModel):
+    """What the exam was foretold to take one contender, all seeds together; no part of the promise."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    answers: int  # that are written
+    tokens_written: float
+    seconds: float | None = None  # device-seconds; None where no device is priced by name, or its speed is not known
+    device: str = ""  # as the shelf names it
+
+
 class Plan(BaseModel):
     """What was promised, and when."""
 
@@ -34,6 +45,7 @@ class Plan(BaseModel):
     digest: str
     at: float  # seconds since the epoch
     extractor: str = ""  # that reads written answers; none where no task has them
+    foretold: dict[str, Foretold] = {}  # by contender
 
     @property
     def short(self) -> str:
@@ -46,7 +58,7 @@ def digest(recipe: Recipe, benchmark: Benchmark, extractor: str = "") -> str:
 
     `extractor` is today's unless one is named: what another one read stays as it is until it is regraded.
     """
-    return digest_of(_promise(recipe, benchmark, extractor))
+    return digest_of(promise(recipe, benchmark, extractor))
 
 
 def refuse_untimed(recipe: Recipe) -> None:
@@ -59,8 +71,14 @@ def refuse_untimed(recipe: Recipe) -> None:
         )
 
 
-def keep(recipe: Recipe, run: RunDir, benchmark: Benchmark | None = None) -> Plan:
-    """Write recipe.json unless the same plan stands there; the first time of an unchanged plan is kept.
+def keep(
+    recipe: Recipe,
+    run: RunDir,
+    benchmark: Benchmark | None = None,
+    foretell: Callable[[], dict[str, Foretold]] | None = None,
+) -> Plan:
+    """Write recipe.json unless the same plan stands there; the first time of an unchanged plan is kept, and so is what
+    the exam was foretold to take then (`foretell`, asked for a new plan alone).
 
     A smoke run, of which no verdict comes, may go to another plan and back: the one before is set aside.
     """
@@ -69,21 +87,23 @@ def keep(recipe: Recipe, run: RunDir, benchmark: Benchmark | None = None) -> Pla
     standing = read(run)
     if standing and standing.digest == digest(recipe, benchmark, standing.extractor):
         return standing
-    found, promise = digest(recipe, benchmark), _promise(recipe, benchmark)
+    said = promise(recipe, benchmark)
+    found = digest_of(said)
     at = time.time()
     if recipe.purpose == "smoke":
         at = kept(run).get(found, at)
         if standing:
             SeedDir(run.folder).set_aside([run.plan], standing.digest)
-    plan = Plan(digest=found, at=at, extractor=promise.get("extractor", ""))
+    foretold = foretell() if foretell else {}
+    plan = Plan(digest=found, at=at, extractor=said.get("extractor", ""), foretold=foretold)
     resolved = recipe.model_dump(mode="json")
-    said = plan.model_dump(exclude={"extractor"})  # which stands in the promise
+    when = plan.model_dump(exclude={"extractor"})  # which stands in the promise
     cards = {use.card.name: str(use.card.path) for use in (*recipe.data_used, *recipe.train.exclude)}
     given = recipe.model_dump(mode="json", exclude_unset=True)  # what fingerprints can be found from again
-    whole = {"plan": said, "promise": promise, "recipe": resolved, "given": given, "cards": cards}
+    whole = {"plan": when, "promise": said, "recipe": resolved, "given": given, "cards": cards}
     text = json.dumps(whole, ensure_ascii=False, indent=1)
     write_whole(run.plan, text + "\n")
-    run.attempt("plan", digest=plan.digest)
+    run.attempt("plan", digest=plan.digest, promise=said)
     return plan
 
 
@@ -127,13 +147,24 @@ def _use(said: dict[str, Any], cards: dict[str, str]) -> DataUse:
     return DataUse(card=card.lying(place if place.is_file() else find_card(card.name).path), split=said["split"])
 
 
+def promised(run: RunDir) -> list[dict[str, Any]]:
+    """Every promise that was ever kept here, oldest first; where attempts.jsonl is older than them only the last."""
+    lines = [line for line in run.attempted() if line.get("event") == "plan"]
+    found = [line["promise"] for line in lines if isinstance(line.get("promise"), dict)]
+    if not run.plan.is_file():
+        return found
+    standing = json.loads(run.plan.read_text("utf-8")).get("promise")
+    return found if not isinstance(standing, dict) or standing in found[-1:] else [*found, standing]
+
+
 def kept(run: RunDir) -> dict[str, float]:
     """Every plan that was ever kept here, by digest, and its first time (seconds since the epoch)."""
     plans = [line for line in run.attempted() if line.get("event") == "plan" and "digest" in line]
     return {line["digest"]: line["at"] for line in reversed(plans)}
 
 
-def _promise(recipe: Recipe, benchmark: Benchmark, extractor: str = "") -> dict[str, Any]:
+def promise(recipe: Recipe, benchmark: Benchmark, extractor: str = "") -> dict[str, Any]:
+    """All that decides, as `digest` hashes it."""
     exam, root = recipe.exam, data_root()
     return {
         "question": recipe.question,

@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 import yaml
 
-from eval import items
+from eval import items, pledge
+from eval.forecast.exam import foretold
 from eval.items import ItemScore
 from eval.opinion import Choice, Opinion, settled, shown_as
 from eval.opinion.asking import identity
@@ -80,7 +81,7 @@ def write(
     recipe["train"] = recipe["train"] | {"seeds": list(range(SEED, SEED + seeds))}
     (folder / "study.yaml").write_text(yaml.safe_dump(recipe, allow_unicode=True, sort_keys=False), "utf-8")
     run = Run(folder, Recipe.read(folder / "study.yaml"))
-    run.pledge()
+    pledge.keep(run.recipe, run.run, run.benchmark, lambda: foretold(run.recipe, run.benchmark, run.run.folder.parent))
     notes = {name: _sit(run, name, seed, (seen or {}).get(name, 0.0)) for name in run.recipe.contenders}
     _opinions(run, notes, seed)
     return run
@@ -157,7 +158,14 @@ def _sit_seed(run: Run, name: str, seed: int, who: Contender, place: int) -> dic
     if tuned:
         drawn = np.random.default_rng([seed, len(name), *([place] if place else [])]).normal(0, 0.02, 40)
         losses = tuple((10 * at, round(0.6 + 1.6 * 0.9**at + noise, 4)) for at, noise in enumerate(drawn.tolist()))
-        facts = {"losses": losses, "rows": ROWS[name], "steps": 400, "adapter_digest": tuned, "peak_memory_bytes": 38e9}
+        facts = {
+            "losses": losses,
+            "rows": ROWS[name],
+            "steps": 400,
+            "adapter_digest": tuned,
+            "peak_memory_bytes": 38e9,
+            "predicted_peak_bytes": 35e9,
+        }
         run.tune(name, each, TRAINED[name], **facts, merge_difference=2e-6 if chosen.method.kind == "lora" else None)
     rows = [row for task in run.benchmark.asked for row in who.rows(task)]
     prompt = digest_of(chosen.prompt.model_dump(mode="json")) if chosen.prompt else None

@@ -22,6 +22,7 @@ HANGS = 1800  # seconds: a line that takes longer hangs; no measure of speed
 TIMES = {  # what may differ between two runs of the same study: when, for how long, at what cost, from which checkout
     "plan_at", "first_score_at", "kept at", "first score at", "git",
     "seconds_per_query", "cost_per_query", "training_seconds", "training_cost", "scoring_seconds", "bills",
+    "predictions",
 }  # fmt: skip
 
 

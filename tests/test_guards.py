@@ -199,10 +199,10 @@ def test_missing_answers_to_a_guard_make_it_invalid(tmp_path):
 
 def test_a_plan_without_guards_is_the_plan_of_before(tmp_path):
     plain = build(tmp_path / "plain")
-    assert "guards" not in pledge._promise(plain.recipe, plain.benchmark)["rule"]
+    assert "guards" not in pledge.promise(plain.recipe, plain.benchmark)["rule"]
     paths = shelved(tmp_path / "guarded", "general")
     run = build(tmp_path / "guarded", f"rule.guards={{tasks: {json.dumps(paths)}}}")
-    promise = pledge._promise(run.recipe, run.benchmark)
+    promise = pledge.promise(run.recipe, run.benchmark)
     assert promise["rule"]["guards"]["margin"] == 0.02
     assert [*promise["tasks"], *promise["beside"]] == ["letters", "numbers", "general"]
 

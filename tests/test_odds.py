@@ -168,11 +168,11 @@ def test_a_quoted_number_makes_the_margin_of_the_same_number_bare(tmp_path):
 def test_plans_of_before_keep_their_digest(tmp_path):
     """Keys of costs that change nothing are in no plan: what was promised before they were there stands."""
     run = build(tmp_path)
-    promised = pledge._promise(run.recipe, run.benchmark)["costs"]
+    promised = pledge.promise(run.recipe, run.benchmark)["costs"]
     assert not promised.keys() & pledge.YOUNGER.keys()
     assert promised["gpu_hour"] == 0
     other = build(tmp_path, "costs.failed=0.2")
-    assert pledge._promise(other.recipe, other.benchmark)["costs"]["failed"] == 0.2
+    assert pledge.promise(other.recipe, other.benchmark)["costs"]["failed"] == 0.2
 
 
 def contrasts(tau: float, gamma: float, se: float = 0.01) -> tuple[Comparison, ...]:

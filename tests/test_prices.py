@@ -16,7 +16,7 @@ from written_exam import build
 from eval import pledge
 from eval.benchmark import Benchmark
 from eval.check import show
-from eval.money.defaults import STALE, said, taken
+from eval.money.defaults import STALE, runs_on, said, taken
 from eval.report import render
 from finetune import plan
 from finetune.mistakes import BadInput
@@ -73,6 +73,8 @@ def test_a_device_is_known_by_the_name_that_it_gives_itself(tmp_path):
     recipe = build(tmp_path, "costs.device=h20").recipe
     own, others = {"NVIDIA H20"}, {"NVIDIA H20", "NVIDIA H200", "cpu"}
     assert [taken(recipe, None, each)[0].ran for each in (own, others, ())] == ["", "NVIDIA H200, cpu", ""]
+    assert runs_on("h100", "NVIDIA H100 80GB HBM3")
+    assert runs_on("rtx4090", "NVIDIA GeForce RTX 4090")
 
 
 def test_a_price_of_ones_own_goes_first(tmp_path):

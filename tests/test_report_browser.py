@@ -125,7 +125,7 @@ def test_the_page_fits_its_window(opened, width):
     page = opened("zh-CN", width)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     shown = "slim" if width < 672 else "wide"
-    assert page.locator(f"figure .{shown}:visible").count() == 6
+    assert page.locator(f"figure .{shown}:visible").count() == 7
     assert page.locator(f"figure .{'wide' if shown == 'slim' else 'slim'}:visible").count() == 0
 
 
@@ -193,5 +193,5 @@ def test_print_hides_the_controls_and_keeps_the_wide_drawings(opened):
     page = opened("en-GB", 720)
     page.emulate_media(media="print")
     assert not page.locator(".tongue").is_visible()
-    assert page.locator("figure .wide:visible").count() == 6
+    assert page.locator("figure .wide:visible").count() == 7
     assert page.evaluate("document.documentElement.scrollWidth") <= 720

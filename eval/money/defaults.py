@@ -33,10 +33,16 @@ def taken(recipe: Recipe, at: float | None, devices: Collection[str] = ()) -> tu
     )
 
 
+def runs_on(named: str, device: str) -> bool:
+    """Whether a device is the one of this name on the shelf: `h20` is an "NVIDIA H20", no "NVIDIA H200" and no cpu;
+    `rtx4090` is a "GeForce RTX 4090"."""
+    chip = r"\s*".join(map(re.escape, named.split("-")[0])) + r"(?![0-9])"
+    return re.search(chip, device.lower()) is not None
+
+
 def _others(named: str, devices: Collection[str]) -> str:
-    """Devices that are not the one of this name on the shelf: `h20` is an "NVIDIA H20", no "NVIDIA H200" and no cpu."""
-    chip = re.compile(re.escape(named.split("-")[0]) + r"(?![0-9])")
-    return ", ".join(sorted({each for each in devices if not chip.search(each.lower().replace(" ", ""))}))
+    """Devices that are not the one of this name on the shelf."""
+    return ", ".join(sorted({each for each in devices if not runs_on(named, each)}))
 
 
 def _taken(name: str | None, quote: Quote, day: date | None, ran: str) -> Taken:

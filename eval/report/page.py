@@ -15,8 +15,9 @@ from markupsafe import Markup
 from eval.compare import Comparison
 from eval.flips import Flips
 from eval.money import defaults
-from eval.report import charts, disagreements, figures, view, words
+from eval.report import charts, disagreements, figures, predictions, view, words
 from eval.report.chances import chances
+from eval.report.lengths import lengths
 from eval.report.origin import origins
 from eval.report.words import Said, same
 from eval.scarce import EXPECTED, ITEMS
@@ -49,6 +50,7 @@ def _environment() -> Environment:
         "spoken": lambda said: words.spoken(said if isinstance(said, Said) else same(said)),
         "probability": figures.probability, "tiny": figures.tiny, "queries": _queries, "low": view.deciding_low,
         "curve_caption": view.curve_caption, "known": _known, "count": figures.count, "option": disagreements.option,
+        "predictions": predictions,
         "default": lambda *each: Said(*defaults.said(*each)), "FEW": {"questions": ITEMS, "expected": EXPECTED},
     }  # fmt: skip
     return made
@@ -94,6 +96,10 @@ def _drawn(v: Verdict, parts: Sequence[view.Part]) -> dict[str, dict[str, Markup
     bill = view.lead_bill(v)
     if v.money and bill:
         found["odds"] = charts.both("odds", chances, bill.odds, v.money.currency, v.money.value_per_correct)
+    if v.lengths:
+        found["lengths"] = charts.both("lengths", lengths, v.lengths)
+    if any(each.ratio is not None for each in v.predictions):
+        found["predictions"] = charts.both("predictions", predictions.over, v.predictions)
     if v.power:
         found["sight"] = charts.both("sight", charts.sight, v.margin, v.power.mde)
     return found

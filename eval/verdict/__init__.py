@@ -23,9 +23,11 @@ from eval.verdict.curve import Curve, curves
 from eval.verdict.evidence import Evidence
 from eval.verdict.grounding import Grounding, grounding
 from eval.verdict.guards import GuardRow
+from eval.verdict.lengths import Lengths, lengths
 from eval.verdict.notes import Note, Outcome, exceptions, lasting, notes
 from eval.verdict.outlook import Paying, Power, Settle, seen, settle, shelf
 from eval.verdict.plumbing import Plumbing, plumbing
+from eval.verdict.predictions import Prediction, predictions
 from eval.verdict.pricing import best, money
 from eval.verdict.roll import ContenderRow, Provenance, TaskInfo, contender_rows, provenance, task_rows
 from eval.verdict.ruling import Ruling, headline, overall
@@ -93,6 +95,8 @@ class Verdict(BaseModel):
     canaries: tuple[CanaryRow, ...] = Field((), description="Planted secrets that come back; in no score")
     notes: tuple[Note, ...] = ()
     opinions: tuple[Tally, ...] = Field((), description="Of a judge of free answers, a task each; decides nothing")
+    lengths: tuple[Lengths, ...] = Field((), description="Tokens of written answers, a contender each")
+    predictions: tuple[Prediction, ...] = Field((), description="Costs as predicted, beside what they were")
     provenance: Provenance
     plumbing: Plumbing | None = Field(None, description="Of a smoke recipe: pass or fail, never a verdict")
 
@@ -235,6 +239,7 @@ def _verdict(
 ) -> Verdict:
     recipe = evidence.recipe
     facts = {"challenger": evidence.challengers[0], "notes": lasting(evidence), **numbers}
+    facts["predictions"] = predictions(evidence, facts["money"].bills if facts.get("money") else ())
     return Verdict(
         name=recipe.name, purpose=recipe.purpose, outcome=outcome,
         question=recipe.question, question_zh=recipe.question_zh or recipe.question,
@@ -242,6 +247,6 @@ def _verdict(
         sentence=words[0], sentence_zh=words[1], incumbent=recipe.rule.incumbent, base=recipe.rule.base,
         alternatives=recipe.rule.alternatives, margin=recipe.rule.margin, confidence=recipe.rule.confidence,
         contenders=contender_rows(evidence), tasks=task_rows(evidence), gates=tuple(checked),
-        opinions=evidence.tallies, provenance=provenance(evidence), twins=twins(evidence),
-        grounding=grounding(evidence), canaries=canary_rows(evidence), **facts,
+        opinions=evidence.tallies, provenance=provenance(evidence, checked), twins=twins(evidence),
+        grounding=grounding(evidence), canaries=canary_rows(evidence), lengths=lengths(evidence), **facts,
     )  # fmt: skip

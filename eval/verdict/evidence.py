@@ -3,12 +3,11 @@
 Only finished stages count (a manifest is written last), and only rows that the finished scorer wrote.
 """
 
-from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import fmean
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from eval.opinion.tally import Tally, tallies_of
 from eval.paired import Floats
 from eval.repeatability import Repeatability
 from eval.sheet import BadPairing, Key, Sheet
+from eval.verdict import record
 from finetune.methods import SearchFacts, adapter_digest
 from finetune.mistakes import BadInput
 from finetune.recipe import Recipe
@@ -47,6 +47,7 @@ class Evidence:
     twins: dict[str, Sheet] = field(default_factory=dict)  # answers to what is asked beside the exam: twins, canaries
     tallies: tuple[Tally, ...] = ()  # of a judge of free answers
     guarded: dict[str, Sheet] = field(default_factory=dict)  # answers to guards that the exam does not hold
+    promises: tuple[dict[str, Any], ...] = ()  # every one that was kept, and what the recipe promises now
     means: dict[tuple[str, ...], float | None] = field(default_factory=dict, repr=False)  # that were asked for
 
     @classmethod
@@ -70,16 +71,17 @@ class Evidence:
                 twins[name] = _sheet(name, logs, beside - guards, turned=True)
             if guards:
                 guarded[name] = _sheet(name, logs, guards, turned=True)
-        plan, attempts = pledge.read(run), _attempts(run)
+        plan, attempts = pledge.read(run), record.attempts(run)
         extractor = _one_extractor(scored) if benchmark.written else ""
         promise = pledge.digest(recipe, benchmark, plan.extractor if plan else extractor)
-        regraded = _regraded(run, plan, extractor)
+        regraded = record.regraded(run, plan, extractor)
+        promises = record.promises(recipe, benchmark, run, plan, extractor)
         trials = _trials(recipe, benchmark, run, scored, second)
         earlier = frozenset(digest for digest in pledge.kept(run) if plan is None or digest != plan.digest)
         repeats, tallies = _repeats(run, scored), tallies_of(recipe, benchmark, run)
         return cls(
             recipe, benchmark, plan, promise, sheets, scored, trained, attempts, trials, earlier, regraded, repeats,
-            twins, tallies, guarded,
+            twins, tallies, guarded, promises,
         )  # fmt: skip
 
     @property
@@ -311,19 +313,3 @@ def _one_extractor(scored: Stages) -> str:
         said = ", ".join(f"{name} by {extractor}" for extractor, name in found.items())
         raise BadInput(f"answers were read by different extractors ({said}); run: tuneworth regrade RECIPE")
     return next(iter(found))
-
-
-def _regraded(run: RunDir, plan: pledge.Plan | None, extractor: str) -> Regraded | None:
-    """Whether another extractor than the promised one read the answers, and if every regrading left the outcome."""
-    if plan is None or plan.extractor in ("", extractor):
-        return None
-    lines = [line for line in run.attempted() if line.get("event") == "regraded" and line["at"] >= plan.at]
-    told = [line for line in lines if not str(line.get("after")).startswith("no verdict")]
-    agrees = bool(told) and all(line.get("before") == line.get("after") for line in told)
-    known = agrees and told[-1].get("extractor") == extractor
-    return Regraded(plan.extractor, extractor, known)
-
-
-def _attempts(run: RunDir) -> dict[str, int]:
-    """How often what was tried; that a regrading began is told by its end."""
-    return dict(Counter(line["event"] for line in run.attempted() if line["event"] != "regrade"))

@@ -1,13 +1,16 @@
 """The roll: who sat which exam, with what result, at what cost, made from what. Facts of the page, no decisions."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
+from eval.gates import Gate
 from eval.money import device_price, per_query
 from eval.sheet import OUTCOMES, Sheet
 from eval.verdict.bills import serving_seconds
+from eval.verdict.deviations import Deviation, deviations
 from eval.verdict.evidence import Evidence
 from finetune.methods import heads
 from finetune.recipe import Contender
@@ -120,6 +123,7 @@ class Provenance(BaseModel):
     exam_seed: int
     samples: int
     contenders: tuple[ContenderOrigin, ...]
+    deviations: tuple[Deviation, ...] = Field((), description="From plan; empty: none")
 
 
 def contender_rows(evidence: Evidence) -> tuple[ContenderRow, ...]:
@@ -193,7 +197,7 @@ def task_rows(evidence: Evidence) -> tuple[TaskInfo, ...]:
     return tuple(rows)
 
 
-def provenance(evidence: Evidence) -> Provenance:
+def provenance(evidence: Evidence, checked: Sequence[Gate]) -> Provenance:
     plan, exam = evidence.plan, evidence.recipe.exam
     return Provenance(
         plan=plan.digest if plan else None, plan_at=plan.at if plan else None,
@@ -201,6 +205,7 @@ def provenance(evidence: Evidence) -> Provenance:
         attempts=evidence.attempts,
         extractor=evidence.extractor, exam_seed=exam.seed, samples=exam.samples,
         contenders=tuple(_origin(evidence, name) for name in evidence.recipe.contenders),
+        deviations=deviations(evidence, checked),
     )  # fmt: skip
 
 

@@ -1,0 +1,40 @@
+"""The record of a run beside its scores: what was tried and promised here, and by which extractor answers were read."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import Any
+
+from eval import pledge
+from eval.benchmark import Benchmark
+from eval.gates import Regraded
+from finetune.recipe import Recipe
+from finetune.run import RunDir
+
+
+def attempts(run: RunDir) -> dict[str, int]:
+    """How often what was tried; that a regrading began is told by its end."""
+    return dict(Counter(line["event"] for line in run.attempted() if line["event"] != "regrade"))
+
+
+def regraded(run: RunDir, plan: pledge.Plan | None, extractor: str) -> Regraded | None:
+    """Whether another extractor than the promised one read the answers, and if every regrading left the outcome."""
+    if plan is None or plan.extractor in ("", extractor):
+        return None
+    lines = [line for line in run.attempted() if line.get("event") == "regraded" and line["at"] >= plan.at]
+    told = [line for line in lines if not str(line.get("after")).startswith("no verdict")]
+    agrees = bool(told) and all(line.get("before") == line.get("after") for line in told)
+    known = agrees and told[-1].get("extractor") == extractor
+    return Regraded(plan.extractor, extractor, known)
+
+
+def promises(
+    recipe: Recipe, benchmark: Benchmark, run: RunDir, plan: pledge.Plan | None, extractor: str
+) -> tuple[dict[str, Any], ...]:
+    """Every promise that was kept here, oldest first, and what the recipe promises now; alike in form, so that they
+    can be laid side by side. Empty where none was kept."""
+    if plan is None:
+        return ()
+    now = pledge.promise(recipe, benchmark, plan.extractor or extractor)
+    return (*pledge.promised(run), json.loads(json.dumps(now)))
