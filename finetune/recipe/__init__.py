@@ -17,7 +17,8 @@ from finetune.recipe.costs import Costs
 from finetune.recipe.engine import HF, VLLM, Auto, OpenAI, is_loopback
 from finetune.recipe.judging import Judge
 from finetune.recipe.lineage import lineage, refuse_misfits
-from finetune.recipe.sections import FROZEN, CardSplit, Contender, DataUse, DecisionRule, Exam, FolderName, Train
+from finetune.recipe.named import FROZEN, CardSplit, DataUse, FolderName
+from finetune.recipe.sections import Contender, DecisionRule, Exam, Train
 from finetune.recipe.source import apply_change, data_root, read_yaml, switches
 from finetune.recipe.timing import Timing
 from finetune.recipe.window import Window

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from finetune.card.personal import find
 from finetune.files import cache_folder, digest_of, remember
 from finetune.mistakes import BadInput
-from finetune.recipe.sections import DataUse
+from finetune.recipe.named import DataUse
 from finetune.recipe.source import data_root
 
 if TYPE_CHECKING:

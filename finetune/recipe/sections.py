@@ -1,7 +1,4 @@
-"""The sections of a recipe: contenders, training, exam, rule, costs. Every number has its effect said beside it.
-
-Paths are relative to the file that holds them, which validators learn from the context key `folder`.
-"""
+"""The sections of a recipe: contenders, training, exam, rule, costs. Every number has its effect said beside it."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -9,71 +6,25 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
-    ConfigDict,
     Field,
-    ValidationInfo,
     WithJsonSchema,
     model_validator,
 )
 
-from finetune.card import DataCard
-from finetune.checkpoint import Cutoff, ModelSpec, is_local
-from finetune.frame import PromptFrame
+from finetune.checkpoint import Cutoff
 from finetune.methods import AnyMethod
 from finetune.mistakes import near
 from finetune.recipe.engine import HF, VLLM, AnyEngine, Auto, OpenAI
 from finetune.recipe.guards import Guards
 from finetune.recipe.judging import Judge
 from finetune.recipe.logged import logged_digest
-from finetune.recipe.source import PATH, beside, read_yaml
+from finetune.recipe.named import FROZEN, CardSplit, FrameFile, HerePath, LaunchFile, ModelFile
 from finetune.recipe.suites import TaskNames
 from finetune.recipe.window import Window
 
 TRACKERS = (  # as accelerate names them
     "aim", "clearml", "comet_ml", "dvclive", "mlflow", "swanlab", "tensorboard", "trackio", "wandb",
 )  # fmt: skip
-FROZEN = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-def _mapping(value: Any, info: ValidationInfo) -> Any:
-    """A mapping given in place, or the path of a YAML file that holds it; a model's folder is relative to that file."""
-    folder = (info.context or {}).get("folder")
-    if isinstance(value, str):
-        path = Path(beside(value, info))
-        value, folder = read_yaml(path), path.parent
-    if isinstance(value, dict) and is_local(str(value.get("id", ""))) and folder:
-        value = {**value, "id": str((folder / value["id"]).resolve())}
-    return value
-
-
-def _data_use(value: Any, info: ValidationInfo) -> Any:
-    if not isinstance(value, str):
-        return value
-    path, _, split = value.partition("#")
-    return {"card": DataCard.read(Path(beside(path, info))), "split": split or "train"}
-
-
-class _PathToo:
-    """In the JSON schema: the mapping, or the path of a file that holds it."""
-
-    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
-        return {"anyOf": [PATH, handler(schema)]}
-
-
-def _folder_name(name: str) -> str:
-    """Contenders and runs have a folder each, which must lie where it is looked for."""
-    if not name.strip() or name.startswith(".") or any(each in "/\\" or ord(each) < 32 for each in name):
-        raise ValueError(f"{name!r} cannot name a folder; leave out / and \\, and a dot at the beginning")
-    return name
-
-
-def _launch_file(path: str) -> str:
-    """It is read when a stage starts; one that is not there is better known before."""
-    place = Path(path)
-    if not place.is_file():
-        raise ValueError(f"{path}: no such file{near(place.name, sorted(p.name for p in place.parent.glob('*.yaml')))}")
-    return path
 
 
 def _tracker(name: str) -> str:
@@ -82,24 +33,8 @@ def _tracker(name: str) -> str:
     return name
 
 
-FolderName = Annotated[str, AfterValidator(_folder_name)]
 MARGIN = {"anyOf": [{"type": "number"}, {"const": "from_costs"}]}
 SHARES = {"anyOf": [{"type": "number"}, {"type": "array", "items": {"type": "number"}}]}
-ModelFile = Annotated[ModelSpec, BeforeValidator(_mapping), _PathToo()]
-FrameFile = Annotated[PromptFrame | None, BeforeValidator(_mapping), _PathToo()]
-HerePath = Annotated[str, BeforeValidator(beside), WithJsonSchema(PATH)]
-LaunchFile = Annotated[str, BeforeValidator(beside), AfterValidator(_launch_file), WithJsonSchema(PATH)]
-
-
-class DataUse(BaseModel):
-    """A card and one of its splits, written `cards/x.md#split` (`train` where none is named)."""
-
-    model_config = FROZEN
-    card: DataCard
-    split: str
-
-
-CardSplit = Annotated[DataUse, BeforeValidator(_data_use), WithJsonSchema(PATH)]
 
 
 class Contender(BaseModel):
