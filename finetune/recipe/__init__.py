@@ -48,7 +48,7 @@ SCORE_CODE = 2  # raised when a change of the code changes what a score means
 # Keys of train that change when and where, not what comes out; `exclude` counts by the content of its cards, below.
 UNCHANGING = {"launch", "tracker", "seeds", "save_every", "exclude", "window", "explode", "hang_minutes", "prove"}
 # Keys younger than TRAIN_CODE: at these values they change nothing.
-YOUNGER = {"rslora": False, "dora": False, "optimizer": "adamw", "reencoder": None, "canaries": 0}
+YOUNGER = {"rslora": False, "dora": False, "optimizer": "adamw", "reencoder": None, "canaries": 0, "compile": False}
 
 
 class Recipe(BaseModel):

@@ -179,6 +179,11 @@ class Train(BaseModel):
     )
     packing: bool = Field(True, description="Several rows in one forward, without leaks; off: one row each")
     checkpointing: bool = Field(False, description="Recompute activations: much less memory, about a third more time")
+    compile: bool = Field(
+        False,
+        description="Norms and gates of the layers by torch's compiler: half a minute at the start, then fewer passes "
+        "over memory; on a processor 4 to 5 % faster, on accelerators unmeasured",
+    )
     prove: Literal["fresh", "here"] = Field(
         "fresh", description="Who reads the adapter back: a process of its own (seconds), or the one that trained it"
     )

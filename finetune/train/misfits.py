@@ -12,6 +12,7 @@ from finetune.methods import AnyMethod, Full, adapter_parameters
 from finetune.mistakes import BadInput
 from finetune.recipe import Train
 from finetune.train.adapter import Origin
+from finetune.train.compiled import refuse_uncompiled
 from finetune.train.savepoint import KEPT
 from finetune.world import World, need_bitsandbytes, parameter_count
 
@@ -27,6 +28,8 @@ def refuse_misfits(origin: Origin, examples: Examples, knobs: Train, world: Worl
     config = configuration(folder)
     if origin.contender.method:
         origin.contender.method.check(config)
+    if knobs.compile:
+        refuse_uncompiled(config, world.device, split=world.sharded or bool(world.zero))
     known = max(origin.chat.tokenizer.get_vocab(with_added_tokens=True).values()) + 1
     if known > config.vocab_size:  # rows are never resized: an embedding of noise would be trained, or a head copied
         raise BadInput(

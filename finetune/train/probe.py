@@ -15,6 +15,7 @@ from finetune.run import Probed, RunDir
 from finetune.train.journal import Journal
 from finetune.train.lesson import lesson
 from finetune.train.loop import Loop, engine
+from finetune.train.misfits import refuse_misfits
 from finetune.train.peak import heaviest, predicted
 from finetune.train.savepoint import Clock, Savepoints
 from finetune.train.tuning import Tuning
@@ -48,6 +49,7 @@ def _heaviest(recipe: Recipe, name: str) -> Recipe:
 def _measured(task: Tuning) -> Probed:
     world, origin, journal = task.world, task.origin(), Journal("probe", task.world.accelerator)
     examples = lesson(task.recipe, task.name, origin.chat, world, task.watch, journal)
+    refuse_misfits(origin, examples, task.recipe.train, world)
     whole = task.work(examples, origin.chat)
     work = replace(whole, steps=(heaviest(whole),) * 2)
     model, _ = task.attached(origin, work)

@@ -20,6 +20,7 @@ from finetune.recipe.privacy import refuse_personal
 from finetune.run import Hardware, RunDir, RunManifest, SeedDir, TrainFacts, git_state, host, versions
 from finetune.run.tracking import adapter_artifact
 from finetune.train.adapter import Origin, Proof, keep
+from finetune.train.compiled import fuse
 from finetune.train.facts import Toll, facts, summary
 from finetune.train.journal import Journal
 from finetune.train.lesson import lesson
@@ -197,6 +198,8 @@ class Tuning:
         self.world.place(model, list(adapter_parameters(model).values()))
         segments.adopt(causal(model))
         narrow(causal(model))
+        if self.recipe.train.compile:
+            fuse(causal(model))
         if self.recipe.train.checkpointing:
             inner = causal(model)  # transformers 5.2x changed the name
             enable = getattr(inner, "activation_checkpointing_enable", None) or inner.gradient_checkpointing_enable
