@@ -1,5 +1,6 @@
 """Everything on a shelf loads, found by a recursive walk, and is counted: a check that counts nothing is decoration."""
 
+import re
 from itertools import takewhile
 from pathlib import Path
 
@@ -119,5 +120,9 @@ def test_task(path):
     text = path.read_text("utf-8").replace("!function ", "")
     raw = yaml.safe_load(text)
     assert raw["task"] == path.stem
-    assert find_card(raw["dataset_kwargs"]["card"])
-    assert (path.parent / "README.md").is_file()
+    card, facts = find_card(raw["dataset_kwargs"]["card"]), raw["metadata"]
+    told = (path.parent / "README.md").read_text("utf-8")
+    assert f"data_cards/{card.name}.md" in told, "where source, licence and defects are"
+    log = told.partition("## What a score means")[2]
+    assert re.search(rf"^- {facts['version']} \(\d{{4}}-\d\d\):", log, re.M), "what its version changed"
+    assert facts["headline"] in {each["metric"] for each in raw["metric_list"]}

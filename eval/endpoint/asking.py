@@ -22,23 +22,9 @@ def ask_all(
     """
     todo = deque(items)
     done: queue.SimpleQueue[tuple[Item, Answer] | BaseException | None] = queue.SimpleQueue()
-
-    def work() -> None:
-        try:
-            while todo and not stop.is_set():
-                item = todo.popleft()
-                done.put((item, ask(item)))
-        except IndexError:  # another thread took the last one
-            pass
-        except BaseException as fault:  # carried over to whoever waits
-            stop.set()
-            done.put(fault)
-        finally:
-            done.put(None)  # this thread is done
-
     working, first = min(threads, len(items)), None
     for _ in range(working):
-        threading.Thread(target=work, daemon=True).start()
+        threading.Thread(target=_work, args=(todo, ask, done, stop), daemon=True).start()
     try:
         while working:
             got = done.get()
@@ -52,3 +38,21 @@ def ask_all(
         stop.set()
     if first is not None:
         raise first
+
+
+def _work(
+    todo: deque[Item], ask: Callable[[Item], Answer],
+    done: queue.SimpleQueue[tuple[Item, Answer] | BaseException | None], stop: threading.Event,
+) -> None:  # fmt: skip
+    """One thread: item after item until none is left, one failed, or all are to stop. Its last word is None."""
+    try:
+        while todo and not stop.is_set():
+            item = todo.popleft()
+            done.put((item, ask(item)))
+    except IndexError:  # another thread took the last one
+        pass
+    except BaseException as fault:  # carried over to whoever waits
+        stop.set()
+        done.put(fault)
+    finally:
+        done.put(None)

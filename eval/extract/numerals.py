@@ -137,6 +137,19 @@ def _numbers(text: str) -> Iterator[Number]:
 
 
 def _number(match: re.Match[str], text: str) -> Number | None:
+    size = _size(match)
+    scale = UNITS[match["unit"].casefold()] if match["unit"] else 0
+    scale += int(match["e"] or match["ten"] or 0)
+    if size is None or abs(scale) > MOST_DIGITS:
+        return None
+    written, end = -size if _minus(match, text) else size, _end(match)
+    percent, scale = bool(match["per"] or match["rate"]), scale + _points(match)
+    value = written.scaleb(scale, EXACT)
+    return Number(value, percent, written, scale, match.start(), end, _dated(match, text, end))
+
+
+def _size(match: re.Match[str]) -> Decimal | None:
+    """The digits alone; None where a Chinese numeral counts nothing, or they are too many."""
     han = match["han"]
     if han and not (match["per"] or match["unit"] or match["rate"] or len(han) > 1 and re.search("[十百千万亿]", han)):
         return None  # 一 in 一般 and 三 in 三峡 count nothing
@@ -144,38 +157,32 @@ def _number(match: re.Match[str], text: str) -> Number | None:
     if digits is None or max(map(len, digits.split("."))) > MOST_DIGITS:
         return None
     try:
-        written = Decimal(digits)
+        return Decimal(digits)
     except InvalidOperation:
         return None
-    scale = UNITS[match["unit"].casefold()] if match["unit"] else 0
-    scale += int(match["e"] or match["ten"] or 0)
-    if abs(scale) > MOST_DIGITS:
-        return None
-    minus = (match["sign"] or match["sign2"] or "").strip() not in ("", "+")
-    if (match["sign"] or "").strip() in ("-", "–") and _joins(text, match.start("sign")):
+
+
+def _minus(match: re.Match[str], text: str) -> bool:
+    """By a sign that joins no two numbers, or by an accountant's brackets."""
+    sign = (match["sign"] or "").strip()
+    minus = (sign or (match["sign2"] or "").strip()) not in ("", "+")
+    if sign in ("-", "–") and _joins(text, match.start("sign")):
         minus = False
-    minus ^= bool(match["open"] and match["close"] and not minus and _accounting(match, text))
-    written = -written if minus else written
+    return minus or bool(match["open"] and match["close"] and _accounting(match, text))
+
+
+def _points(match: re.Match[str]) -> int:
+    """The power of ten that makes points of a hundred of what is in points of a thousand, or basis points."""
     rate = (match["rate"] or "").casefold()
-    shift = (
-        -3 + 2
-        if match["per"] == "千分之" or rate == "‰"
-        else -2
-        if "基点" in rate or rate.startswith(("bp", "basis"))
-        else 0
-    )
-    end = (
-        match.end("rate")
-        if match["rate"]
-        else match.end("unit")
-        if match["unit"]
-        else match.end("digits" if not han else "han")
-    )
-    end = max(end, match.end("e"), match.end("ten"), match.end("close"))
-    return Number(
-        written.scaleb(scale + shift, EXACT), bool(match["per"] or rate), written, scale + shift, match.start(), end,
-        _dated(match, text, end),
-    )  # fmt: skip
+    if match["per"] == "千分之" or rate == "‰":
+        return -3 + 2
+    return -2 if "基点" in rate or rate.startswith(("bp", "basis")) else 0
+
+
+def _end(match: re.Match[str]) -> int:
+    """Where the number with its unit and rate ends."""
+    last = next(part for part in ("rate", "unit", "digits", "han") if match[part])
+    return max(match.end(part) for part in (last, "e", "ten", "close"))
 
 
 def _accounting(match: re.Match[str], text: str) -> bool:

@@ -14,23 +14,23 @@ Files are looked for under the data roots (`--data-root` or TUNEWORTH_DATA; seve
 card's `folder`, then beside the card; `x.csv` is also found as `x.csv.gz`. Every fault is a BadCard.
 """
 
-import hashlib
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
-from finetune.card.columns import EXAMS, Columns, Form, Shape, Texts, language_of, plain
+from finetune.card.columns import EXAMS, Columns, Shape, Texts, language_of, plain
 from finetune.card.dates import Dates, Interval
-from finetune.card.edition import UNPINNED, Files, Split, differences, locate, name_of, read_sums, text_digest
+from finetune.card.edition import UNPINNED, Files, Split, differences, locate, read_sums, text_digest
+from finetune.card.form import Form
 from finetune.card.front import front_matter
 from finetune.card.labels import label_of, labels_of, tagged_of
-from finetune.card.likeness import groups, normalise
+from finetune.card.likeness import groups
 from finetune.card.question import LETTERS, Message, Row, ask
 from finetune.card.records import BadCard, Format, Reading, read_records
+from finetune.card.sifting import sift
 from finetune.files import cache_folder, digest_of, remember
 from finetune.mistakes import explain
 
@@ -202,47 +202,15 @@ class DataCard(BaseModel):
         files = self.locate(root)
         if not files.paths[split]:
             raise BadCard(self._missing([split], self._places(root)))
-        found = list(self._read(files, split))
+        found = list(sift(files, split, self.splits[split], self._form(split), self.format, self.reading))
         return [row for row in found if isinstance(row, Row)], [fault for fault in found if isinstance(fault, str)]
 
-    def _read(self, files: Files, split: str) -> Iterator[Row | str]:
-        """Rows and faults of a split's files; what is broken as a whole file is one fault."""
-        chosen = self.splits[split]
-        form = Form(
-            self.columns, self.shape, split, self.languages, chosen.options,
+    def _form(self, split: str) -> Form:
+        return Form(
+            self.columns, self.shape, split, self.languages, self.splits[split].options,
             explained=self.target == "explanation", drop=self.unanswered == "drop", misfits=self.misfits,
             spans=self.spans, dates=self.dates,
         )  # fmt: skip
-        seen: dict[str, str] = {}
-        for path in files.paths[split]:
-            file = name_of(path, files.folder)
-            for number, found in enumerate(self._records(path, file)):
-                if isinstance(found, str):
-                    yield found
-                    continue
-                place, record = found
-                try:
-                    if _left_out(record, chosen, place):
-                        continue
-                    row = form.row(record, place=place, file=file, number=number, several=chosen.several)
-                    if row is None or (chosen.half is not None and _half(row) != chosen.half):
-                        continue
-                    first = seen.setdefault(row.id, place)
-                    yield row if first == place else f"{place}: id {row.id!r} is already at {first}; make ids unique"
-                except BadCard as fault:
-                    yield str(fault)
-
-    def _records(self, path: Path, file: str) -> Iterator[tuple[str, dict[str, Any]] | str]:
-        """(place, record) pairs; a break that ends the reading of a file comes as its last."""
-        empty = True
-        try:
-            for found in read_records(path, self.format, self.reading, file):
-                empty = False
-                yield found
-            if empty:
-                yield f"{file}: no record in it; get the file again, or take it out of splits"
-        except BadCard as fault:
-            yield str(fault)
 
     def clustered(self, root: Path | None, split: str) -> list[Row]:
         """The rows with `cluster` filled: as the card says, else the group of nearly the same context (question where
@@ -302,16 +270,3 @@ def place_of(fault: str) -> str:
     return (
         f"{fault.partition(': ')[0]}: cannot be used; the card is private: `tuneworth data check --with-text` says why"
     )
-
-
-def _left_out(record: dict[str, Any], split: Split, place: str) -> bool:
-    for column, values in split.where.items():
-        if column not in record:
-            raise BadCard(f"{place}: no column {column!r}, by which the split chooses; correct `where`")
-        if plain(record[column]) not in values:
-            return True
-    return False
-
-
-def _half(row: Row) -> int:
-    return hashlib.sha256(normalise(row.asked).encode()).digest()[0] & 1
