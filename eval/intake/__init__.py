@@ -34,17 +34,9 @@ def check(path: Path, root: Path | None, exams: Sequence[str] = (), *, with_text
     card = DataCard.read(path)
     shown = card.shows(with_text)
     files = card.locate(root)
-    rows: dict[str, list[Row]] = {}
-    faults = (
-        [] if card.name == path.stem else [f"name is {card.name}, the file {path.name}; a task finds it by its name"]
-    )
-    for split in card.splits:
-        try:
-            rows[split], found = card.sift(root, split)
-            found = found if shown else [place_of(fault) for fault in found]
-            faults += [f"{split}: {fault}" for fault in found or ([] if rows[split] else ["no row is left"])]
-        except BadCard as fault:
-            faults.append(str(fault))
+    rows, faults = _sifted(card, root, shown)
+    if card.name != path.stem:
+        faults = [f"name is {card.name}, the file {path.name}; a task finds it by its name", *faults]
     splits = tuple(describe(card, split, found, shown) for split, found in rows.items() if found)
     overlaps = dict(_overlaps(rows))
     against = tuple(_against(card, rows, exams, root))
@@ -67,15 +59,23 @@ def check(path: Path, root: Path | None, exams: Sequence[str] = (), *, with_text
     )
 
 
+def _sifted(card: DataCard, root: Path | None, shown: bool) -> tuple[dict[str, list[Row]], list[str]]:
+    """The rows of each split that can be read, and a line for all that cannot be used."""
+    rows: dict[str, list[Row]] = {}
+    faults: list[str] = []
+    for split in card.splits:
+        try:
+            rows[split], found = card.sift(root, split)
+            found = found if shown else [place_of(fault) for fault in found]
+            faults += [f"{split}: {fault}" for fault in found or ([] if rows[split] else ["no row is left"])]
+        except BadCard as fault:
+            faults.append(str(fault))
+    return rows, faults
+
+
 def describe(card: DataCard, split: str, rows: list[Row], shown: bool = True) -> SplitReport:
     """Counts of one split's rows (at least one)."""
     answered = [answer_of(row) for row in rows]
-    answers: dict[object, set[str]] = {}
-    for answer, row in zip(answered, rows, strict=True):
-        answers.setdefault((row.context, row.asked, row.options), set()).add(
-            answer if row.messages else row.answer or ""
-        )
-    exact = len(rows) - len(answers)
     alike = first_alike([f"{row.context}\n{row.asked}\n" + "\n".join(row.options) for row in rows])
     # an exam's clusters as its intervals have them; training needs none, and the exact search takes its time
     exam = card.shape in EXAMS
@@ -87,9 +87,7 @@ def describe(card: DataCard, split: str, rows: list[Row], shown: bool = True) ->
         languages=dict(Counter(row.lang for row in rows)),
         clusters=len(clusters),
         largest_cluster=max(clusters.values()),
-        exact=exact,
-        conflicting=sum(len(found) - 1 for found in answers.values()),
-        near=len(rows) - len(set(alike)) - exact,
+        **_repeated(rows, answered, len(set(alike))),
         repeated_options=sum(len(set(row.options)) < len(row.options) for row in rows),
         empty=_empty(card, rows),
         options=dict(sorted(Counter(len(row.options) for row in rows if row.options).items())),
@@ -103,6 +101,18 @@ def describe(card: DataCard, split: str, rows: list[Row], shown: bool = True) ->
         encoding=_ids(rows, encoding_faults),
         personal=_ids(rows, lambda text: sorted({each.kind for each in find(text)})),
     )
+
+
+def _repeated(rows: list[Row], answered: list[str], groups: int) -> dict[str, int]:
+    """Rows that repeat a question exactly and nearly (of `groups` alike), and answers beyond one to the same."""
+    answers: dict[object, set[str]] = {}
+    for answer, row in zip(answered, rows, strict=True):
+        answers.setdefault((row.context, row.asked, row.options), set()).add(
+            answer if row.messages else row.answer or ""
+        )
+    exact = len(rows) - len(answers)
+    conflicting = sum(len(found) - 1 for found in answers.values())
+    return {"exact": exact, "conflicting": conflicting, "near": len(rows) - groups - exact}
 
 
 def _years(rows: list[Row]) -> dict[str, int]:

@@ -13,7 +13,7 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from eval import engines, pledge
@@ -83,38 +83,54 @@ def score(recipe: Recipe, name: str, seed: int | None, out: Path) -> int:
     _refuse_unknown(recipe, name)
     if seed is not None and seed not in recipe.seeds(name):
         raise BadInput(f"--seed {seed}: {name} has {', '.join(map(str, recipe.seeds(name)))}")
-    pending: list[tuple[int, str]] = []
     recipe, benchmark, run, why = _begun(recipe, name, out)
-    for each in recipe.seeds(name) if seed is None else (seed,):
-        fingerprint = recipe.score_fingerprint(name, each, benchmark.digests)
-        done = run.seed(name, each).scored()
-        if done and done.fingerprint == fingerprint:
-            if os.environ.get("RANK", "0") == "0":
-                note = outdated(done.scoring.extractor, benchmark.carded) if done.scoring else ""
-                print(f"score {name} seed {each}: done, unchanged{note}", flush=True)
-        else:
-            pending.append((each, fingerprint))
+    pending = list(_pending(recipe, name, recipe.seeds(name) if seed is None else (seed,), benchmark, run))
     if not pending:
         return 0
     _hush()
     chosen = recipe.contenders[name]
-    if why and engines.vllm_installed() and os.environ.get("RANK", "0") == "0":
+    if why and engines.vllm_installed() and _is_main():
         print(f"score {name}: engine {chosen.engine.kind} ({why[0]})", flush=True)
-    if not chosen.here and os.environ.get("RANK", "0") != "0":
-        return 0  # one process asks a server, or reads a log
-    with run.hold(name, [each for each, _ in pending]):
-        if chosen.here:
-            with paused():
-                from eval.score.sitting import sit as sit_here  # torch and transformers take seconds to load
-
-            sit_here(recipe, name, pending, benchmark, run, why)
-            return 0
-        if chosen.items:
-            from eval.score.logged import sit
-        else:
-            from eval.score.served import sit
-        sit(recipe, name, pending, benchmark, run)
+    if chosen.here or _is_main():  # one process asks a server, or reads a log
+        with run.hold(name, [each for each, _ in pending]):
+            _sit(recipe, name, pending, benchmark, run, why)
     return 0
+
+
+def _is_main() -> bool:
+    return os.environ.get("RANK", "0") == "0"
+
+
+def _pending(
+    recipe: Recipe, name: str, seeds: Sequence[int], benchmark: Benchmark, run: RunDir
+) -> Iterator[tuple[int, str]]:
+    """(seed, score fingerprint) of what is not done; of what is, a line."""
+    for each in seeds:
+        fingerprint = recipe.score_fingerprint(name, each, benchmark.digests)
+        done = run.seed(name, each).scored()
+        if not (done and done.fingerprint == fingerprint):
+            yield each, fingerprint
+        elif _is_main():
+            note = outdated(done.scoring.extractor, benchmark.carded) if done.scoring else ""
+            print(f"score {name} seed {each}: done, unchanged{note}", flush=True)
+
+
+def _sit(
+    recipe: Recipe, name: str, pending: Sequence[tuple[int, str]], benchmark: Benchmark, run: RunDir, why: Words | None
+) -> None:
+    """By whatever answers for the contender: its model here, its log, or its server."""
+    chosen = recipe.contenders[name]
+    if chosen.here:
+        with paused():
+            from eval.score.sitting import sit as sit_here  # torch and transformers take seconds to load
+
+        sit_here(recipe, name, pending, benchmark, run, why)
+        return
+    if chosen.items:
+        from eval.score.logged import sit
+    else:
+        from eval.score.served import sit
+    sit(recipe, name, pending, benchmark, run)
 
 
 def _begun(recipe: Recipe, name: str, out: Path) -> tuple[Recipe, Benchmark, RunDir, Words | None]:
