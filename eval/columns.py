@@ -11,6 +11,8 @@ import os
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Self
 
@@ -29,6 +31,7 @@ WORDS += ["options", "gold", "extracted"]  # what was named, for metrics over la
 SECOND = "second"  # what the answer is worth by a second reading; not a number where there is none
 NUMBERS = ["sample", "score", "seconds", "tokens_in", "tokens_thinking", "tokens_out", "figures", "unsupported", SECOND]
 DIGEST = b"items.jsonl sha256"
+BATCH = 2048  # answers that stand as objects at once
 
 
 @dataclass(frozen=True)
@@ -105,10 +108,10 @@ def read(log: Path, second: Reading | None = None) -> Columns:
     found = _kept(place_of(log), mark)
     if found is not None:
         return found
-    rows = items.read(log)
+    table = _made(log, second)
     with suppress(OSError):  # what cannot be kept is read from the log again
-        _keep(log, mark, rows, second)
-    return Columns.of(rows, second)
+        _keep(log, mark, table)
+    return Columns(table.select([*WORDS, *NUMBERS]))
 
 
 def glance(log: Path) -> Columns:
@@ -135,18 +138,25 @@ def _kept(path: Path, mark: str) -> Columns | None:
         return None
 
 
-def _keep(log: Path, mark: str, rows: Sequence[ItemScore], second: Reading | None) -> None:
+def _keep(log: Path, mark: str, table: Any) -> None:
     """As readable as the log is: one of a private card is its owner's."""
     import pyarrow.parquet as pq
 
-    table = _table(rows, [*NAMES, SECOND], second).replace_schema_metadata({DIGEST: mark.encode()})
-
     def build(scratch: Path) -> None:
         items.close(scratch)
-        pq.write_table(table, scratch)
+        pq.write_table(table.replace_schema_metadata({DIGEST: mark.encode()}), scratch)
         os.chmod(scratch, log.stat().st_mode & 0o777)
 
     make_whole(place_of(log), build)
+
+
+def _made(log: Path, second: Reading | None) -> Any:
+    """All columns of a log, some answers at a time: what stands is looked through for garbage again and again."""
+    import pyarrow as pa
+
+    rows, names = iter(items.rows(log, ItemScore, "an item score")), [*NAMES, SECOND]
+    parts = iter(lambda: _table(list(islice(rows, BATCH)), names, second), _table([], names, second))
+    return pa.concat_tables([_table([], names, second), *parts]).combine_chunks()
 
 
 def _table(rows: Sequence[ItemScore], names: Sequence[str], second: Reading | None) -> Any:
@@ -155,7 +165,9 @@ def _table(rows: Sequence[ItemScore], names: Sequence[str], second: Reading | No
     kinds: dict[Any, Any] = {int: pa.int64(), int | None: pa.int64(), float: pa.float64(), float | None: pa.float64()}
     types: dict[str, Any] = {n: float if n == SECOND else ItemScore.model_fields[n].annotation for n in names}
     schema = pa.schema([(name, kinds.get(kind, pa.string())) for name, kind in types.items()])
-    data = {name: [getattr(row, name) for row in rows] for name in names if name != SECOND}
+    held = [name for name in names if name != SECOND]
+    told = zip(*map(attrgetter(*held), rows), strict=True) if rows else ([] for _ in held)
+    data: dict[str, Sequence[Any]] = dict(zip(held, told, strict=True))
     data[SECOND] = [second.score(row) if second else np.nan for row in rows]
     data["options"] = [json.dumps(options, ensure_ascii=False) for options in data["options"]]
     return pa.table(data, schema=schema)

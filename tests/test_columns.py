@@ -62,6 +62,14 @@ def test_metrics_over_labels_find_in_the_columns_what_the_log_named(tmp_path, mo
     assert corpus_rows(told[1], told[1], 0.95) == corpus_rows(told[0], told[0], 0.95) != ()
 
 
+@pytest.mark.parametrize("size", [1, 7, 30, 31])
+def test_a_log_read_in_parts_is_the_same_log(log, monkeypatch, size):
+    whole = rows(columns.read(log))
+    columns.place_of(log).unlink()
+    monkeypatch.setattr(columns, "BATCH", size)
+    assert rows(columns.read(log)) == whole == bare(log)
+
+
 def test_a_log_that_changed_is_read_again(log, monkeypatch):
     columns.read(log)
     items.append(log, [row("任务", 30)])

@@ -204,18 +204,8 @@ def plan(
     if digest is None or at is None:
         return gate(PLAN, "failed", ("no plan was kept before scoring", "评分之前没有登记方案"))
     figures: dict[str, float | str | None] = {"plan": digest[:12], "kept at": at}
-    if digest != current:
-        words = (f"recipe, questions or models are not those of the kept plan; {AFRESH[0]}",
-                 f"配方、题目或模型与登记的方案不同；{AFRESH[1]}")  # fmt: skip
-        return gate(PLAN, "failed", words, figures)
-    for fact in facts:
-        if fact.digest != digest:
-            words = (f"{fact.contender} was scored under another plan; {AFRESH[0]}",
-                     f"{fact.contender} 是按另一份方案评分的；{AFRESH[1]}")  # fmt: skip
-            return gate(PLAN, "failed", words, figures)
-        if fact.first_score_at is not None and fact.first_score_at < at:
-            words = (f"{fact.contender} was scored before the plan was kept", f"{fact.contender} 的评分早于方案登记")
-            return gate(PLAN, "failed", words, figures)
+    if fault := _broken_plan(digest, at, current, facts):
+        return gate(PLAN, "failed", fault, figures)
     if regraded and not regraded.agrees:
         return gate(PLAN, "failed", _told(regraded, "the outcome is not known to be the same", "结论未必相同"), figures)
     unknown = ", ".join(fact.contender for fact in facts if fact.first_score_at is None)
@@ -226,12 +216,22 @@ def plan(
     if regraded:
         told = _told(regraded, "the outcome is the same", "结论相同")
         words = (f"{words[0]}; {told[0]}", f"{words[1]}；{told[1]}")
-    return gate(
-        PLAN,
-        "passed",
-        words,
-        figures | {"first score at": min((f.first_score_at for f in facts if f.first_score_at), default=None)},
-    )
+    figures["first score at"] = min((fact.first_score_at for fact in facts if fact.first_score_at), default=None)
+    return gate(PLAN, "passed", words, figures)
+
+
+def _broken_plan(digest: str, at: float, current: str, facts: Sequence[PlanFact]) -> Words | None:
+    """What was promised otherwise, or after it had been scored."""
+    if digest != current:
+        return (f"recipe, questions or models are not those of the kept plan; {AFRESH[0]}",
+                f"配方、题目或模型与登记的方案不同；{AFRESH[1]}")  # fmt: skip
+    for fact in facts:
+        if fact.digest != digest:
+            return (f"{fact.contender} was scored under another plan; {AFRESH[0]}",
+                    f"{fact.contender} 是按另一份方案评分的；{AFRESH[1]}")  # fmt: skip
+        if fact.first_score_at is not None and fact.first_score_at < at:
+            return (f"{fact.contender} was scored before the plan was kept", f"{fact.contender} 的评分早于方案登记")
+    return None
 
 
 def _told(found: Regraded, en: str, zh: str) -> Words:

@@ -3,29 +3,26 @@
 Only finished stages count (a manifest is written last), and only rows that the finished scorer wrote.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from statistics import fmean
 from typing import Any, Self
 
 import numpy as np
 
-from eval import columns, engines, gates, grading, pledge
+from eval import engines, gates, grading, pledge
 from eval.benchmark import Benchmark
 from eval.gates import AdapterFact, Asked, ChanceFact, PlanFact, Regraded
 from eval.money import Effort
 from eval.opinion.tally import Tally, tallies_of
 from eval.paired import Floats
 from eval.repeatability import Repeatability
-from eval.sheet import BadPairing, Key, Sheet
-from eval.verdict import record
+from eval.sheet import Key, Sheet
+from eval.verdict import done, record
+from eval.verdict.done import Stages
 from finetune.methods import SearchFacts, adapter_digest
-from finetune.mistakes import BadInput
 from finetune.recipe import Recipe
-from finetune.run import RunDir, RunManifest, ScoreFacts
-
-Stages = dict[str, dict[int, RunManifest]]  # contender -> seed -> manifest
+from finetune.run import RunDir, ScoreFacts
 
 
 @dataclass(frozen=True)
@@ -63,22 +60,22 @@ class Evidence:
         for name, chosen in recipe.contenders.items():
             seeds = recipe.seeds(name)
             if chosen.method:
-                trained[name] = {seed: _trained(recipe, run, name, seed) for seed in seeds}
-            scored[name] = {seed: _scored(recipe, benchmark, run, name, seed) for seed in seeds}
-            logs = {seed: _rows(run, name, seed, scored[name][seed], second) for seed in seeds}
-            sheets[name] = _sheet(name, logs, beside, turned=False)
+                trained[name] = {seed: done.trained(recipe, run, name, seed) for seed in seeds}
+            scored[name] = {seed: done.scored(recipe, benchmark, run, name, seed) for seed in seeds}
+            logs = {seed: done.answers(run, name, seed, scored[name][seed], second) for seed in seeds}
+            sheets[name] = done.sheet(name, logs, beside, turned=False)
             if beside - guards:
-                twins[name] = _sheet(name, logs, beside - guards, turned=True)
+                twins[name] = done.sheet(name, logs, beside - guards, turned=True)
             if guards:
-                guarded[name] = _sheet(name, logs, guards, turned=True)
+                guarded[name] = done.sheet(name, logs, guards, turned=True)
         plan, attempts = pledge.read(run), record.attempts(run)
-        extractor = _one_extractor(scored) if benchmark.written else ""
+        extractor = done.one_extractor(scored) if benchmark.written else ""
         promise = pledge.digest(recipe, benchmark, plan.extractor if plan else extractor)
         regraded = record.regraded(run, plan, extractor)
         promises = record.promises(recipe, benchmark, run, plan, extractor)
-        trials = _trials(recipe, benchmark, run, scored, second)
+        trials = done.trials(recipe, benchmark, run, scored, second)
         earlier = frozenset(digest for digest in pledge.kept(run) if plan is None or digest != plan.digest)
-        repeats, tallies = _repeats(run, scored), tallies_of(recipe, benchmark, run)
+        repeats, tallies = done.repeats(run, scored), tallies_of(recipe, benchmark, run)
         return cls(
             recipe, benchmark, plan, promise, sheets, scored, trained, attempts, trials, earlier, regraded, repeats,
             twins, tallies, guarded, promises,
@@ -122,7 +119,7 @@ class Evidence:
 
     def facts(self, name: str) -> ScoreFacts:
         """What the scorer of a contender says of itself, in its first seed; seeds differ in the adapter alone."""
-        return _scoring(next(iter(self.scored[name].values())))
+        return done.facts(next(iter(self.scored[name].values())))
 
     def mean(self, name: str, measure: str) -> float | None:
         """Of a number (seconds, tokens_in, ...) over a contender's answers, questions weighted as in the score; None
@@ -203,7 +200,7 @@ class Evidence:
         for name in names:
             chosen = self.recipe.contenders[name]
             for seed, stage in self.scored[name].items():
-                facts, probe = _scoring(stage), _scoring(stage).adapter_probe
+                facts, probe = done.facts(stage), done.facts(stage).adapter_probe
                 made = self.trained[name][seed].training if chosen.method else None
                 kept = made.adapter_digest if made else adapter_digest(Path(chosen.adapter)) if chosen.adapter else None
                 numbers = (probe.prompts, probe.kl, probe.kl_same, probe.norm) if probe else ()
@@ -234,7 +231,7 @@ class Evidence:
         }
 
     def plans(self) -> list[PlanFact]:
-        stages = [(name, _scoring(stage)) for name in self.judged for stage in self.scored[name].values()]
+        stages = [(name, done.facts(stage)) for name in self.judged for stage in self.scored[name].values()]
         return [PlanFact(name, facts.plan_digest, facts.first_score_at) for name, facts in stages]
 
     @property
@@ -244,72 +241,3 @@ class Evidence:
         if self.recipe.purpose == "study":
             return self.plans()
         return [fact for fact in self.plans() if fact.digest not in self.earlier]
-
-
-def _scored(recipe: Recipe, benchmark: Benchmark, run: RunDir, name: str, seed: int) -> RunManifest:
-    done = run.seed(name, seed).scored()
-    if done is None:
-        raise BadInput(f"{name} seed {seed} is not scored; run: tuneworth score RECIPE --contender {name}")
-    if done.fingerprint != recipe.score_fingerprint(name, seed, benchmark.digests):
-        raise BadInput(f"{name} seed {seed} was scored for another state of the recipe; run tuneworth score again")
-    return done
-
-
-def _trained(recipe: Recipe, run: RunDir, name: str, seed: int) -> RunManifest:
-    done = run.seed(name, seed).trained()
-    if done is None or done.training is None:
-        raise BadInput(f"{name} seed {seed} is not tuned; run: tuneworth train RECIPE --contender {name}")
-    if done.fingerprint != recipe.train_fingerprint(name, seed):
-        raise BadInput(f"{name} seed {seed} was tuned for another state of the recipe; run tuneworth train again")
-    return done
-
-
-def _rows(run: RunDir, name: str, seed: int, done: RunManifest, second: columns.Reading | None) -> columns.Columns:
-    """Without their texts, which decide nothing once they are graded."""
-    return columns.read(run.seed(name, seed).items, second).where("scorer", done.fingerprint)
-
-
-def _trials(
-    recipe: Recipe, benchmark: Benchmark, run: RunDir, scored: Stages, second: columns.Reading | None
-) -> dict[str, float]:
-    """Weighted development scores, where there is a development part and more than one challenger (decision.md 5.4)."""
-    tasks = [task for task in benchmark.tasks if task.dev]
-    if len(recipe.rule.challengers) < 2 or not tasks:
-        return {}
-    found = {}
-    for name in recipe.rule.challengers:
-        rows = columns.Columns.joined([_rows(run, name, seed, stage, second) for seed, stage in scored[name].items()])
-        dev = rows.where("part", "dev")
-        means = {task.name: fmean(dev.where("task", task.name).numbers("score").tolist()) for task in tasks}
-        found[name] = sum(task.weight * means[task.name] for task in tasks) / sum(task.weight for task in tasks)
-    return found
-
-
-def _repeats(run: RunDir, scored: Stages) -> dict[str, Repeatability]:
-    """Those that were measured on what was scored, not on another state of the recipe."""
-    found = {name: Repeatability.read(run.repeatability(name)) for name in scored}
-    prints = {name: {stage.fingerprint for stage in stages.values()} for name, stages in scored.items()}
-    return {name: each for name, each in found.items() if each and each.fingerprint in prints[name]}
-
-
-def _sheet(name: str, logs: dict[int, columns.Columns], beside: Collection[str], *, turned: bool) -> Sheet:
-    """The answers to the exam, or those to the twins, whose tasks are `beside` it."""
-    try:
-        return Sheet.of(name, {seed: rows.within("task", beside, turned) for seed, rows in logs.items()})
-    except BadPairing as fault:
-        raise BadInput(f"{fault}; move its item log away and score again") from None
-
-
-def _scoring(stage: RunManifest) -> ScoreFacts:
-    if stage.scoring is None:
-        raise BadInput(f"{stage.contender} seed {stage.seed}: score.json holds no facts of the scoring; score again")
-    return stage.scoring
-
-
-def _one_extractor(scored: Stages) -> str:
-    """What read all written answers. BadInput: unlike extractors, whose grades cannot be compared."""
-    found = {_scoring(stage).extractor: name for name, stages in scored.items() for stage in stages.values()}
-    if len(found) > 1:
-        said = ", ".join(f"{name} by {extractor}" for extractor, name in found.items())
-        raise BadInput(f"answers were read by different extractors ({said}); run: tuneworth regrade RECIPE")
-    return next(iter(found))
