@@ -71,7 +71,7 @@ def test_what_was_done_otherwise_is_listed_on_the_page(tmp_path):
     assert found["planned again"] == ["plan 2 of 2: rule.margin: 0.05, now 0.02"]
     assert found["recipe"] == ["after the plan: costs.gpu_hour: 0, now 9"]
     assert found["samples"] == ["prompted: 1 of 2 answers a question to letters, numbers"]
-    assert found["missing"] == ["old: 1 answers are missing and score 0"]
+    assert found["missing"] == ["old: answers that are missing, and score 0: 1"]
     assert found["machine"] == ["newer: bfloat16 planned, float32 run"]
     assert found["scored again"] == ["scored 6 times, of which 5 are judged here"]
     assert len(found["gate"]) == 1
@@ -103,6 +103,7 @@ def _drop(run, name: str, gone) -> None:
         ("contenders.third={model: {id: ./newer, family: qwen3, think: empty}}", "train.seeds=[17]",
          "contender third was planned and is there no more"),
         ("exam.samples=3", "exam.samples=1", "exam.samples: 3, now 1"),
+        ("contenders.newer.prompt={role: a broker}", "train.seeds=[17]", "contenders.newer.prompt: another"),
     ],
 )  # fmt: skip
 def test_each_change_of_a_plan_is_named(tmp_path, before, after, says):

@@ -82,9 +82,7 @@ def _told(pair: Sequence[dict[str, Any]]) -> Iterator[Words]:
             for name in ours if name not in theirs]  # fmt: skip
     told += [(f"contender {name} was not planned", f"方案 {name} 未曾登记") for name in theirs if name not in ours]
     shared = [name for name in ours if name in theirs]
-    before, after = (dict(_flat(_of(each, shared))) for each in pair)
-    places = [place for place in dict.fromkeys([*before, *after]) if before.get(place) != after.get(place)]
-    told += [_change(place, before.get(place), after.get(place)) for place in places]
+    told += [_change(*each) for each in _unlike("", *(_of(each, shared) for each in pair))]
     yield from told[:SHOWN]
     if len(told) > SHOWN:
         yield f"{len(told) - SHOWN} more changes", f"另有 {len(told) - SHOWN} 处改动"
@@ -95,13 +93,13 @@ def _of(promise: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
     return {**promise, "contenders": {name: promise["contenders"][name] for name in names}}
 
 
-def _flat(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
-    """Every value with its place, `rule.margin`."""
-    if isinstance(value, dict) and value:
-        for key, part in value.items():
-            yield from _flat(part, f"{place}.{key}" if place else key)
-    else:
-        yield place, value
+def _unlike(place: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Every place, `rule.margin`, at which the two differ; what only one of them has stands whole."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in dict.fromkeys([*old, *new]):
+            yield from _unlike(f"{place}.{key}" if place else key, old.get(key), new.get(key))
+    elif old != new:
+        yield place, old, new
 
 
 def _change(place: str, old: Any, new: Any) -> Words:
@@ -114,11 +112,11 @@ def _change(place: str, old: Any, new: Any) -> Words:
 
 
 def _value(value: Any) -> str | None:
-    """In a few characters; None where it takes more, or is a list or a digest."""
-    if value is None:
+    """In a few characters; None where it takes more, or is a list, a section or a digest."""
+    if value in (None, ""):
         return "–"
     said = f"{value:g}" if isinstance(value, float) else str(value)
-    return said if len(said) <= LONGEST and not isinstance(value, list) else None
+    return said if len(said) <= LONGEST and not isinstance(value, list | dict) else None
 
 
 def _rescored(evidence: Evidence) -> Iterator[Words]:
@@ -143,7 +141,7 @@ def _fewer(evidence: Evidence) -> Iterator[Words]:
 def _missing(evidence: Evidence) -> Iterator[Words]:
     for name, sheet in evidence.sheets.items():
         if gone := sheet.count("missing"):
-            yield f"{name}: {gone:,} answers are missing and score 0", f"{name}：缺失 {gone:,} 个回答，计 0 分"
+            yield f"{name}: answers that are missing, and score 0: {gone:,}", f"{name}：缺失 {gone:,} 个回答，计 0 分"
 
 
 def _machine(evidence: Evidence) -> Iterator[Words]:
