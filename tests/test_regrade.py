@@ -99,6 +99,13 @@ def test_regrading_says_what_turned_and_that_the_verdict_stands(tmp_path, monkey
     assert [line["event"] for line in run.run.attempted()] == ["plan", "regrade", "regraded"]
     assert found.provenance.attempts == {"plan": 1, "regraded": 1}
     assert "regradings" in render(found)
+    (once,) = found.provenance.rereadings
+    assert (once.extractor, once.outcomes, once.before, once.after) == (EXTRACTOR, len(unread), "worth_it", "worth_it")
+    for words in (
+        f"regrading with {EXTRACTOR} changed {len(unread)} outcomes of answers; the verdict is the same: Worth it",
+        f"用 {EXTRACTOR} 重新读取，{len(unread)} 个答案的结果有变；结论不变：值得",
+    ):
+        assert words in render(found)
     again = regrade.regrade(run.recipe, run.run)
     assert (sum(each.outcomes for each in again.moved), again.said) == (0, "the verdict stands: worth_it")
     assert len(list(place.folder.glob(".old-*"))) == 1
@@ -110,7 +117,10 @@ def test_a_verdict_that_moves_is_said_and_is_exploratory(tmp_path, monkeypatch):
     found = regrade.regrade(run.recipe, run.run)
     assert found.before == promised != found.after == "worth_it"
     assert found.said == f"the verdict moved from {promised} to worth_it"
-    assert judge(run.recipe, run.run).outcome == "exploratory"
+    moved = judge(run.recipe, run.run)
+    assert moved.outcome == "exploratory"
+    assert "the verdict turned from" in render(moved)
+    assert f"extractor {EXTRACTOR}, planned was {OLD}" in moved.provenance.deviations[-1].text
 
 
 def test_contenders_read_by_unlike_extractors_are_not_compared(tmp_path, monkeypatch):

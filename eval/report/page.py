@@ -50,7 +50,7 @@ def _environment() -> Environment:
         "spoken": lambda said: words.spoken(said if isinstance(said, Said) else same(said)),
         "probability": figures.probability, "tiny": figures.tiny, "queries": _queries, "low": view.deciding_low,
         "curve_caption": view.curve_caption, "known": _known, "count": figures.count, "option": disagreements.option,
-        "predictions": predictions,
+        "predictions": predictions, "reread": lambda each: words.spoken(view.reread(each)),
         "default": lambda *each: Said(*defaults.said(*each)), "FEW": {"questions": ITEMS, "expected": EXPECTED},
     }  # fmt: skip
     return made

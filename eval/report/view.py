@@ -15,6 +15,7 @@ from eval.report.words import LANGUAGES, OUTCOMES, Said, same
 from eval.verdict import Contrast, Verdict
 from eval.verdict.atlas import Atlas
 from eval.verdict.curve import Curve, Difference
+from eval.verdict.record import Reread
 from eval.verdict.roll import ContenderRow, TaskScore
 
 GATE = {"worth_it": 0, "not_worth_it": 3, "inconclusive": 4, "invalid": 5, "exploratory": 8}
@@ -219,6 +220,18 @@ def deciding_low(v: Verdict, found: Comparison) -> float:
     """The lower bound that decides: the one Holm tests where the contrast is a challenger's against a rival."""
     lows = next((ruling.lows for ruling in v.rulings if ruling.challenger == found.challenger), {})
     return lows.get(found.incumbent, found.low) if found.role in ("delta", "alternative") else found.low
+
+
+def reread(each: Reread) -> Said:
+    """What reading the answers anew turned."""
+    before, after = (OUTCOMES.get(word, same(word)) for word in (each.before, each.after))
+    told = Said(f"the verdict is the same: {after.en}", f"结论不变：{after.zh}")
+    if each.before != each.after:
+        told = Said(f"the verdict turned from {before.en} to {after.en}", f"结论由“{before.zh}”变为“{after.zh}”")
+    return Said(
+        f"regrading with {each.extractor} changed {number(each.outcomes)} outcomes of answers; {told.en}",
+        f"用 {each.extractor} 重新读取，{number(each.outcomes)} 个答案的结果有变；{told.zh}",
+    )
 
 
 def contents(v: Verdict, flips: bool = False) -> list[tuple[str, Said]]:

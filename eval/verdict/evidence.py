@@ -44,6 +44,7 @@ class Evidence:
     twins: dict[str, Sheet] = field(default_factory=dict)  # answers to what is asked beside the exam: twins, canaries
     tallies: tuple[Tally, ...] = ()  # of a judge of free answers
     guarded: dict[str, Sheet] = field(default_factory=dict)  # answers to guards that the exam does not hold
+    rereadings: tuple[record.Reread, ...] = ()
     promises: tuple[dict[str, Any], ...] = ()  # every one that was kept, and what the recipe promises now
     means: dict[tuple[str, ...], float | None] = field(default_factory=dict, repr=False)  # that were asked for
 
@@ -78,7 +79,7 @@ class Evidence:
         repeats, tallies = done.repeats(run, scored), tallies_of(recipe, benchmark, run)
         return cls(
             recipe, benchmark, plan, promise, sheets, scored, trained, attempts, trials, earlier, regraded, repeats,
-            twins, tallies, guarded, promises,
+            twins, tallies, guarded, record.rereadings(run), promises,
         )  # fmt: skip
 
     @property

@@ -6,11 +6,31 @@ import json
 from collections import Counter
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict
+
 from eval import pledge
 from eval.benchmark import Benchmark
 from eval.gates import Regraded
 from finetune.recipe import Recipe
 from finetune.run import RunDir
+
+
+class Reread(BaseModel):
+    """One `tuneworth regrade`: by which extractor, how many outcomes of answers it turned, and what became of the
+    word; words are outcomes, or why there was none."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    extractor: str
+    outcomes: int
+    before: str
+    after: str
+
+
+def rereadings(run: RunDir) -> tuple[Reread, ...]:
+    """Every time that answers were read anew, oldest first."""
+    lines = [line for line in run.attempted() if line.get("event") == "regraded"]
+    told = [{key: line.get(key) for key in Reread.model_fields} for line in lines]
+    return tuple(Reread.model_validate(each) for each in told if None not in each.values())
 
 
 def attempts(run: RunDir) -> dict[str, int]:

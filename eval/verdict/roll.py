@@ -12,6 +12,7 @@ from eval.sheet import OUTCOMES, Sheet
 from eval.verdict.bills import serving_seconds
 from eval.verdict.deviations import Deviation, deviations
 from eval.verdict.evidence import Evidence
+from eval.verdict.record import Reread
 from finetune.methods import heads
 from finetune.recipe import Contender
 from finetune.run import GitState, Hardware
@@ -123,6 +124,7 @@ class Provenance(BaseModel):
     exam_seed: int
     samples: int
     contenders: tuple[ContenderOrigin, ...]
+    rereadings: tuple[Reread, ...] = Field((), description="Of the answers, by `tuneworth regrade`")
     deviations: tuple[Deviation, ...] = Field((), description="From plan; empty: none")
 
 
@@ -205,7 +207,7 @@ def provenance(evidence: Evidence, checked: Sequence[Gate]) -> Provenance:
         attempts=evidence.attempts,
         extractor=evidence.extractor, exam_seed=exam.seed, samples=exam.samples,
         contenders=tuple(_origin(evidence, name) for name in evidence.recipe.contenders),
-        deviations=deviations(evidence, checked),
+        rereadings=evidence.rereadings, deviations=deviations(evidence, checked),
     )  # fmt: skip
 
 
