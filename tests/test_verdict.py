@@ -97,6 +97,22 @@ def test_not_worth_it_says_why(tmp_path, rates, margin, code, says):
     assert found.sentence_zh.startswith("不值得微调：")
 
 
+def test_the_sentence_says_what_a_tuning_costs_and_until_when_it_stands(tmp_path):
+    dates = ("contenders.newer.model.released='2025-04-29'", "contenders.prompted.model.released='2025-08-01'")
+    plain = judged(tmp_path / "plain")
+    assert "It stands until a base newer than newer is out." in plain.sentence
+    assert "结论有效至比 newer 更新的底座问世。" in plain.sentence_zh
+    assert "costs" not in plain.sentence
+    alone = judged(tmp_path / "alone", *dates, "costs.people=1500")
+    assert "One tuning costs 1,500 CNY. It stands until a base newer than newer (released 2025-04-29)" in alone.sentence
+    assert "一次微调的成本为 1,500 CNY。结论有效至比 newer（2025-04-29 发布）更新的底座问世。" in alone.sentence_zh
+    both = judged(tmp_path / "both", *dates, "rule.alternatives=[prompted]", rates={"lora": 0.62})
+    assert both.outcome == "inconclusive"
+    assert "It stands until a base newer than prompted (released 2025-08-01) is out." in both.sentence
+    early = judged(tmp_path / "early", *dates, plan=False)
+    assert "newer than newer (released 2025-04-29)" in early.sentence
+
+
 def test_too_dear(tmp_path):
     """Better beyond doubt, and each query costs more than the gain is worth."""
     slow = {"lora": {"change": lambda answer: answer.model_copy(update={"seconds": 500.0})}}

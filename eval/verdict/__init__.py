@@ -30,7 +30,7 @@ from eval.verdict.plumbing import Plumbing, plumbing
 from eval.verdict.predictions import Prediction, predictions
 from eval.verdict.pricing import best, money
 from eval.verdict.roll import ContenderRow, Provenance, TaskInfo, contender_rows, provenance, task_rows
-from eval.verdict.ruling import Ruling, headline, overall
+from eval.verdict.ruling import Ruling, amount, headline, overall
 from eval.verdict.sensitivity import Sensitivity, sensitivity
 from eval.verdict.twins import Twins, twins
 from eval.verdict.validity import asked, same_questions
@@ -156,7 +156,7 @@ def _study(
     found = contest.find("delta", lead.challenger)
     numbers = _numbers(evidence, contest, lead, shown)
     if failed:
-        words = wording.exploratory(failed[0], found, lead, contest.rulings)
+        words = wording.exploratory(failed[0], found, lead, contest.rulings, _terms(evidence, contest, lead))
         return _verdict(evidence, checked, "exploratory", words, **numbers)
     open_gates = [gate for gate in checked if gate.required and gate.status in ("not_checked", "unresolved")]
     tried = sensitivity(evidence, contest)
@@ -169,21 +169,33 @@ def _study(
     paying = numbers["power"].paying
     steps = _steps(contest, lead, open_gates, tried.turned, paying) if outcome == "inconclusive" else ()
     spoken = [(note.text, note.text_zh) for note in said if note.headline]
-    words = wording.join(
-        [_sentence(outcome, contest, lead, [*wording.unclear(open_gates), *tried.turned], steps), *spoken]
-    )
+    why = [*wording.unclear(open_gates), *tried.turned]
+    said_first = _sentence(outcome, contest, lead, _terms(evidence, contest, lead), why, steps)
+    words = wording.join([said_first, *spoken])
     return _verdict(evidence, checked, outcome, words, settle=steps, notes=said, sensitivity=tried, **numbers)
 
 
 def _sentence(
-    outcome: Outcome, contest: Contest, lead: Ruling, why: Sequence[wording.Words], steps: Sequence[Settle]
-) -> wording.Words:
-    found, rulings = contest.find("delta", lead.challenger), contest.rulings
+    outcome: Outcome, contest: Contest, lead: Ruling, terms: wording.Words, why: Sequence[wording.Words],
+    steps: Sequence[Settle],
+) -> wording.Words:  # fmt: skip
+    told = contest.find("delta", lead.challenger), lead, contest.rulings, terms
     if outcome == "worth_it":
-        return wording.worth_it(found, lead, rulings)
+        return wording.worth_it(*told)
     if outcome == "not_worth_it":
-        return wording.not_worth_it(found, lead, rulings)
-    return wording.inconclusive(found, lead, rulings, why, [(step.text, step.text_zh) for step in steps])
+        return wording.not_worth_it(*told)
+    return wording.inconclusive(*told, why, [(step.text, step.text_zh) for step in steps])
+
+
+def _terms(evidence: Evidence, contest: Contest, lead: Ruling) -> wording.Words:
+    """Of the lead challenger's tuning, and of the newest base that it was held against."""
+    rule, found = evidence.recipe.rule, contest.find("delta", lead.challenger)
+    tuning = next(each.tuning for each in contest.bills if each.challenger == lead.challenger)
+    models = {name: evidence.recipe.contenders[name].model for name in (rule.incumbent, *rule.alternatives)}
+    dated = {name: model.released_on for name, model in models.items() if model.released_on}
+    newest = max(dated, key=dated.__getitem__, default=rule.incumbent)
+    cost = amount(tuning, evidence.recipe.costs.currency) if tuning else ""
+    return wording.terms(found, cost, newest, str(dated.get(newest, "")))
 
 
 def _steps(

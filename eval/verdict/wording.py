@@ -121,20 +121,30 @@ def claim(found: Comparison) -> Words:
     )
 
 
-def worth_it(found: Comparison, ruling: Ruling, rulings: Sequence[Ruling]) -> Words:
+def terms(found: Comparison, cost: str, newest: str, released: str) -> Words:
+    """What the claim is of, what a tuning costs (empty where nothing is priced), and until when it stands: `newest` is
+    the newest base that was considered, with its day of release where that is known."""
+    paid = (f"One tuning costs {cost}.", f"一次微调的成本为 {cost}。") if cost else ("", "")
+    since = (f" (released {released})", f"（{released} 发布）") if released else ("", " ")
+    stands = (f"It stands until a base newer than {newest}{since[0]} is out.",
+              f"结论有效至比 {newest}{since[1]}更新的底座问世。")  # fmt: skip
+    return join([each for each in (claim(found), paid, stands) if each[0]])
+
+
+def worth_it(found: Comparison, ruling: Ruling, rulings: Sequence[Ruling], terms: Words) -> Words:
     head = (f"Worth it: {found.challenger} beats {' and '.join(ruling.lows)}.",
             f"值得微调：{found.challenger} 优于 {'、'.join(ruling.lows)}。")  # fmt: skip
-    return join([head, measured(found, ruling, rulings), claim(found)])
+    return join([head, measured(found, ruling, rulings), terms])
 
 
-def not_worth_it(found: Comparison, ruling: Ruling, rulings: Sequence[Ruling]) -> Words:
+def not_worth_it(found: Comparison, ruling: Ruling, rulings: Sequence[Ruling], terms: Words) -> Words:
     reason = ruling.reasons[0]
     others = [each.challenger for each in rulings if each.challenger != ruling.challenger]
     also = (f" Neither is {' nor '.join(others)}.", f"{'、'.join(others)} 也不值得。") if others else ("", "")
     told = [reason, *(each for each in ruling.reasons[1:] if each.code in GUARDS)]  # a harm is said beside any other
     why, why_zh = "; ".join(each.text for each in told), "；".join(each.text_zh for each in told)
     head = f"Not worth it: {why}.{also[0]}", f"不值得微调：{why_zh}。{also[1]}"
-    return join([head, measured(found, ruling, rulings), claim(found)])
+    return join([head, measured(found, ruling, rulings), terms])
 
 
 def unclear(open_gates: Sequence[Gate]) -> list[Words]:
@@ -145,8 +155,9 @@ def unclear(open_gates: Sequence[Gate]) -> list[Words]:
 
 
 def inconclusive(
-    found: Comparison, ruling: Ruling, rulings: Sequence[Ruling], doubts: Sequence[Words], settle: Sequence[Words]
-) -> Words:
+    found: Comparison, ruling: Ruling, rulings: Sequence[Ruling], terms: Words, doubts: Sequence[Words],
+    settle: Sequence[Words],
+) -> Words:  # fmt: skip
     """Names what is open, what would settle it, and what to do meanwhile: the reversible thing. `doubts` are gates left
     open and other ways of looking that contradict."""
     why, apart = list(doubts), [reason for reason in ruling.reasons if reason.code not in GUARDS]
@@ -156,7 +167,7 @@ def inconclusive(
         why.append(("the interval holds the margin", "区间包含门槛") if plain else (reason.text, reason.text_zh))
     head = f"Inconclusive: {'; '.join(en for en, _ in why)}.", f"尚无定论：{'；'.join(zh for _, zh in why)}。"
     until = f"Until then keep {found.incumbent}, untuned.", f"在此之前，沿用未微调的 {found.incumbent}。"
-    return join([head, measured(found, ruling, rulings), claim(found), *settle, until])
+    return join([head, measured(found, ruling, rulings), terms, *settle, until])
 
 
 def invalid(failed: Sequence[Gate]) -> Words:
@@ -165,9 +176,9 @@ def invalid(failed: Sequence[Gate]) -> Words:
     return f"Invalid, no winner is named. {head}.", f"比较无效，不宣布胜者。{zh}。"
 
 
-def exploratory(plan: Gate, found: Comparison, ruling: Ruling, rulings: Sequence[Ruling]) -> Words:
+def exploratory(plan: Gate, found: Comparison, ruling: Ruling, rulings: Sequence[Ruling], terms: Words) -> Words:
     head = (f"Exploratory, not a verdict: {plan.reason}.", f"仅为探索，不作结论：{plan.reason_zh}。")
-    return join([head, measured(found, ruling, rulings), claim(found)])
+    return join([head, measured(found, ruling, rulings), terms])
 
 
 def plumbing(passed: bool, failed: Sequence[Words]) -> Words:
