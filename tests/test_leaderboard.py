@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_logged import theirs
+from small_logs import theirs
 from test_report import Reader
 from test_verdict import finished
 from typer.testing import CliRunner

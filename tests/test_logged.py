@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import shutil
@@ -15,29 +14,13 @@ import torch
 import yaml
 from conftest import MARKERS, build_checkpoint, train_tokenizer
 from small_exam import environment, model, run_line, score_line, teach, write_exam, write_recipe
-from small_study import tuneworth, verdict, write_study
-from test_regrade import study
-from written_exam import Run, build
+from small_logs import FAULTS, THEIRS, UNKNOWN, edit, log_samples
+from written_exam import build
 
 from eval import items
-from eval.extract import EXTRACTOR
-from eval.report import render
 from eval.score import __main__ as score
-from eval.verdict import judge
 from finetune.mistakes import BadInput
 from finetune.recipe import Recipe
-from finetune.run import LoggedFacts
-
-THEIRS = {"id": "their/model", "family": "served", "think": "keep"}
-UNKNOWN = {"seconds": None, "tokens_in": None, "tokens_thinking": None, "tokens_out": None, "finish": None}
-
-
-def log_samples(checkpoint: Path, exam: Path, out: Path) -> None:
-    """What others run: both tasks, by lm-eval's own command."""
-    words = [sys.executable, "-m", "lm_eval", "--model", "hf", "--model_args", f"pretrained={checkpoint},dtype=float32"]
-    words += ["--tasks", "own,own_gen", "--include_path", str(exam), "--device", "cpu", "--batch_size", "4"]
-    done = run_line([*words, "--output_path", str(out), "--log_samples"], TUNEWORTH_CARDS=str(exam))
-    assert done.returncode == 0, done.stderr[-2000:]
 
 
 @pytest.fixture(scope="module")
@@ -109,89 +92,6 @@ def test_no_model_is_loaded_and_a_second_start_does_nothing(made, tmp_path):
     wide, line = environment() | {"COLUMNS": "400"}, [sys.executable, "-m", "eval.cli", "check", str(made)]
     said = subprocess.run(line, env=wide, capture_output=True, text=True, check=False)
     assert "asked elsewhere" in said.stdout, said.stderr
-
-
-def edit(log: Path, task: str, change) -> None:
-    """`change(samples)` alters the parsed lines of one task in place, or gives the bytes to be written."""
-    (path,) = log.rglob(f"samples_{task}_2*.jsonl")
-    samples = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-    found = change(samples)
-    text = "".join(json.dumps(sample, ensure_ascii=False) + "\n" for sample in samples).encode()
-    path.write_bytes(found if isinstance(found, bytes) else text)
-
-
-def hashed(sample: dict) -> None:
-    text = json.dumps(sample["doc"], indent=2, ensure_ascii=False)
-    sample["doc_hash"] = hashlib.sha256(text.encode()).hexdigest()
-
-
-def torn(samples):
-    return "".join(json.dumps(sample) + "\n" for sample in samples).encode()[:-40]
-
-
-def half(samples):
-    return json.dumps(samples[0]).encode() + b"\n" + json.dumps(samples[1]).encode()[:80] + b"\n"
-
-
-def shuffled(samples):
-    for sample, other in zip(samples, [sample["doc"]["id"] for sample in samples[1:] + samples[:1]], strict=True):
-        sample["doc"]["id"] = other
-        hashed(sample)
-
-
-def edition(samples):
-    samples[4]["doc"]["question"] += "?"
-    hashed(samples[4])
-
-
-def gold(samples):
-    samples[4]["doc"]["answer"] = "ABC"[("ABC".index(samples[4]["doc"]["answer"]) + 1) % 3]
-    hashed(samples[4])
-
-
-def options(samples):
-    arguments = samples[3]["arguments"]
-    arguments["gen_args_0"], arguments["gen_args_1"] = arguments["gen_args_1"], arguments["gen_args_0"]
-
-
-def nested(samples):
-    samples[2]["arguments"]["gen_args_0"]["arg_0"] = ["[" * 5000]
-
-
-def alternating(samples):
-    for sample in samples[1::2]:
-        sample["filter"] = "b"
-
-
-FAULTS = {  # task, what is done to its samples, what is said
-    "torn": ("own", torn, r"samples_own_2.*:18: the last line is torn"),
-    "half a line": ("own", half, r"samples_own_2.*:2: no sample as lm-eval .* log it"),
-    "no doc": ("own", lambda s: s[1].pop("doc"), r":2: no sample as .* \(doc: Field required\)"),
-    "missing": ("own_gen", lambda s: s.__delitem__(slice(3, 7)), r"no sample of 4 of 18 questions of own_gen, .* q3; "),
-    "doubled": ("own_gen", lambda s: s.append(s[2]), r":19: own_gen/q2 stands twice"),
-    "shuffled ids": ("own", shuffled, r":1: the question of own/q1 is not the exam's: another edition .* shuffled"),
-    "other edition": ("own", edition, r":5: the question of own/q4 is not the exam's: another edition"),
-    "other gold": ("own", gold, r":5: the answer of own/q4 is not the exam's"),
-    "unknown": ("own", lambda s: s[0]["doc"].update(id="q99"), r":1: 'q99' is no question of own"),
-    "shuffled numbers": ("own", lambda s: s[0].update(doc_id=5), r":1: own/q0: doc_id 5, but it is number 0"),
-    "altered": ("own", lambda s: s[0]["doc"].update(subject="x"), r":1: own/q0: doc_hash is of another doc"),
-    "options": ("own", options, r":4: own/q3: its options are not the exam's"),
-    "fewer options": ("own", lambda s: s[3]["resps"].pop(), r":4: own/q3 has 2 answers to 3 requests"),
-    "infinite": ("own", lambda s: s[0]["resps"][1][0].__setitem__(0, "nan"), r":1: own/q0: no finite log-likelihood"),
-    "other score": ("own", lambda s: s[0].update(acc_norm=1 - s[0]["acc_norm"]), r":1: own/q0: acc_norm is .* make it"),
-    "no text": ("own_gen", lambda s: s[2].update(resps=[[None]]), r":3: own_gen/q2: the answer None is no text"),
-    "a record": ("own_gen", lambda s: s[2].update(resps=[[{"a": 1}]]), r":3: own_gen/q2: the answer \{'a': 1\} is no"),
-    "metric nan": ("own", lambda s: s[0].update(acc_norm=float("nan")), r":1: own/q0: acc_norm is nan, no finite"),
-    "metric text": ("own", lambda s: s[0].update(acc_norm="1"), r":1: own/q0: acc_norm is '1', no finite number"),
-    "metric huge": ("own", lambda s: s[0].update(acc_norm=10**400), r":1: own/q0: acc_norm is 10+, no finite number"),
-    "written nan": ("own_gen", lambda s: s[1].update(exact=float("nan")), r":2: own_gen/q1: exact is nan, no finite"),
-    "huge": ("own", lambda s: s[0]["resps"][1][0].__setitem__(0, 10**400), r":1: own/q0: no finite log-likelihood"),
-    "above 0": ("own", lambda s: s[0]["resps"][1][0].__setitem__(0, 5.0), r":1: own/q0: a log-likelihood of 5, above"),
-    "nested": ("own_gen", nested, r":3: no sample as .* \(arguments: .* messages that are nested without end\)"),
-    "filters": ("own_gen", alternating, r"of 2 filters \('none', 'b'\), and 'none' lacks 9 of 18 .* leave the lines"),
-    "uneven": ("own_gen", lambda s: s[2]["resps"][0].append("A"), r":1: own_gen/q0 was answered 1 times, others 2"),
-    "empty": ("own", lambda s: s.clear(), r"samples_own_2.*: holds no sample"),
-}  # fmt: skip
 
 
 def copied(made: Path, folder: Path) -> Path:
@@ -380,135 +280,3 @@ def test_what_is_answered_already_is_neither_tuned_nor_asked(made, tmp_path, key
     path.write_text(yaml.safe_dump(known, allow_unicode=True), "utf-8")
     with pytest.raises(BadInput, match=wanted):
         Recipe.read(path)
-
-
-def theirs(folder: Path, *changes: str, name: str = "newer", **facts) -> Run:
-    """A hand-written study in which one contender's answers came from elsewhere, an hour after the plan."""
-    (folder / "samples_letters.jsonl").write_text("{}\n", "utf-8")
-    run = build(folder, *changes, f"contenders.{name}.items={folder}/samples_letters.jsonl")
-    kept = run.pledge()
-    told = {"batch_tokens": None, "generated_tokens": None, "engine": "lm-eval hf", "dtype": "float32"}
-    told |= {"first_score_at": kept.at + 3600, "logged": LoggedFacts(files={"samples": "ab"}, model="m", versions={})}
-    told |= {"adapter_probe": None, "adapter_digest": None}
-    for each, rate in {"old": 0.3, "lora": 0.9, "prefix": 0.5, "newer": 0.4, "prompted": 0.5, "bought": 0.9}.items():
-        if each not in run.recipe.contenders:
-            continue
-        if run.recipe.contenders[each].method:
-            run.tune(each)
-        mine = each == name
-        change = (lambda row: row.model_copy(update=UNKNOWN | {"engine": "lm_eval"})) if mine else None
-        run.sit(each, rate, change=change, **(told | facts if mine else {}))
-    return run
-
-
-def gates_of(found) -> dict[str, str]:
-    return {gate.name: gate.status for gate in found.gates}
-
-
-def test_imported_answers_are_read_anew_like_any_other(tmp_path, monkeypatch):
-    """Of their right answers nine in ten were not read before; what a log cannot tell stays so."""
-    (tmp_path / "samples_letters.jsonl").write_text("{}\n", "utf-8")
-    change = f"contenders.newer.items={tmp_path}/samples_letters.jsonl"
-    run = study(tmp_path, monkeypatch, change, unread={"newer": 900})
-    log = run.run.seed("newer", 0).items
-    items.replace(log, [row.model_copy(update=UNKNOWN | {"engine": "lm_eval"}) for row in items.read(log)])
-    done = tuneworth("regrade", tmp_path / "study.yaml", "--out", tmp_path / "runs", "--set", change)
-    assert done.returncode == 0, done.stderr
-    (turned,) = re.findall(r"regrade newer seed 0, letters: (\d+) of 240 outcomes changed", done.stdout)
-    assert int(turned) > 50
-    assert "the verdict moved from invalid to inconclusive" in done.stdout
-    rows = items.read(log)
-    assert {row.outcome for row in rows} == {"correct", "wrong"}
-    assert {(row.extractor, row.finish, row.seconds, row.tokens_out) for row in rows} == {(EXTRACTOR, None, None, None)}
-
-
-def test_what_a_log_cannot_tell_is_not_checked(tmp_path):
-    run = theirs(tmp_path)
-    found = judge(run.recipe, run.run)
-    told = gates_of(found)
-    assert (found.outcome, told["truncated"], told["engine parity"]) == ("inconclusive", "not_checked", "not_checked")
-    assert (told["same questions"], told["prompt content"], told["plan"]) == ("passed", "passed", "passed")
-    assert "serving cost" not in told  # nobody asked for a net benefit
-    row = next(row for row in found.contenders if row.name == "newer")
-    measured = (row.seconds_per_query, row.tokens_in, row.tokens_out, row.cost_per_query, row.scoring_seconds)
-    assert measured == (None,) * 5
-    bill = next(bill for bill in found.money.bills if bill.rival == "newer")
-    assert (bill.extra_per_query, bill.breakeven, bill.net) == (None, None, None)
-    page = render(found)
-    assert page.count("未知") >= 6
-    assert "Imported from samples, sha256" in page
-
-
-PRICES = ("costs.gpu_hour=1", "costs.value_per_correct=1", "costs.queries=1000000")
-
-
-def test_a_serving_cost_that_nobody_declared_leaves_the_money_open(tmp_path):
-    run = theirs(tmp_path, *PRICES, engine="transformers")
-    found = judge(run.recipe, run.run)
-    assert gates_of(found)["serving cost"] == "not_checked"
-    assert "serving cost" in found.sentence
-    assert "服务成本" in found.sentence_zh
-
-
-def test_a_declared_serving_cost_is_counted(tmp_path):
-    run = theirs(tmp_path, *PRICES, "contenders.newer.query_cost=0.25")
-    found = judge(run.recipe, run.run)
-    assert "serving cost" not in gates_of(found)
-    ours = next(row for row in found.contenders if row.name == "lora").cost_per_query
-    bill = next(bill for bill in found.money.bills if bill.rival == "newer")
-    assert bill.extra_per_query == pytest.approx(ours - 0.25)
-    assert bill.net is not None
-
-
-@pytest.mark.parametrize(
-    ("facts", "status", "outcome"),
-    [({"first_score_at": None}, "not_checked", "inconclusive"), ({"first_score_at": 1.0}, "failed", "exploratory")],
-)
-def test_a_log_older_than_the_plan_or_of_unknown_date_is_no_proof_of_the_plan(tmp_path, facts, status, outcome):
-    run = theirs(tmp_path, **facts)
-    found = judge(run.recipe, run.run)
-    assert (gates_of(found)["plan"], found.outcome) == (status, outcome)
-
-
-def test_engines_that_no_log_names_are_not_taken_for_one(tmp_path):
-    run = theirs(tmp_path, engine="unknown", dtype="unknown")
-    gate = next(gate for gate in judge(run.recipe, run.run).gates if gate.name == "engine parity")
-    assert (gate.status, gate.reason) == ("not_checked", "nothing says what newer ran on")
-
-
-def test_a_challenger_tuned_elsewhere_has_a_declared_cost_and_no_proof_of_its_adapter(tmp_path):
-    bought = f"contenders.bought={{model: {{id: {tmp_path}/old, family: served, think: keep}}, items: "
-    bought += f"{tmp_path}/samples_letters.jsonl, adapter_cost: 500, query_cost: 0.1}}"
-    with pytest.raises(BadInput, match="bought has no method and no adapter"):
-        build(tmp_path, bought.replace("adapter_cost: 500, ", ""), "rule.challengers=[bought]")
-    run = theirs(tmp_path, bought, "rule.challengers=[bought]", *PRICES, name="bought")
-    found = judge(run.recipe, run.run)
-    assert (gates_of(found)["adapter applied"], found.outcome) == ("not_checked", "inconclusive")
-    bill = next(bill for bill in found.money.bills if bill.challenger == "bought")
-    assert (bill.parts["declared"], bill.net is None) == (500, False)
-    assert "unknown" in render(found)
-
-
-@pytest.mark.slow
-def test_a_rival_that_others_ran_after_the_plan_is_judged_end_to_end(tmp_path):
-    """The plan is kept by the first scoring, before their log is there; then they run lm-eval, and all is judged."""
-    recipe = write_study(tmp_path, questions=36)
-    known = yaml.safe_load(recipe.read_text("utf-8"))
-    known["contenders"]["newer"] = {"model": THEIRS, "items": "./log", "query_cost": 0.01}
-    del known["contenders"]["framed"], known["rule"]["alternatives"]
-    recipe.write_text(yaml.safe_dump(known, allow_unicode=True), "utf-8")
-    out = ["--out", tmp_path / "runs"]
-    assert tuneworth("score", recipe, "--contender", "old", *out).returncode == 0
-    early = tuneworth("score", recipe, "--contender", "newer", *out)
-    assert (early.returncode, "log: no such file or folder" in early.stderr) == (2, True)
-    log_samples(tmp_path / "newer", tmp_path / "exam", tmp_path / "log")
-    done = tuneworth("run", recipe, *out)
-    assert done.returncode == 0, done.stderr
-    found = verdict(tmp_path / "runs")
-    told = {gate["name"]: gate["status"] for gate in found["gates"]}
-    assert (told["plan"], told["same questions"], told["prompt content"]) == ("passed", "passed", "passed")
-    assert (told["truncated"], told["engine parity"]) == ("not_checked", "not_checked")
-    assert found["outcome"] in ("inconclusive", "invalid")  # a toy may fall below chance
-    row = next(row for row in found["contenders"] if row["name"] == "newer")
-    assert (row["seconds_per_query"], row["cost_per_query"], row["tokens_out"]) == (None, 0.01, None)
-    assert "未知" in (tmp_path / "runs/study/report.html").read_text("utf-8")
