@@ -97,6 +97,7 @@ def test_what_onednn_writes_is_what_generate_writes(tiny, arch, taken):
     folder = tiny(arch)
     model, chat = model_of(folder, "lora"), Chat.open(folder, FAMILY_OF[arch], "empty")
     prompts = [chat.prompt([{"role": "user", "content": text}]) for text in texts(4, seed=2)]
+    faster.adopt(model)
     found = write(model, chat, prompts, range(4), Sampling(max_new_tokens=12), tokens=200)
     many = len(taken)
     for prompt, written in zip(prompts, found, strict=True):

@@ -234,7 +234,7 @@ def test_what_changed_nothing_says_how_to_go_on(lesson, capsys):
 
 
 def test_a_missing_tracker_is_named(lesson, capsys, monkeypatch):
-    monkeypatch.setattr("finetune.world.get_available_trackers", list)
+    monkeypatch.setattr("finetune.world.joining.get_available_trackers", list)
     assert main(words(lesson(tracker="swanlab"))) == 2
     assert "the package of swanlab is not installed; `pip install swanlab`" in refused(capsys)
 

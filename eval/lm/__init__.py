@@ -19,6 +19,7 @@ from eval.lm.draw import Sampling
 from eval.lm.generate import write
 from eval.lm.options import Choice, Likelihood, likelihoods
 from finetune.chat import Chat
+from finetune.product import adopt
 
 __all__ = ["Choice", "Likelihood", "SharedPromptLM", "encode", "likelihoods"]
 
@@ -31,6 +32,7 @@ class SharedPromptLM(LM):
 
     def __init__(self, model: Any, chat: Chat, *, batch_tokens: int = 8192) -> None:
         super().__init__()
+        adopt(model)
         self.model, self.chat, self.batch_tokens = model.eval(), chat, batch_tokens
 
     def loglikelihood(self, requests: list[Instance]) -> list[Likelihood]:

@@ -21,7 +21,6 @@ from transformers.cache_utils import Cache, DynamicLayer
 from finetune.methods.lora import causal
 from finetune.mistakes import BadInput
 from finetune.narrow import narrow
-from finetune.product import adopt
 
 SHORTEST_HEADER = 16  # tokens: below it, a forward of its own costs more than it saves
 ONE_ROW = (512, 2048)  # tokens behind a header in one row: as many as it has, within these; attention pays by pairs
@@ -218,7 +217,6 @@ def _in_rows(model: Any, context: Context, grid: Grid) -> tuple[Tensor, Tensor, 
 
 def _run(model: Any, ids: Tensor, places: Tensor, mask: Tensor | None, cache: Any, wanted: Any) -> Tensor:
     """`wanted` as `logits_to_keep` takes it; where it is `none_of`, the last layer makes keys and values alone."""
-    adopt(model)
     narrow(causal(model))
     asked = {"asked": wanted} if isinstance(wanted, Tensor) and not len(wanted) else {}
     out = model(

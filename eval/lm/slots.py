@@ -14,7 +14,6 @@ from torch import Tensor
 from transformers.cache_utils import Cache, DynamicLayer
 
 from eval.lm.context import Context, visible
-from finetune.product import adopt
 
 SPARE = 64  # columns more than are needed now, at least: a slot that is full is moved to a longer one
 
@@ -56,7 +55,6 @@ class Slots:
     """The rows, by number; `ends` are the columns that each has filled, which are the tokens it has read."""
 
     def __init__(self, model: Any) -> None:
-        adopt(model)
         self.model, self.ends = model, list[int]()
         self.layers = [_Layer(self) for _ in range(model.config.num_hidden_layers)]
         self.cache, self.room = Cache(layers=[*self.layers]), (0, 0)  # room: rows and columns, at least

@@ -36,6 +36,7 @@ from finetune.chat import Chat
 from finetune.files import digest_of
 from finetune.methods import adapter_digest, heads, load
 from finetune.mistakes import BadInput
+from finetune.product import adopt
 from finetune.recipe import Recipe
 from finetune.recipe.engine_fit import Words
 from finetune.run import (
@@ -134,7 +135,9 @@ class Sitting:
             return self._paged(entries)
         base = self._base()
         self._refuse_too_long(entries, base.config)
-        return self._tuned(base, entries)
+        model, proof = self._tuned(base, entries)
+        adopt(model)  # its adapter's layers too
+        return model, proof
 
     def _paged(self, entries: Sequence[Entry]) -> tuple[Paged, AdapterProbe | None]:
         """The same in vLLM, which is given room for the longest of these."""

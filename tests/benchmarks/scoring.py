@@ -71,7 +71,9 @@ def _memory(name: str, header: int, best: int, rounds: int) -> dict:
 
 def _ours(net: Any, asked: list[Any], header: int) -> Scorer:
     from eval.lm import likelihoods
+    from finetune.product import adopt
 
+    adopt(net)
     return lambda: [one for some in likelihoods(net, asked, TOKENS[header]) for one, _ in some]
 
 

@@ -50,9 +50,11 @@ def _pace(work: Callable[[], int]) -> float:
 class _Ours:
     def __init__(self) -> None:
         from finetune.chat import Chat
+        from finetune.product import adopt
 
         words = asking.words()
         self.net, self.chat = network().eval(), Chat(words, words, "plain", "drop", {}, list(ENDS), 1, "")
+        adopt(self.net)
 
     def write(self, prompts: Prompts, turn: int) -> int:
         """Useful tokens: what was written, and the end where one was drawn."""
