@@ -103,50 +103,66 @@ def write(folder: Path, config: Any, embeddings: Any) -> None:
 
 
 def _register(length: int) -> str:
-    """Name of the attention that joins a prefix of `length`, known to transformers from now on.
-
-    The mask is made once a forward, in the dtype of attention, with the prefix's columns open to every query (so no
-    row of it is empty); transformers' shortcut of no mask at all would shut them, or leave causality to a wrong corner.
-    """
-    import torch
-    from torch.nn.functional import pad
+    """Name of the attention that joins a prefix of `length`, known to transformers from now on."""
     from transformers import AttentionInterface, AttentionMaskInterface
-    from transformers.integrations.sdpa_attention import sdpa_attention_forward
-    from transformers.masking_utils import eager_mask
-
-    def mask(*args: Any, **kwargs: Any) -> Any:
-        return pad(eager_mask(*args, **kwargs), (length, 0))
-
-    def attend(layer: Any, query: Any, key: Any, value: Any, attention_mask: Any, *, prefix: Any, **kwargs: Any) -> Any:
-        """query [batch, heads, L, width]; key and value [batch, kv_heads, S, width]; mask [batch or 1, 1, L, n + S]."""
-        if not prefix:  # the virtual tokens themselves, see `run`
-            return sdpa_attention_forward(layer, query, key, value, attention_mask[..., length:], **kwargs)
-        place, packed = 2 * layer.layer_idx, kwargs.pop("segments", None)
-
-        def joined(key: Any, value: Any) -> tuple[Any, Any]:
-            mine = [part.to(key.dtype).expand(len(key), -1, -1, -1) for part in prefix[place : place + 2]]
-            return torch.cat([mine[0], key], dim=2), torch.cat([mine[1], value], dim=2)
-
-        if packed is not None:
-            if varlen := segments.in_place(query, **kwargs):
-                query, key, value = (part[0].transpose(0, 1) for part in (query, key, value))
-                mine = [part.to(key.dtype).transpose(0, 1) for part in prefix[place : place + 2]]
-                key, value = (_before_each(*pair, packed.lengths) for pair in zip(mine, (key, value), strict=True))
-                return varlen(query, key, value, packed.lengths, length)
-            return segments.each(
-                packed,
-                (query, key, value),
-                lambda q, k, v: segments.softmax(layer, q, *joined(k, v), ahead=length, **kwargs),
-            )
-        key, value = joined(key, value)
-        if attention_mask.shape[-1] < key.shape[2]:  # a caller's own 4-D mask, which knows of no prefix
-            attention_mask = pad(attention_mask, (length, 0), value=attention_mask.dtype == torch.bool)
-        return sdpa_attention_forward(layer, query, key, value, attention_mask, **kwargs)
 
     name = f"prefix_{length}"
-    AttentionInterface.register(name, attend)
-    AttentionMaskInterface.register(name, mask)
+    AttentionInterface.register(name, partial(_attend, length))
+    AttentionMaskInterface.register(name, partial(_mask, length))
     return name
+
+
+def _mask(length: int, *args: Any, **kwargs: Any) -> Any:
+    """Made once a forward, in the dtype of attention, with the prefix's columns open to every query (so no row of it is
+    empty); transformers' shortcut of no mask at all would shut them, or leave causality to a wrong corner."""
+    from torch.nn.functional import pad
+    from transformers.masking_utils import eager_mask
+
+    return pad(eager_mask(*args, **kwargs), (length, 0))
+
+
+def _attend(
+    length: int, layer: Any, query: Any, key: Any, value: Any, attention_mask: Any, *, prefix: Any, **kwargs: Any
+) -> Any:
+    """query [batch, heads, L, width]; key and value [batch, kv_heads, S, width]; mask [batch or 1, 1, L, n + S]."""
+    import torch
+    from torch.nn.functional import pad
+    from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
+    if not prefix:  # the virtual tokens themselves, see `run`
+        return sdpa_attention_forward(layer, query, key, value, attention_mask[..., length:], **kwargs)
+    place, packed = 2 * layer.layer_idx, kwargs.pop("segments", None)
+    mine = prefix[place : place + 2]
+    if packed is not None:
+        return _attend_packed(length, layer, (query, key, value), mine, packed, **kwargs)
+    key, value = _joined(mine, key, value)
+    if attention_mask.shape[-1] < key.shape[2]:  # a caller's own 4-D mask, which knows of no prefix
+        attention_mask = pad(attention_mask, (length, 0), value=attention_mask.dtype == torch.bool)
+    return sdpa_attention_forward(layer, query, key, value, attention_mask, **kwargs)
+
+
+def _attend_packed(
+    length: int, layer: Any, row: tuple[Any, Any, Any], mine: Sequence[Any], packed: Any, **kwargs: Any
+) -> Any:
+    """Each text of the one row [1, heads, T, width] behind a prefix of its own, `mine` [kv_heads, n, width]."""
+    if varlen := segments.in_place(row[0], **kwargs):
+        query, key, value = (part[0].transpose(0, 1) for part in row)
+        heads = [part.to(key.dtype).transpose(0, 1) for part in mine]
+        key, value = (_before_each(*pair, packed.lengths) for pair in zip(heads, (key, value), strict=True))
+        return varlen(query, key, value, packed.lengths, length)
+
+    def alone(query: Any, key: Any, value: Any) -> Any:
+        return segments.softmax(layer, query, *_joined(mine, key, value), ahead=length, **kwargs)
+
+    return segments.each(packed, row, alone)
+
+
+def _joined(mine: Sequence[Any], key: Any, value: Any) -> tuple[Any, Any]:
+    """Keys and values [batch, kv_heads, S, width] behind a layer's prefix: [batch, kv_heads, n + S, width]."""
+    import torch
+
+    before = [part.to(key.dtype).expand(len(key), -1, -1, -1) for part in mine]
+    return torch.cat([before[0], key], dim=2), torch.cat([before[1], value], dim=2)
 
 
 def _before_each(prefix: Any, row: Any, lengths: Sequence[int]) -> Any:

@@ -98,6 +98,23 @@ class Recipe(BaseModel):
     @model_validator(mode="after")
     def _names_fit(self) -> "Recipe":
         engine_fit.refuse_misfits(self.contenders)
+        self._refuse_misruled()
+        _refuse_twice("exam.tasks", tuple(Path(task).name for task in self.exam.tasks))
+        _refuse_twice("exam.twins", self.exam.twins)
+        _refuse_twice("train.seeds", self.train.seeds)
+        refuse_misfits(self.contenders)
+        budget.refuse_misfits(self.contenders, self.train)
+        self._refuse_unanswerable()
+        if self.data == () and any(c.method and not c.data for c in self.contenders.values()):
+            raise ValueError("data: empty, but a contender has a method; name a data card to tune on")
+        for task in self.exam.weights:
+            if task not in {Path(t).name for t in self.exam.tasks}:
+                raise ValueError(f"exam.weights: {task} is not among exam.tasks ({', '.join(self.exam.tasks)})")
+        self._refuse_misjudged()
+        return self
+
+    def _refuse_misruled(self) -> None:
+        """A rule of contenders that are not there, or not what it takes them for."""
         rule, known = self.rule, list(self.contenders)
         named = {"challengers": rule.challengers, "alternatives": rule.alternatives}
         named |= {"incumbent": (rule.incumbent,), "base": (rule.base,)}
@@ -117,11 +134,9 @@ class Recipe(BaseModel):
                 raise ValueError(f"rule.base: {rule.base} is {base}, but {name} was {model} before it was tuned")
         _refuse_twice("rule.challengers", rule.challengers)
         _refuse_twice("rule.alternatives and incumbent", (*rule.alternatives, rule.incumbent))
-        _refuse_twice("exam.tasks", tuple(Path(task).name for task in self.exam.tasks))
-        _refuse_twice("exam.twins", self.exam.twins)
-        _refuse_twice("train.seeds", self.train.seeds)
-        refuse_misfits(self.contenders)
-        budget.refuse_misfits(self.contenders, self.train)
+
+    def _refuse_unanswerable(self) -> None:
+        """Questions made here of contenders that are asked nothing here, or write nothing."""
         logged = next((name for name, chosen in self.contenders.items() if chosen.items), None)
         beside = {"exam.twins": self.exam.twins, "train.canaries": self.train.canaries}
         for key in (key for key, asked in beside.items() if asked and logged):
@@ -129,13 +144,6 @@ class Recipe(BaseModel):
         headed = [name for name, chosen in self.contenders.items() if chosen.head]
         if self.train.canaries and headed:
             raise ValueError(f"train.canaries: {headed[0]} has a head, which can say no secret; leave one of them out")
-        if self.data == () and any(c.method and not c.data for c in self.contenders.values()):
-            raise ValueError("data: empty, but a contender has a method; name a data card to tune on")
-        for task in self.exam.weights:
-            if task not in {Path(t).name for t in self.exam.tasks}:
-                raise ValueError(f"exam.weights: {task} is not among exam.tasks ({', '.join(self.exam.tasks)})")
-        self._refuse_misjudged()
-        return self
 
     def _refuse_misjudged(self) -> None:
         """A judge of tasks that are not there, or of its own kin."""
