@@ -75,7 +75,7 @@ def test_every_answer_is_counted_and_the_page_tells_the_counts(tmp_path):
     row = re.search(r'<tr data-lengths="old">.*?</tr>', made, re.DOTALL)[0]
     for value in (old.written.p50, old.thought.p50, old.read.p50, old.written.most, old.limit):
         assert f'<td class="num">{number(value)}<' in row
-    assert f"<small>{number(old.written.p5)} – {number(old.written.p95)}</small>" in row
+    assert f"<small>{number(old.written.p5)}&nbsp;–&nbsp;{number(old.written.p95)}</small>" in row
     for value in (old.cut / 400, old.unclosed / 400):
         assert f">{share(value)}<" in row
     assert len(drawings(made, "lengths")) == 2

@@ -134,12 +134,16 @@ def test_words_of_the_drawings_stay_inside_and_apart(chromium, folder, names):
     """In both languages and both shapes no word leaves its drawing or lies on another."""
     from eval.report import render
     from eval.verdict import Verdict
+    from eval.verdict.predictions import Prediction
 
     line = (folder / "verdict.json").read_text("utf-8")
     for old, new in names.items():
         line = line.replace(f'"{old}"', f'"{new}"')
+    told = [Prediction(contender=names.get("newer", "newer"), kind=kind, predicted=1, measured=ratio, basis=basis)
+            for kind, basis, ratio in PREDICTED]  # fmt: skip
     for margin in (0.02, 0.0, -0.05):
-        made = render(Verdict.model_validate_json(line).model_copy(update={"margin": margin}))
+        more = {"margin": margin, "predictions": told}
+        made = render(Verdict.model_validate_json(line).model_copy(update=more))
         for locale in ("en-GB", "zh-CN"):
             for width in (390, 1280):
                 page = chromium.new_page(locale=locale, viewport={"width": width, "height": 900})
@@ -170,6 +174,7 @@ def test_words_of_the_curve_stay_inside_and_apart(chromium, rows):
             page.close()
 
 
+PREDICTED = [("memory", None, 1.09), ("tuning", "second step", 0.82), ("tokens", None, 0.03), ("campaign", None, 900)]
 COLLISIONS = """() => {
   const faults = [];
   for (const svg of document.querySelectorAll("figure div > svg")) {

@@ -77,10 +77,17 @@ class Canvas:
     def scale(self, unit: Said, ticks: Sequence[float], *, signed: bool = True) -> None:
         """Numbers under the plot, with faint lines up from them, and their unit."""
         form = "+g" if signed else "g"
-        self.ax.set_xticks(list(ticks), [f"{tick:{form}}".replace("-", "−") if tick else "0" for tick in ticks])
+        self.marks(ticks, [f"{tick:{form}}".replace("-", "−") if tick else "0" for tick in ticks])
         for tick in ticks:
             self.rule(tick, "line", zorder=0)
         self.write(self.left + self.plot / 2, self.height - 8, unit, size=12, color=colour("muted"), ha="center")
+
+    def marks(self, places: Sequence[float], said: Sequence[str]) -> None:
+        """Numbers under the plot at these places of the scale; one that would leave the drawing is drawn back in."""
+        self.ax.set_xticks(list(places), list(said))
+        for label, place, text in zip(self.ax.get_xticklabels(), places, said, strict=True):
+            at, half = self.x(place), text_width(text, 12) / 2
+            label.set_ha("left" if at < half else "right" if at > self.width - half else "center")
 
     def svg(self) -> Markup:
         """The finished drawing; same input, same bytes. `gains-wide` is named by the element `gains-caption`."""

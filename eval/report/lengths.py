@@ -31,7 +31,7 @@ def lengths(name: str, shape: Shape, rows: Sequence[Lengths]) -> Markup:
     canvas = Canvas(name, (WIDTH[shape], step * len(rows) + 10 + Canvas.FOOT), sides, _ends(rows))
     ticks = [tick for tick in TICKS if canvas.ends[0] <= math.log10(tick) <= canvas.ends[1]]
     ticks = [tick for tick in ticks if len(ticks) < 8 or str(tick)[0] == "1"]
-    canvas.ax.set_xticks([math.log10(tick) for tick in ticks], [number(tick) for tick in ticks])
+    canvas.marks([math.log10(tick) for tick in ticks], [number(tick) for tick in ticks])
     for tick in ticks:
         canvas.rule(math.log10(tick), "line", zorder=0)
     unit = Said("tokens an answer, on a log scale", "每次作答的词元数（对数刻度）")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from eval.report.canvas import Canvas, Shape, colour, fitted
+from eval.report.canvas import Canvas, Shape, colour, fitted, text_width
 from eval.report.charts import DASH, WIDTH
 from eval.report.figures import number
 from eval.report.words import Said, same
@@ -22,9 +22,9 @@ KINDS = {
     "query": Said("Δc a query", "每次查询 Δc"),
 }
 BASES = {
-    "shelf": Said("by the device's peaks", "按设备峰值"),
-    "probe": Said("by a step measured before", "按事先实测的一步"),
-    "second step": Said("by its second step", "按第二步"),
+    "shelf": Said("by device peaks", "按设备峰值"),
+    "probe": Said("by a probe", "按事先探测"),
+    "second step": Said("by step 2", "按第二步"),
 }
 UNITS = {"memory": "GiB", "tuning": "s", "tokens": "", "exam": "s"}
 TICKS = tuple(lead * 10**power for power in range(-4, 5) for lead in (1, 2, 5))
@@ -50,14 +50,13 @@ def times(each: Prediction) -> str:
 def over(name: str, shape: Shape, rows: Sequence[Prediction]) -> Markup:
     """One mark each where measured lies over predicted; on the dashed line a prediction came true."""
     slim, told = shape == "slim", [(each, each.ratio) for each in rows if each.ratio is not None]
-    step, sides = (48, (6.0, 14.0)) if slim else (44, (250.0, 80.0))
+    step, sides = (48, (6.0, 14.0)) if slim else (44, (290.0, 80.0))
     canvas = Canvas(name, (WIDTH[shape], step * len(told) + 14 + Canvas.FOOT), sides, _ends([r for _, r in told]))
     ticks = [tick for tick in TICKS if canvas.ends[0] <= math.log10(tick) <= canvas.ends[1]]
     ticks = [tick for tick in ticks if len(ticks) < 9 or math.log10(tick) == round(math.log10(tick))]
-    canvas.ax.set_xticks([math.log10(tick) for tick in ticks], [f"× {tick:g}" for tick in ticks])
+    canvas.marks([math.log10(tick) for tick in ticks], [f"× {tick:g}" for tick in ticks])
     for tick in ticks:
         canvas.rule(math.log10(tick), "line", zorder=0)
-    canvas.rule(0, "ink", linestyle=DASH, linewidth=1.4)
     unit = Said("measured over predicted, on a log scale", "实际 ÷ 预估（对数刻度）")
     canvas.write(canvas.left + canvas.plot / 2, canvas.height - 8, unit, size=12, color=colour("muted"), ha="center")
     for at, (each, ratio) in enumerate(told):
@@ -67,15 +66,17 @@ def over(name: str, shape: Shape, rows: Sequence[Prediction]) -> Markup:
 
 def _mark(canvas: Canvas, each: Prediction, ratio: float, y: float, *, slim: bool) -> None:
     place, said = math.log10(ratio), kind(each)
+    canvas.rule(0, "ink", y - (10 if slim else 22), y + (10 if slim else 22), linestyle=DASH, linewidth=1.4)
     canvas.ax.plot([0, place], [y, y], color=colour("shade"), linewidth=3, solid_capstyle="butt")
     style = {"markerfacecolor": colour("ink"), "markeredgecolor": colour("ink"), "zorder": 5}
     canvas.ax.plot([place], [y], marker="s", markersize=9, **style)
     if slim:
-        label = Said(f"{each.contender}: {said.en}", f"{each.contender}：{said.zh}")
-        canvas.write(canvas.left, y - 22, fitted(label, canvas.plot - 60, 12), size=12)
+        room = canvas.plot - 60 - max(text_width(words, 12) for words in said)
+        name = fitted(same(each.contender), max(room, 50), 12).en
+        canvas.write(canvas.left, y - 22, Said(f"{name}: {said.en}", f"{name}：{said.zh}"), size=12)
     else:
-        canvas.write(0, y - 9, fitted(same(each.contender), 240), weight="bold")
-        canvas.write(0, y + 9, fitted(said, 240, 12), size=12, color=colour("muted"))
+        canvas.write(0, y - 9, fitted(same(each.contender), 280), weight="bold")
+        canvas.write(0, y + 9, fitted(said, 280, 12), size=12, color=colour("muted"))
     canvas.write(canvas.width - 6, y - 22 if slim else y, same(times(each)), size=13, ha="right")
 
 
