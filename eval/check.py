@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from eval import blind, engines, forecast, gates, pledge
-from eval.answerable import refuse_unanswerable, unthought
+from eval.answerable import refuse_unanswerable, refuse_unthought, unthought
 from eval.benchmark import Benchmark
 from eval.endpoint import refuse_likelihood, refuse_misjudged
 from eval.forecast.load import conversations, rows
@@ -75,8 +75,14 @@ def _show_exam(recipe: Recipe, benchmark: Benchmark, console: Console) -> None:
     refuse_unanswerable(recipe, benchmark)
     refuse_likelihood(recipe, benchmark)
     refuse_misjudged(recipe, benchmark)
+    refuse_unthought(recipe, benchmark)
     console.print(exam(benchmark))
-    for line in (*seen_before(recipe, benchmark), *blind.warnings(benchmark), *unthought(recipe, benchmark)):
+    for line in (
+        *seen_before(recipe, benchmark),
+        *blind.warnings(benchmark),
+        *unthought(recipe, benchmark),
+        *budgets(recipe, benchmark),
+    ):
         console.print(Text(line, style="yellow"))
     console.print(power(recipe, benchmark))
 
@@ -88,6 +94,21 @@ def contenders(recipe: Recipe) -> Table:
         model = f"{c.model.id}{', in vLLM' if c.vllm else where}"
         table.add_row(name, model, tuning(c), "frame" if c.prompt else "plain", ", ".join(roles(recipe, name)))
     return table
+
+
+def budgets(recipe: Recipe, benchmark: Benchmark) -> list[str]:
+    """A line where the contenders that write here, or at a server, may do so at unlike length."""
+    limits: dict[int, list[str]] = {}
+    for name, chosen in recipe.contenders.items():
+        if not (chosen.head or chosen.items):
+            limits.setdefault(chosen.model.decoding.max_new_tokens, []).append(name)
+    if len(limits) < 2 or not benchmark.written:
+        return []
+    said = "; ".join(f"{limit:,} of {', '.join(names)}" for limit, names in sorted(limits.items()))
+    return [
+        f"Tokens for thought and answer differ (model.decoding.max_new_tokens): {said}. Declare the same for all where "
+        f"the others could use them; the page tells the share that each had cut off"
+    ]
 
 
 def tuning(contender: Contender) -> str:

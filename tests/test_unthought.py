@@ -137,3 +137,17 @@ def test_shipped_recipes_name_written_forms_where_somebody_thinks(path):
         assert chosen == []
     else:
         assert path.stem in ("demo", "smoke", "fineval_smoke")
+
+
+def test_check_says_where_answers_may_be_of_unlike_length(place, tmp_path):
+    """Counted over who writes; nothing is said where all may write alike, or nothing is written."""
+    written, thinks = Benchmark(tasks("demo_label_gen")), Recipe.read(DEMO, (THINKS,))
+    (line,) = check.budgets(thinks, written)
+    assert "(model.decoding.max_new_tokens): 16 of old, lora, prefix, prompted; 32,768 of newer. " in line
+    assert check.budgets(thinks, Benchmark(tasks("demo_label"))) == []
+    assert check.budgets(Recipe.read(DEMO), written) == []
+    for changes, said in (((), False), (("contenders.old.model.decoding.max_new_tokens=9",), True)):
+        recipe = Recipe.read(place / "r.yaml", (f"exam.tasks=[{place}/exam/own_gen]", *changes))
+        told = Console(width=600, record=True, file=StringIO())
+        check.show(recipe, told, None, tmp_path)
+        assert ("Tokens for thought and answer differ" in told.export_text()) is said
