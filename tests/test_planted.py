@@ -19,9 +19,9 @@
 | another tokenizer                 | refused: another state of the recipe | test_score (adapter with another)  |
 | another template                  | gate prompt content                  | test_gates                         |
 | adapter not loaded                | gate adapter applied                 | test_gates, test_verdict, test_score |
+| training rows that hold exam items | gate clean subset                   | test_clean, test_audit             |
 
-Training data that holds exam items is found by `tuneworth data check --against` (test_audit); answers given elsewhere
-have faults of their own (test_logged).
+All through `tuneworth judge --gate`. Answers given elsewhere have faults of their own (test_logged).
 """
 
 from __future__ import annotations
@@ -31,12 +31,36 @@ import shutil
 from collections.abc import Callable
 
 import pytest
+from test_clean import HALF, leaking
 from test_verdict import finished
+from typer.testing import CliRunner
 from written_exam import Run, build, graded
 
 from eval import columns, items
-from eval.verdict import judge
-from finetune.mistakes import BadInput
+from eval.cli import app
+from eval.report.view import GATE
+from eval.verdict import Verdict
+
+REFUSED = 2  # exit status
+
+
+def judged(run: Run, *changes: str) -> Verdict:
+    """What the front door leaves, its exit status that of the outcome."""
+    words = [word for change in changes for word in ("--set", change)]
+    place = ["--out", str(run.folder / "runs")]
+    done = CliRunner().invoke(app, ["judge", str(run.folder / "study.yaml"), *place, "--gate", *words])
+    assert run.run.verdict.is_file(), done.output
+    found = Verdict.read(run.run.verdict)
+    assert done.exit_code == GATE[found.outcome], done.output
+    return found
+
+
+def refusal(run: Run) -> str:
+    """The line with which the front door refuses, however wide the terminal is."""
+    done = CliRunner().invoke(app, ["judge", str(run.folder / "study.yaml"), "--out", str(run.folder / "runs")])
+    assert done.exit_code == REFUSED, done.output
+    assert not run.run.verdict.exists()
+    return " ".join(done.output.split())
 
 
 def rewritten(run: Run, name: str, change: Callable[[list[items.ItemScore]], list[items.ItemScore]]) -> None:
@@ -102,7 +126,7 @@ GATES = {  # who, what becomes of its log, the gate, its status, what is said
 def test_a_fault_in_a_log_is_caught_by_its_gate(tmp_path, name, change, gate, status, says):
     run = finished(tmp_path)
     rewritten(run, name, change)
-    found = judge(run.recipe, run.run)
+    found = judged(run)
     caught = next(one for one in found.gates if one.name == gate)
     assert (caught.status, caught.required, found.outcome) == (status, True, "invalid")
     assert says in caught.reason
@@ -112,8 +136,9 @@ def test_a_fault_in_a_log_is_caught_by_its_gate(tmp_path, name, change, gate, st
 def test_items_that_stand_twice_are_refused(tmp_path):
     run = finished(tmp_path)
     rewritten(run, "newer", lambda rows: [*rows, rows[4]])
-    with pytest.raises(BadInput, match="newer: letters/letters-4 has sample 0 twice .* move its item log away"):
-        judge(run.recipe, run.run)
+    said = refusal(run)
+    assert "newer: letters/letters-4 has sample 0 twice" in said
+    assert "move its item log away" in said
 
 
 def test_an_exam_whose_gold_was_shuffled_after_the_scores_is_another_exam(tmp_path):
@@ -123,22 +148,13 @@ def test_an_exam_whose_gold_was_shuffled_after_the_scores_is_another_exam(tmp_pa
     golds = [row["answer"] for row in rows]
     assert len(set(golds)) == 1  # so that it must be changed, not only turned round
     card.write_text("".join(json.dumps(row | {"answer": "BACD"[at % 4]}) + "\n" for at, row in enumerate(rows)))
-    with pytest.raises(BadInput, match="was scored for another state of the recipe"):
-        judge(build_again(tmp_path), run.run)
-
-
-def build_again(folder):
-    """The recipe as it reads now, its files left as they are."""
-    from finetune.recipe import Recipe
-
-    return Recipe.read(folder / "study.yaml")
+    assert "was scored for another state of the recipe" in refusal(run)
 
 
 def test_another_tokenizer_under_the_same_name_is_another_model(tmp_path):
     run = finished(tmp_path)
     (tmp_path / "newer" / "tokenizer.json").write_text('{"another": 1}')
-    with pytest.raises(BadInput, match="newer seed 0 was scored for another state of the recipe"):
-        judge(build_again(tmp_path), run.run)
+    assert "newer seed 0 was scored for another state of the recipe" in refusal(run)
 
 
 @pytest.mark.parametrize(
@@ -151,26 +167,33 @@ def test_another_tokenizer_under_the_same_name_is_another_model(tmp_path):
 )
 def test_a_fault_in_a_manifest_is_caught_by_its_gate(tmp_path, sit, gate, status, outcome):
     run = finished(tmp_path, sit=sit)
-    found = judge(run.recipe, run.run)
+    found = judged(run)
     assert (found.outcome, next(one for one in found.gates if one.name == gate).status) == (outcome, status)
 
 
 def test_a_challenger_chosen_on_the_exam_is_exploratory(tmp_path):
     """Prefix is not what was planned; naming it once the scores are known is another plan, and a later one."""
     finished(tmp_path)
-    chosen = build(tmp_path, "rule.challengers=[prefix]")
-    chosen.pledge()
-    found = judge(chosen.recipe, chosen.run)
+    build(tmp_path, "rule.challengers=[prefix]").pledge()
+    found = judged(build(tmp_path), "rule.challengers=[prefix]")
     assert (found.outcome, found.challenger) == ("exploratory", "prefix")
     assert "was scored under another plan" in next(one for one in found.gates if one.name == "plan").reason
 
 
 def test_columns_of_another_log_are_not_read(tmp_path):
     run = finished(tmp_path)
-    planned = judge(run.recipe, run.run)
+    planned = judged(run)
     ours, theirs = (columns.place_of(run.run.seed(*who).items) for who in (("lora", 17), ("newer", 0)))
     assert ours.is_file()
     shutil.copy(theirs, ours)
-    again = judge(run.recipe, run.run)
+    again = judged(run)
     assert planned.outcome == "worth_it"
     assert (again.outcome, again.delta) == (planned.outcome, planned.delta)
+
+
+def test_training_rows_that_hold_exam_items_are_left_out_and_the_word_does_not_hold_without_them(tmp_path):
+    """Half of the questions learned by heart, and nothing else learned."""
+    found = judged(leaking(tmp_path, HALF, lora=0.45))
+    caught = next(one for one in found.gates if one.name == "clean subset")
+    assert (found.outcome, caught.status, caught.required) == ("invalid", "failed", True)
+    assert found.contamination.all.call == "worth_it"
