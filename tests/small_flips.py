@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import yaml
-from test_verdict import CLEAR
+from judged_run import CLEAR
 from typer.testing import CliRunner
 from written_exam import Run, build, graded
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from test_verdict import finished, judged
+from judged_run import finished, judged
 from verdict_samples import sample
 
 from eval.paired import Layout
@@ -109,7 +109,7 @@ def test_not_worth_it_except_for_what_is_shown(tmp_path):
 
 def again(folder, rates):
     """The study of a folder judged anew, with other answers."""
-    from test_verdict import CLEAR
+    from judged_run import CLEAR
     from written_exam import Run
 
     from eval.verdict import judge

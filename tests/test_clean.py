@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_verdict import CLEAR, codes, finished, gate
+from judged_run import CLEAR, codes, finished, gate
 from written_exam import Run, build, graded
 
 from eval.gates import CleanFact, clean_subset

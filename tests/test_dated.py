@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from judged_run import CLEAR, gate
 from test_report import Reader
-from test_verdict import CLEAR, gate
 from typer.testing import CliRunner
 from written_exam import Run, build, graded
 

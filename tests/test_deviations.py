@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from test_verdict import CLEAR, finished
+from judged_run import CLEAR, finished
 from typer.testing import CliRunner
 from written_exam import build
 

@@ -7,8 +7,8 @@ from functools import cache
 
 import numpy as np
 import pytest
+from judged_run import finished, judged
 from scipy import stats
-from test_verdict import finished, judged
 
 from eval.exact import Size, clopper_pearson, paired_posterior
 from eval.paired import Layout, estimate

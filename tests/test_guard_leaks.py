@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from judged_run import CLEAR
 from test_guards import SAME, shelved
-from test_verdict import CLEAR
 from written_exam import Run, build, graded
 
 from eval.outlets.junit import junit

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import yaml
 from conftest import build_checkpoint
+from judged_run import CLEAR, finished
 from rich.console import Console
 from scipy import stats
 from small_exam import model, write_adapter, write_exam
 from small_study import tuneworth
-from test_verdict import CLEAR, finished
 from written_exam import Run, _task, build
 
 from eval import pledge

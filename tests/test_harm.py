@@ -7,8 +7,8 @@ import math
 
 import numpy as np
 import pytest
+from judged_run import finished, judged
 from scipy import stats
-from test_verdict import finished, judged
 from written_exam import graded
 
 from eval.money import Effort, Gain, Serving, bill

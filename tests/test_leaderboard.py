@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from judged_run import finished
 from small_logs import theirs
 from test_report import Reader
-from test_verdict import finished
 from typer.testing import CliRunner
 from written_exam import TASKS
 

@@ -10,10 +10,10 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 import yaml
+from judged_run import finished
 from small_exam import write_exam
 from small_lesson import rows as lesson_rows
 from small_lesson import write_card
-from test_verdict import finished
 from written_exam import MACHINE, Run, build
 
 from eval import pledge

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 import pytest
+from judged_run import finished
 from small_study import tuneworth
-from test_verdict import finished
 
 from eval.gates.identity import same_questions
 from eval.verdict import Verdict

@@ -7,8 +7,8 @@ import math
 
 import numpy as np
 import pytest
+from judged_run import PRICES, judged
 from scipy import stats
-from test_verdict import PRICES, judged
 from verdict_samples import sample
 from written_exam import build
 

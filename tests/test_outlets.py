@@ -9,8 +9,8 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
+from judged_run import finished, served, told
 from test_guards import guarding
-from test_verdict import finished, served, told
 from typer.testing import CliRunner
 from verdict_samples import sample
 

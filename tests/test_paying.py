@@ -7,8 +7,8 @@ import random
 
 import numpy as np
 import pytest
+from judged_run import PRICES, finished, judged
 from scipy import stats
-from test_verdict import PRICES, finished, judged
 from written_exam import graded
 
 from eval.money import Effort, Gain, Serving, account, bill

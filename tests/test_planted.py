@@ -2,23 +2,23 @@
 
 | planted here                      | caught by                            | also covered in                    |
 |-----------------------------------|--------------------------------------|------------------------------------|
-| missing items                     | gate same questions                  | test_gates, test_verdict           |
+| missing items                     | gate same questions                  | test_gates, test_invalid           |
 | doubled items                     | refused: a sample stands twice       | test_compare                       |
 | shuffled gold, in a log           | gate same questions (gold)           | test_gates                         |
-| shuffled gold, in the exam        | refused: another state of the recipe | test_verdict                       |
+| shuffled gold, in the exam        | refused: another state of the recipe | test_invalid                       |
 | a re-split set, parts or clusters | gate same questions                  | test_gates                         |
 | two engines, of two contenders    | gate engine parity, not checked      | test_gates, test_repeatability     |
 | two engines, in one log           | gate engine parity                   |                                    |
 | mixed protocols                   | gate same questions                  | test_gates, test_compare           |
-| thoughts cut on one side only     | gate truncated                       | test_gates, test_verdict           |
-| a broken extractor                | gates unparsed, below chance         | test_gates, test_verdict           |
+| thoughts cut on one side only     | gate truncated                       | test_gates, test_invalid           |
+| a broken extractor                | gates unparsed, below chance         | test_gates, test_invalid           |
 | a plan younger than the scores    | gate plan, exploratory               | test_gates, test_verdict           |
 | a challenger chosen on the exam   | gate plan, exploratory               | test_verdict (a rule changed)      |
 | a stale cache of columns          | read anew: the verdict does not move | test_columns                       |
 | stale rows of another scorer      | gate same questions                  | test_score (set aside)             |
 | another tokenizer                 | refused: another state of the recipe | test_score (adapter with another)  |
 | another template                  | gate prompt content                  | test_gates                         |
-| adapter not loaded                | gate adapter applied                 | test_gates, test_verdict, test_score |
+| adapter not loaded                | gate adapter applied                 | test_gates, test_invalid, test_score |
 | training rows that hold exam items | gate clean subset                   | test_clean, test_audit             |
 
 All through `tuneworth judge --gate`. Answers given elsewhere have faults of their own (test_logged).
@@ -31,8 +31,8 @@ import shutil
 from collections.abc import Callable
 
 import pytest
+from judged_run import finished
 from test_clean import HALF, leaking
-from test_verdict import finished
 from typer.testing import CliRunner
 from written_exam import Run, build, graded
 

@@ -10,7 +10,7 @@ from datetime import date
 from types import SimpleNamespace
 
 import pytest
-from test_verdict import judged, served, told
+from judged_run import judged, served, told
 from written_exam import build
 
 from eval import pledge

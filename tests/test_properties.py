@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_verdict import finished
+from judged_run import finished
 from written_exam import graded
 
 from eval.items import ItemScore, read

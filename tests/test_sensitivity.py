@@ -8,7 +8,7 @@ import random
 
 import numpy as np
 import pytest
-from test_verdict import finished, judged
+from judged_run import finished, judged
 from verdict_samples import sample
 from written_exam import Run, graded
 

@@ -7,7 +7,7 @@ import json
 
 import numpy as np
 import pytest
-from test_verdict import finished
+from judged_run import finished
 
 from eval.paired import estimate
 from eval.pairing import Pair

@@ -8,10 +8,10 @@ import pytest
 import torch
 import yaml
 from conftest import build_checkpoint
+from judged_run import finished
 from small_exam import model, write_adapter, write_exam, write_recipe
 from small_study import tuneworth
 from test_odds import COSTED
-from test_verdict import finished
 from written_exam import build
 
 from eval import check, pledge

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 import written_exam
+from judged_run import finished
 from offline_log import records
 from small_lesson import facts, finish, place, start, words, write_lesson
 from small_study import tuneworth
-from test_verdict import finished
 from typer.testing import CliRunner
 
 from eval.cli import app

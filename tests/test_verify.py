@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from test_verdict import finished
+from judged_run import finished
 from typer.testing import CliRunner
 
 from eval import items
