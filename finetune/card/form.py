@@ -62,7 +62,11 @@ class Form:
             messages = turns(self.shape, found.value, found.text, place)
             words = " ".join(turn.content for turn in messages)
             return Row(**said, lang=self._lang(found, words), messages=messages)
-        question = found.text("question")
+        return self._asked(found, said)
+
+    def _asked(self, found: Found, said: dict[str, Any]) -> Row | None:
+        """The row of a question; `said`: what every row has. None: the card drops such."""
+        place, question = found.place, found.text("question")
         if not question:
             raise BadCard(f"{place}: {self.columns.question} is empty; a question needs its text")
         answer, explanation = found.answer()
