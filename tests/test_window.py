@@ -16,6 +16,7 @@ from small_study import tuneworth
 
 from finetune.recipe import Recipe, Window
 from finetune.recipe.window import weekdays
+from finetune.train import pause
 from finetune.train.__main__ import main
 
 torch.set_num_threads(1)
@@ -142,7 +143,7 @@ def trained(recipe, contender, begin, *more, **keys):
 
 
 @pytest.mark.parametrize("contender", ["lora", pytest.param("prefix", marks=pytest.mark.slow)])
-def test_from_window_to_window_is_the_undisturbed_run(tmp_path, tiny, contender):
+def test_from_window_to_window_is_the_undisturbed_run(tmp_path, tiny, contender, monkeypatch, capsys):
     straight = write_lesson(tmp_path / "straight", tiny("qwen2"), **LONG)
     recipe = write_lesson(tmp_path / "it", tiny("qwen2"), **LONG, window=HOURS)
     assert main(words(straight, contender)) == 0
@@ -152,8 +153,10 @@ def test_from_window_to_window_is_the_undisturbed_run(tmp_path, tiny, contender)
         "tuneworth: paused after step 17, which is saved: train.window (15:30 to 09:00, mon-fri, Asia/Shanghai) opens "
         "2026-11-05 15:30 CST, start then\n",
     )
-    status, out, err = trained(recipe, contender, "05 11:00")
-    assert status == 75
+    capsys.readouterr()
+    monkeypatch.setattr(pause, "now", lambda: at("05 11:00"))
+    assert main(words(recipe, contender)) == 75
+    out, err = capsys.readouterr()
     assert "paused: outside of train.window" in err
     assert "it opens 2026-11-05 15:30 CST" in err
     assert "step" not in out

@@ -6,10 +6,12 @@ which decide intervals, are not made here: finetune.card.likeness finds them exa
 """
 
 from collections.abc import Iterator, Sequence
-
-from datasketch import MinHash, MinHashLSH
+from typing import TYPE_CHECKING
 
 from eval.audit.grams import Numbers, characters
+
+if TYPE_CHECKING:
+    from datasketch import MinHash
 
 SIZE, THRESHOLD = 5, 0.8
 BANDS, BAND = 25, 5
@@ -20,20 +22,22 @@ class Near:
     """An index of texts that finds those nearly equal to a new one."""
 
     def __init__(self) -> None:
+        from datasketch import MinHash, MinHashLSH  # and scipy's integrals with it, which no other room needs
+
         self.index = MinHashLSH(num_perm=BANDS * BAND, params=(BANDS, BAND))
         self.blank = MinHash(num_perm=BANDS * BAND, scheme="affine32", hashfunc=int)
         self.grams: dict[int, Numbers] = {}
 
-    def add(self, key: int, grams: Numbers, sketch: MinHash) -> None:
+    def add(self, key: int, grams: Numbers, sketch: "MinHash") -> None:
         self.grams[key] = grams
         self.index.insert(key, sketch, check_duplication=False)
 
-    def sketch(self, grams: Numbers) -> MinHash:
+    def sketch(self, grams: Numbers) -> "MinHash":
         made = self.blank.copy()
         made.update_batch((grams >> 32).tolist())
         return made
 
-    def alike(self, grams: Numbers, sketch: MinHash) -> Iterator[int]:
+    def alike(self, grams: Numbers, sketch: "MinHash") -> Iterator[int]:
         """Keys of texts whose Jaccard index with this one reaches the threshold."""
         for key in sorted(self.index.query(sketch))[:CANDIDATES]:
             if _jaccard(grams, self.grams[key]) >= THRESHOLD - 1e-9:
