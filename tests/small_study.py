@@ -8,14 +8,19 @@ from __future__ import annotations
 import json
 import random
 import re
+import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
 from conftest import build_checkpoint
 from small_exam import EVENTS, OPTIONS, TASK, TASK_GEN, environment, model, teach
+
+from finetune.run import RunDir
 
 COMPANIES = ["鼎泰", "海辰", "岭铭", "Northwind", "Fabrikam", "Contoso", "云岫", "Tailspin", "Adatum", "Litware"]
 HANGS = 1800  # seconds: a line that takes longer hangs; no measure of speed
@@ -28,12 +33,20 @@ TIMES = {  # what may differ between two runs of the same study: when, for how l
 
 def write_study(folder: Path, questions: int = 48, **keys: Any) -> Path:
     """Exam, checkpoints and `study.yaml` in `folder`; `keys` are put over the recipe's. Gives the recipe's path."""
-    exam = _write_cards(folder / "exam", questions)
-    old = build_checkpoint(folder / "old", "qwen2")
-    newer = build_checkpoint(folder / "newer", "qwen3", seed=1)
+    shutil.copytree(_taught(questions).name, folder, dirs_exist_ok=True)
+    return write_recipe(folder / "study.yaml", **keys)
+
+
+@cache
+def _taught(questions: int) -> TemporaryDirectory[str]:
+    """Exam and checkpoints, made once in a process for all its studies of so many questions."""
+    made = TemporaryDirectory(prefix="small-study-")
+    exam = _write_cards(Path(made.name) / "exam", questions)
+    old = build_checkpoint(Path(made.name) / "old", "qwen2")
+    newer = build_checkpoint(Path(made.name) / "newer", "qwen3", seed=1)
     teach(old, exam, "r1_distill_qwen", steps=25)
     teach(newer, exam, "qwen3", steps=25)
-    return write_recipe(folder / "study.yaml", **keys)
+    return made
 
 
 def write_recipe(path: Path, **keys: Any) -> Path:
@@ -100,6 +113,16 @@ def settled(found: Any) -> Any:
     if isinstance(found, dict):
         return {key: settled(value) for key, value in found.items() if key not in TIMES}
     return [settled(each) for each in found] if isinstance(found, list) else found
+
+
+def begun(quiet: Path, out: Path, *anew: str) -> RunDir:
+    """What a run has left that was ended before the contenders `anew` had their turn: plan and the others' folders."""
+    old, new = RunDir(quiet / "study"), RunDir(out / "study")
+    shutil.copytree(old.folder, new.folder, ignore=shutil.ignore_patterns(*anew, "verdict.*", "report.*", "flips.*"))
+    lines = [json.loads(line) for line in old.attempts.read_text("utf-8").splitlines()]
+    kept = [json.dumps(line) + "\n" for line in lines if line.get("contender") not in anew]
+    new.attempts.write_text("".join(kept), "utf-8")
+    return new
 
 
 def lines_started(text: str) -> list[str]:

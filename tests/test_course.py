@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from small_study import lines_started, settled, tuneworth, verdict, write_recipe, write_study
+from small_study import begun, lines_started, settled, tuneworth, verdict, write_recipe, write_study
 from written_exam import build
 
 from eval.cli import app
@@ -184,11 +184,13 @@ def test_a_dry_run_prints_the_lines_and_touches_nothing(study, front, tmp_path):
 
 @pytest.mark.slow
 def test_stages_by_hand_make_the_run_that_run_makes(study, tmp_path):
-    """The printed lines, pasted without the front door, then judge and report."""
+    """Train and score, by commands of their own, what no earlier start has scored; then judge and report."""
     recipe, out, printed = study
     runs = tmp_path / "runs"
+    begun(out, runs, "old", "tuned")
     assert tuneworth("train", recipe, "--out", runs, "--contender", "tuned").returncode == 0
-    assert tuneworth("score", recipe, "--out", runs).returncode == 0
+    scored = tuneworth("score", recipe, "--out", runs)
+    assert (scored.returncode, scored.stdout.count(": done, unchanged")) == (0, 2)
     assert tuneworth("judge", recipe, "--out", runs).returncode == 0
     assert not (runs / "study/report.html").exists()
     assert tuneworth("report", recipe, "--out", runs).returncode == 0

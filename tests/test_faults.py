@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import shlex
@@ -11,18 +10,18 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import forked
 import pytest
 import torch
 from small_exam import environment
-from small_study import lines_started, settled, tuneworth, verdict, write_study
+from small_study import begun, lines_started, settled, tuneworth, verdict, write_study
 
-from finetune.run import RunDir
+from finetune.run import RunDir, SeedDir
 
 pytestmark = pytest.mark.slow
-KILLS = 5
 EXAM = {"tasks": ["./exam/own", "./exam/own_gen"], "samples": 4, "batch_tokens": 256}
 TRAIN = {"epochs": 30, "max_steps": 100, "tokens_per_step": 512, "max_length": 256, "dev": 0.1, "save_every": 5}
 
@@ -36,16 +35,6 @@ def calm(tmp_path_factory):
     done = tuneworth("run", recipe, "--out", folder / "calm")
     assert done.returncode == 0, done.stderr
     return recipe, folder / "calm"
-
-
-def begun(quiet: Path, out: Path, *anew: str) -> RunDir:
-    """What a run has left that was ended before the contenders `anew` had their turn: plan and the others' folders."""
-    old, new = RunDir(quiet / "study"), RunDir(out / "study")
-    shutil.copytree(old.folder, new.folder, ignore=shutil.ignore_patterns(*anew, "verdict.*", "report.*", "flips.*"))
-    lines = [json.loads(line) for line in old.attempts.read_text("utf-8").splitlines()]
-    kept = [json.dumps(line) + "\n" for line in lines if line.get("contender") not in anew]
-    new.attempts.write_text("".join(kept), "utf-8")
-    return new
 
 
 def line_of(recipe: Path, out: Path, command: str, contender: str) -> list[str]:
@@ -67,27 +56,16 @@ def kill(words: list[str], mark: str, pause: float) -> None:
         assert running.wait() == -signal.SIGKILL, "it had ended before it was killed"
 
 
-def kill_forked(words: list[str], mark: str, pause: float, log: Path) -> None:
-    """The same line again, with its libraries at hand; it is killed `pause` seconds after it has said `mark`."""
+def kill_forked(words: list[str], log: Path, due: Callable[[], bool], pause: float) -> None:
+    """The same line again, with its libraries at hand; it is killed `pause` seconds after what is `due` has come."""
     running = forked.start(words[2], words[3:], log)
-    while mark not in log.read_text("utf-8"):
-        assert running.is_alive(), "it ended before it began to work"
-        time.sleep(0.01)
+    while not due():
+        assert running.is_alive(), "it ended before it was to be killed"
+        time.sleep(0.002)
     time.sleep(pause)
     running.kill()
     running.join()
     assert running.exitcode == -signal.SIGKILL, "it had ended before it was killed"
-
-
-def moments(seed: int, seconds: float) -> list[float]:
-    """Random pauses that together stay within the work that there is, as an undisturbed run measured it."""
-    drawn = random.Random(seed)
-    return [drawn.random() * 0.8 * seconds / KILLS for _ in range(KILLS)]
-
-
-def steps_seconds(out: Path) -> float:
-    facts = RunDir(out / "study").seed("tuned", 17).trained().training
-    return facts.raw_tokens / facts.raw_tokens_per_second
 
 
 def test_killed_in_training_the_verdict_is_the_same(calm, tmp_path):
@@ -95,8 +73,10 @@ def test_killed_in_training_the_verdict_is_the_same(calm, tmp_path):
     place = begun(quiet, tmp_path, "tuned").seed("tuned", 17)
     words = line_of(recipe, tmp_path, "train", "tuned")
     kill(words, "", 1.0)
-    for number, pause in enumerate(moments(1, steps_seconds(quiet))):
-        kill_forked(words, " steps; ", pause, tmp_path / f"{number}.log")
+    drawn = random.Random(1)
+    for step in (5, 25, 45, 60, 80):  # by what it has done, whatever its pace; each start goes on behind the last
+        log, said = tmp_path / f"{step}.log", f"step {step + drawn.choice((0, 5))}/"
+        kill_forked(words, log, lambda log=log, said=said: said in log.read_text("utf-8"), drawn.random() / 5)
     assert list(place.checkpoints.glob("step-*")), "nothing was kept that the next start could go on from"
     assert place.trained() is None
     done = tuneworth("run", recipe, "--out", tmp_path)
@@ -108,6 +88,10 @@ def test_killed_in_training_the_verdict_is_the_same(calm, tmp_path):
     assert kept.training.adapter_digest == once.training.adapter_digest
 
 
+def answered(place: SeedDir) -> int:
+    return sum(path.read_bytes().count(b"\n") for path in place.folder.glob("items*.jsonl"))
+
+
 def test_killed_in_scoring_the_verdict_is_the_same(calm, tmp_path):
     recipe, quiet = calm
     tuned = RunDir(quiet / "study").seed("tuned", 17)
@@ -116,9 +100,11 @@ def test_killed_in_scoring_the_verdict_is_the_same(calm, tmp_path):
     shutil.copy(tuned.train_manifest, place.train_manifest)
     words = line_of(recipe, tmp_path, "score", "tuned")
     kill(words, "", 1.0)
-    for number, pause in enumerate(moments(2, tuned.scored().device_seconds)):
-        kill_forked(words, " answers to go", pause, tmp_path / f"{number}.log")
-    rows = sum(path.read_bytes().count(b"\n") for path in place.folder.glob("items*.jsonl"))
+    drawn = random.Random(2)
+    for count in (1, 40, 80, 120, 160):
+        count += drawn.randrange(30)
+        kill_forked(words, tmp_path / "log", lambda count=count: answered(place) >= count, drawn.random() / 50)
+    rows = answered(place)
     assert 0 < rows < 240
     assert place.scored() is None
     done = tuneworth("run", recipe, "--out", tmp_path)

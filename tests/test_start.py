@@ -175,11 +175,11 @@ def test_a_share_without_a_row_is_refused(lesson, capsys):
     assert "none in data_share 1e-06); add rows, or raise data_share" in capsys.readouterr().err
 
 
-@pytest.fixture
-def course(tmp_path):
+@pytest.fixture(scope="module")
+def course(tmp_path_factory):
     """A study whose challenger goes on from a full contender over two cards, which stands after it."""
     train = {"epochs": 1, "max_steps": 4, "tokens_per_step": 512, "max_length": 256, "dev": 0}
-    path = write_study(tmp_path, train=train, costs={"gpu_hour": 3600})
+    path = write_study(tmp_path_factory.mktemp("course"), train=train, costs={"gpu_hour": 3600})
     raw = yaml.safe_load(path.read_text())
     old, newer = (raw["contenders"][name] for name in ("old", "newer"))
     whole = old | {"method": {"kind": "full", "learning_rate": 1e-3}}
