@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 from judged_run import CLEAR, gate
-from test_report import Reader
+from reader import Reader
 from typer.testing import CliRunner
 from written_exam import Run, build, graded
 

@@ -6,6 +6,7 @@ import re
 
 import pytest
 from judged_run import CLEAR, finished
+from reader import refuse_lone_words
 from typer.testing import CliRunner
 from written_exam import build
 
@@ -83,6 +84,7 @@ def test_what_was_done_otherwise_is_listed_on_the_page(tmp_path):
         assert f">{each.text}<" in words
         assert f">{each.text_zh}<" in words
     assert NONE["en"] not in page
+    refuse_lone_words(page)
 
 
 def _drop(run, name: str, gone) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from test_leaderboard import command, made, studies  # noqa: F401 (fixtures)
+from small_board import command, made, studies  # noqa: F401 (fixtures)
 from test_report_browser import chromium, pytestmark  # noqa: F401 (fixtures and marks)
 
 

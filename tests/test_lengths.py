@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import yaml
 from judged_run import finished
+from reader import refuse_lone_words
 from small_exam import write_exam
 from small_lesson import rows as lesson_rows
 from small_lesson import write_card
@@ -144,6 +145,7 @@ def test_what_was_predicted_stands_beside_what_came(predicted, monkeypatch):
         assert f'<td class="num">{predictions.times(each)}</td>' in row
         assert all(words in unescape(row) for words in predictions.kind(each))
     assert len(drawings(made, "predictions")) == 2
+    refuse_lone_words(made)
 
 
 def test_marks_lie_at_the_logarithms_of_their_ratios():

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_report import CJK, Reader
+from reader import CJK, Reader
 from typer.testing import CliRunner
 
 from eval import items, opinion

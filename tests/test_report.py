@@ -5,76 +5,36 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
-import math
 import re
 from functools import cache
-from html.parser import HTMLParser
 from typing import get_args
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from reader import Reader, refuse_lone_words
 from rich.console import Console
-from verdict_samples import DEMO, PLANNED, SKILL, curved, evidence, sample
+from verdict_samples import sample
 
 from eval.benchmark import Scenario
-from eval.report import charts, render, table
-from eval.report.board import places
-from eval.report.figures import interval, less, number, points, probability, share, tiny
-from eval.report.words import OUTCOMES, SCENARIOS, STATUSES, same
-from eval.verdict import Verdict, weigh
-from finetune.recipe import Recipe
+from eval.report import render, table
+from eval.report.figures import interval, number, points, probability, share
+from eval.report.words import OUTCOMES, SCENARIOS, STATUSES
+from eval.verdict import Verdict
 
 ALL = ("worth_it", "not_worth_it", "inconclusive", "invalid", "exploratory", "plumbing")
-VOID = {"meta", "link", "br", "img", "input", "hr"}
-CJK = re.compile(r"[\u4e00-\u9fff]")
-HOSTILE = "<script>alert(1)</script><img src=http://evil.example/x onerror=alert(2)>"
 
-CURVES = {"curve": "", "a curve with a hole": "lora_0.3"}
+
+HOSTILE = "<script>alert(1)</script><img src=http://evil.example/x onerror=alert(2)>"
 
 
 @cache
 def verdict(name: str) -> Verdict:
-    return curved(CURVES[name]) if name in CURVES else sample(name)
+    return sample(name)
 
 
 @cache
 def page(outcome: str) -> str:
     return render(verdict(outcome))
-
-
-class Reader(HTMLParser):
-    """Checks that tags close in order; keeps elements as (tag, attributes, text directly in them, parent)."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[int] = []
-        self.elements: list[tuple[str, dict[str, str | None], list[str], int]] = []
-        self.faults: list[str] = []
-        self.feed(text)
-        self.faults += [self.elements[at][0] for at in self.open]
-
-    def handle_starttag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs), [], self.open[-1] if self.open else -1))
-        if tag not in VOID:
-            self.open.append(len(self.elements) - 1)
-
-    def handle_startendtag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs), [], self.open[-1] if self.open else -1))
-
-    def handle_endtag(self, tag):
-        if not self.open or self.elements[self.open[-1]][0] != tag:
-            self.faults.append(f"</{tag}> at {self.getpos()}")
-        else:
-            self.open.pop()
-
-    def handle_data(self, data):
-        if self.open:
-            self.elements[self.open[-1]][2].append(data)
-
-    def text(self) -> str:
-        return " ".join("".join(found) for tag, _, found, _ in self.elements if tag not in ("script", "style"))
 
 
 @pytest.mark.parametrize("outcome", ALL)
@@ -93,21 +53,9 @@ def test_every_outcome_is_a_whole_page_that_says_its_word(outcome):
             assert said in read.text()
 
 
-@pytest.mark.parametrize("outcome", [*ALL, *CURVES])
+@pytest.mark.parametrize("outcome", ALL)
 def test_both_languages_stand_side_by_side(outcome):
-    read = Reader(page(outcome))
-    named = [(at, attrs.get("class")) for at, (_, attrs, _, _) in enumerate(read.elements)]
-    spoken = [(at, name) for at, name in named if name in ("en", "zh")]
-    assert len(spoken) > 100
-    assert [name for _, name in spoken] == ["en", "zh"] * (len(spoken) // 2)
-    for (en, _), (zh, _) in zip(spoken[::2], spoken[1::2], strict=True):
-        assert read.elements[en][3] == read.elements[zh][3], "the two languages of one text have one parent"
-        assert read.elements[en][1]["lang"] == "en"
-        assert read.elements[zh][1]["lang"] == "zh-CN"
-        english, chinese = ("".join(read.elements[at][2]).strip() for at in (en, zh))
-        assert english or chinese
-        assert not CJK.search(english), english
-        assert CJK.search(chinese) or not re.search(r"[A-Za-z]{4}", chinese), chinese
+    refuse_lone_words(page(outcome))
 
 
 def test_nothing_is_loaded_from_anywhere():
@@ -207,102 +155,9 @@ def test_contenders_gates_and_origins_are_on_the_page(outcome):
     assert v.note in said
 
 
-def test_the_page_says_why_an_engine_was_chosen():
-    """Where the recipe names none; once for all where it holds for all, and in English alone where no more is known."""
-    v = verdict("worth_it")
-    assert 'lang="en">Why this engine' not in render(v)
-    why = {"engine_why": "vLLM is not installed here", "engine_why_zh": "此处未安装 vLLM"}
-
-    def told(**keys):
-        origins = tuple(o.model_copy(update=keys) for o in v.provenance.contenders)
-        made = render(v.model_copy(update={"provenance": v.provenance.model_copy(update={"contenders": origins})}))
-        return re.findall(r"<dt>[^/]*Why this engine.*?</dd>", made)
-
-    (fact,) = told(**why)
-    assert "选用此引擎的原因" in fact
-    assert 'lang="en">vLLM is not installed here<' in fact
-    assert 'lang="zh-CN">此处未安装 vLLM<' in fact
-    (fact,) = told(engine_why=why["engine_why"])
-    assert "<dd>vLLM is not installed here</dd>" in fact
-
-
-def test_the_page_says_who_answers_by_a_head_and_what_a_tuning_goes_on_from():
-    headed = Recipe.read(DEMO, ("contenders.lora.head=sequence", "contenders.prefix.head=token"))
-    v = weigh(evidence(headed, SKILL, PLANNED + 600))
-    assert {c.name: c.head for c in v.contenders if c.head} == {"lora": "sequence", "prefix": "token"}
-    rows = tuple(c.model_copy(update={"start": "the wider one"} if c.name == "lora" else {}) for c in v.contenders)
-    said = Reader(render(v.model_copy(update={"contenders": rows}))).text()
-    for words in ("one label a question, no words", "每题给出一个标签", "tags passages of the text", "标注文中片段"):
-        assert said.count(words) == 1
-    assert "Goes on from 接续自 the wider one" in " ".join(said.split())
-
-
-@pytest.mark.parametrize(
-    ("value", "said"),
-    [
-        (None, "–"),
-        ("none", "none"),
-        (1.74e-13, "1.7e-13"),
-        (0.502, "0.5"),
-        (15.2, "15"),
-        (99.6, "99.6"),
-        (1234, "1,234"),
-    ],
-)
-def test_an_exponent_stands_only_where_a_figure_is_small(value, said):
-    assert tiny(value) == said
-
-
-@pytest.mark.parametrize("name", CURVES)
-def test_the_curve_tells_the_figures_of_its_verdict(name):
-    (curve,), made = verdict(name).curves, page(name)
-    read = Reader(made)
-    assert read.faults == []
-    for svg in re.findall(r"<svg.*?</svg>", made, re.DOTALL):
-        ElementTree.fromstring(svg)
-    shown = made[made.index('<section id="curve"') :]
-    alt = re.search(r'<figcaption id="curve0-caption">.*?</figcaption>', shown, re.DOTALL)[0]
-    assert shown.count('role="img" aria-labelledby="curve0-caption"') == 2
-    assert curve.sentence in read.text()
-    assert curve.sentence_zh in read.text()
-    rows = [(f'data-point="{p.contender}" data-rows="{p.rows}"', p) for p in curve.points]
-    for head, each in [*rows, (f'data-step="{curve.step.more}-{curve.step.fewer}"', curve.step)]:
-        row = re.search(rf"<tr {head}.*?</tr>", shown, re.DOTALL)[0]
-        if each.gain is None:
-            assert "data-gain" not in row
-            assert "×" in row
-            continue
-        exact = tuple(float(re.search(rf'data-{end}="([^"]+)"', row)[1]) for end in ("gain", "low", "high"))
-        assert exact == (each.gain.gain, each.gain.low, each.gain.high)
-        assert points(each.gain.gain) in row
-        assert interval(each.gain.low, each.gain.high) in row
-    for p in curve.points:
-        gain = f"{points(p.gain.gain)} {interval(p.gain.low, p.gain.high)}" if p.gain else "×"
-        assert f"{number(p.rows)}: {gain}" in alt
-        assert p.fault in read.text()
-        assert p.fault_zh in read.text()
-    out = io.StringIO()
-    Console(file=out, width=2000).print(table(verdict(name)))
-    (line,) = [line for line in out.getvalue().splitlines() if line.startswith("more data? 加数据？ lora, ")]
-    told = interval(curve.step.gain.low, curve.step.gain.high) if curve.step.gain else curve.step.fault
-    assert told in line
-
-
-def test_places_on_the_curve_are_logarithms_of_rows_and_gains():
-    found = {60: 0.0, 180: 0.1, 600: 0.3}
-    spots = [(rows, charts.Bar(same("x"), same(""), gain, gain - 0.05, gain + 0.05)) for rows, gain in found.items()]
-    drawn = charts.curve("c-wide", "wide", "newer", spots, 0.02)
-    marks = re.findall(r'<use [^>]*x="([\d.]+)" y="([\d.]+)"[^>]*stroke-width: 2;[^>]*/>', drawn)
-    (x1, y1), (x2, y2), (x3, y3) = [(float(x), float(y)) for x, y in marks]
-    assert (x2 - x1) / (x3 - x1) == pytest.approx(math.log(3) / math.log(10), abs=1e-4)
-    assert (y1 - y2) / (y1 - y3) == pytest.approx(1 / 3, abs=1e-4)
-    assert y1 > y3, "more is higher"
-
-
 def test_without_a_family_there_is_no_curve():
     assert 'id="curve"' not in page("worth_it")
     assert 'href="#curve"' not in page("worth_it")
-    assert 'href="#curve"' in page("curve")
     out = io.StringIO()
     Console(file=out, width=2000).print(table(verdict("worth_it")))
     assert "more data?" not in out.getvalue()
@@ -331,15 +186,7 @@ def test_an_invalid_comparison_shows_its_fault_first_and_calls_nobody():
 
 
 def test_a_contest_that_was_not_held_shows_what_there_is():
-    nothing = {
-        "delta": None,
-        "tau": None,
-        "gamma": None,
-        "power": None,
-        "money": None,
-        "comparisons": (),
-        "rulings": (),
-    }
+    nothing = dict.fromkeys(("delta", "tau", "gamma", "power", "money")) | {"comparisons": (), "rulings": ()}
     bare = verdict("invalid").model_copy(update=nothing)
     read = Reader(render(bare))
     assert read.faults == []
@@ -375,7 +222,7 @@ def test_unpinned_data_are_said_to_be():
 
 def test_a_card_that_is_not_published_is_called_unpublished():
     """A card may be withheld without being anybody's secret."""
-    made = sample("worth_it")
+    made = verdict("worth_it")
     tasks = tuple(task.model_copy(update={"published": False}) for task in made.tasks)
     page = render(made.model_copy(update={"tasks": tasks}))
     assert page.count("未公开") == page.count("unpublished") == len(tasks)
@@ -435,28 +282,6 @@ def test_the_terminal_shows_the_table_and_both_sentences(outcome):
         assert points(v.delta.gain) in said
 
 
-def test_ranks_of_the_leaderboard():
-    found = places([(0.50, 0.45, 0.55), (0.80, 0.78, 0.82), (0.53, 0.48, 0.58), (0.20, 0.18, 0.22)])
-    assert [(place.index, place.rank, place.clear) for place in found] == [
-        (1, "1", True), (2, "2–3", False), (0, "2–3", False), (3, "4", True),
-    ]  # fmt: skip
-
-
-@settings(deadline=None, max_examples=60)
-@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 0.5), st.floats(0, 0.5)), min_size=1, max_size=7))
-def test_ranks_never_part_what_overlaps(drawn):
-    spans = [(score, score - below, score + above) for score, below, above in drawn]
-    found = {place.index: place for place in places(spans)}
-    assert min(place.best for place in found.values()) == 1
-    for i, (_, low, high) in enumerate(spans):
-        assert found[i].best <= found[i].worst
-        for j, (_, other_low, other_high) in enumerate(spans):
-            if low <= other_high and other_low <= high:
-                assert found[i].best <= found[j].worst, "overlapping contenders can share a rank"
-            if other_low > high:
-                assert found[j].worst < found[i].best or found[j].best < found[i].best
-
-
 def test_bold_only_where_no_neighbour_is_near():
     marked = re.findall(r'<tr data-contender="(\w+)"(.*?)</tr>', page("worth_it"), re.DOTALL)
     bold = [name for name, row in marked if "<strong>" in row]
@@ -468,27 +293,3 @@ def test_bold_only_where_no_neighbour_is_near():
     ]
     assert clear == bold
     assert len(clear) < len(rows)
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(0.0312, "+3.1"), (-0.0312, "−3.1"), (0.0004, "0.0"), (-0.0004, "0.0"), (0.99951, "+100.0"), (0, "0.0")],
-)
-def test_points(value, text):
-    assert points(value) == text
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (160.00000001, "160"), (160, "160"), (1234.6, "1,235"), (0.000123456, "0.000123"), (0.0, "0"),
-        (-12.34, "−12.3"), (None, "–"), (float("inf"), "∞"), (999.96, "1,000"), (1e-12, "0"),
-    ],
-)  # fmt: skip
-def test_numbers(value, text):
-    assert number(value) == text
-
-
-def test_small_words():
-    assert (share(0.0), share(0.0001), share(0.5)) == ("0.0%", "<0.1%", "50.0%")
-    assert (less(0.02), less(-0.02)) == ("− 2.0", "+ 2.0")
