@@ -192,6 +192,22 @@ def test_merging_is_told_with_its_figure():
         assert (gates.merge_faithful(none).status, gates.merge_faithful(none).required) == ("not_checked", False)
 
 
+@pytest.mark.parametrize(
+    ("limits", "cut", "status", "says"),
+    [
+        ({"lora": 64, "newer": 64}, 0.2, "passed", "the same for all: 64 tokens"),
+        ({"lora": 4096, "newer": 1024}, 0.0, "passed", "unlike, but no answer reached a lower one"),
+        ({"lora": 4096, "newer": 1024}, 0.01, "failed", "unlike, and the lower one was reached by newer"),
+        ({"lora": 1024, "newer": 4096}, 0.01, "passed", "no answer reached a lower one"),
+        ({"lora": 4096, "newer": None}, 0.0, "not_checked", "an answer of newer might be is not known"),
+    ],
+)
+def test_the_side_with_fewer_tokens_for_an_answer_must_not_have_been_cut(limits, cut, status, says):
+    found = gates.token_budget(limits, {"lora": 0.0, "newer": cut})
+    assert (found.status, found.required) == (status, False)
+    assert says in found.reason
+
+
 def test_what_nobody_measured_says_how_it_is():
     for found in (gates.noise_floor({"lora": None}, {}), gates.batch_invariance({"lora": None})):
         assert (found.status, found.required) == ("not_checked", False)

@@ -56,6 +56,17 @@ def test_a_required_gate_not_checked_is_inconclusive_and_named(tmp_path, sit, na
     assert {r.call for r in found.rulings} == {"worth_it"}  # the numbers alone would have said so
 
 
+def test_a_rival_with_fewer_tokens_that_was_cut_is_told_and_decides_nothing(tmp_path):
+    cut = {"newer": {"change": lambda r: r.model_copy(update=graded("truncated")) if r.id == "letters-9" else r}}
+    limit = "contenders.newer.model.decoding.max_new_tokens=32"
+    found = judged(tmp_path, limit, rates={"newer": {"letters": 0.3, "numbers": 0.5}}, sit=cut)
+    told = gate(found, "token budget")
+    assert (found.outcome, told.status, told.required) == ("worth_it", "failed", False)
+    assert "the lower one was reached by newer (tokens an answer: lora 64, newer 32)" in told.reason
+    assert told.figures["newer: cut"] == pytest.approx(0.75 / 240)
+    assert gate(judged(tmp_path / "alike"), "token budget").status == "passed"
+
+
 def test_training_and_exam_of_one_source_are_said_to_be_in_distribution(tmp_path):
     again = build(tmp_path).folder / "letters.md"  # of that name, other rows
     again.write_text((tmp_path / "tuning.md").read_text("utf-8").replace("name: tuning", "name: letters"), "utf-8")

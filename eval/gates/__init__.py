@@ -5,7 +5,7 @@ EXPLORATORY. Advisory gates stand on the page and decide nothing; so does what i
 required.
 """
 
-from eval.gates.advice import judge, merge_faithful, serving_cost, unchecked
+from eval.gates.advice import judge, merge_faithful, serving_cost, token_budget, unchecked
 from eval.gates.behaviour import BlankFact, ChanceFact, below_chance, truncated, unparsed
 from eval.gates.canary import CanaryFact, secrets_kept
 from eval.gates.clean import CleanFact, clean_subset
@@ -78,6 +78,7 @@ __all__ = [
     "secrets_kept",
     "serving_cost",
     "told",
+    "token_budget",
     "truncated",
     "unchecked",
     "unparsed",

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from eval.gates.gate import JUDGE, MERGE, SERVING, Gate, Status, Words, gate
+from eval.gates.gate import BUDGET, JUDGE, MERGE, SERVING, Gate, Status, Words, gate
 from eval.opinion.tally import ENOUGH, Tally
 
 
@@ -29,6 +29,27 @@ def serving_cost(unpriced: Sequence[str]) -> tuple[Gate, ...]:
         f"{who} 每次查询的成本未知；请给出 query_cost",
     )
     return (gate(SERVING, "not_checked", words),) if unpriced else ()
+
+
+def token_budget(limits: Mapping[str, int | None], cut: Mapping[str, float]) -> Gate:
+    """Contender that decides and writes -> tokens an answer may have (None: not known), and share of its answers that
+    were cut. Unlike limits are unfair where the lower one was reached (decision.md 5.2, 5.13)."""
+    figures = {f"{who}: limit": limit for who, limit in limits.items()} | {f"{who}: cut": cut[who] for who in limits}
+    unknown, known = [who for who, limit in limits.items() if limit is None], [each for each in limits.values() if each]
+    if unknown:
+        names = ", ".join(unknown), "、".join(unknown)
+        words = (f"how long an answer of {names[0]} might be is not known", f"{names[1]} 的作答长度上限未知")
+        return gate(BUDGET, "not_checked", words, figures, required=False)
+    told = ", ".join(f"{who} {limit:,}" for who, limit in limits.items())
+    less = [who for who, limit in limits.items() if limit != max(known) and cut[who]]
+    if less:
+        words = (f"unlike, and the lower one was reached by {', '.join(less)} (tokens an answer: {told})",
+                 f"上限不同，且 {'、'.join(less)} 有答案触及较低的上限（每题 token：{told}）")  # fmt: skip
+        return gate(BUDGET, "failed", words, figures, required=False)
+    words = (f"the same for all: {known[0]:,} tokens", f"各方案相同：{known[0]:,} token")
+    if len(set(known)) > 1:
+        words = (f"unlike, but no answer reached a lower one ({told})", f"上限不同，但没有答案触及较低者（{told}）")
+    return gate(BUDGET, "passed", words, figures, required=False)
 
 
 def judge(tallies: Sequence[Tally]) -> Gate:

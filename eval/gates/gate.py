@@ -43,6 +43,7 @@ BATCHES = ("batch invariance", "批次不变")
 LEARNED = ("items known by heart", "背题")
 CANARY = ("planted secrets", "植入的密语")
 SERVING = ("serving cost", "服务成本")
+BUDGET = ("token budget", "作答上限")
 UNKNOWN = "unknown"  # what a log of others does not tell
 
 
