@@ -24,7 +24,7 @@ from eval.check import contenders
 from eval.lm.vllm_engine import MISSING, TOP
 from eval.score import __main__ as score
 from eval.score.paged import least_kl, norm, rank_of
-from eval.verdict.contest import serving_seconds
+from eval.verdict.bills import serving_seconds
 from finetune.mistakes import BadInput
 from finetune.recipe import VLLM, Costs, Recipe
 
