@@ -158,11 +158,16 @@ def test_marks_lie_at_the_logarithms_of_their_ratios():
     assert predictions.times(rows[-1]) == "–"
 
 
-def test_without_predictions_nothing_is_drawn(tmp_path):
-    run = finished(tmp_path, "exam.tasks=[" + str(tmp_path / "letters") + "]", "exam.weights={}")
-    made = render(judge(run.recipe, run.run).model_copy(update={"lengths": (), "predictions": ()}))
+def test_nothing_is_drawn_of_what_is_not_there(tmp_path):
+    run = finished(tmp_path)
+    found = judge(run.recipe, run.run)
+    made = render(found.model_copy(update={"lengths": (), "predictions": ()}))
     assert 'id="lengths-head"' not in made
     assert 'id="predictions-head"' not in made
+    saved = Prediction(contender="lora", kind="query", predicted=-1, measured=-2)  # which has no ratio
+    made = render(found.model_copy(update={"predictions": (saved,)}))
+    assert 'data-prediction="lora: query"' in made
+    assert drawings(made, "predictions") == []
 
 
 def test_the_plan_keeps_what_check_foretells(tmp_path):
