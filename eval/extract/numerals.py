@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
 
+from eval.extract.hanzi import from_hanzi
 from eval.extract.passages import ANNOUNCED, announcements, boxes, conclusions, sentence, sentences
 
 MOST_DIGITS = 50  # before or after the point: what is longer is a loop and no number
@@ -153,7 +154,7 @@ def _size(match: re.Match[str]) -> Decimal | None:
     han = match["han"]
     if han and not (match["per"] or match["unit"] or match["rate"] or len(han) > 1 and re.search("[十百千万亿]", han)):
         return None  # 一 in 一般 and 三 in 三峡 count nothing
-    digits = _from_hanzi(han) if han else match["digits"].replace(",", "")
+    digits = from_hanzi(han) if han else match["digits"].replace(",", "")
     if digits is None or max(map(len, digits.split("."))) > MOST_DIGITS:
         return None
     try:
@@ -211,25 +212,6 @@ def _dated(match: re.Match[str], text: str, end: int) -> bool:
         and bool(re.match(r"[.、)]\s", text[end : end + 2]))
     )
     return bool(re.search("第$", before)) or (year and bool(BEFORE.search(before))) or head
-
-
-def _from_hanzi(text: str) -> str | None:
-    """Digits of a Chinese numeral: 一百二十 -> 120, 十二点五 -> 12.5; None where it is none."""
-    whole, _, after = text.partition("点")
-    figures = {**{c: i for i, c in enumerate("零一二三四五六七八九")}, "〇": 0, "两": 2}
-    powers = {"十": 10, "百": 100, "千": 1000, "万": 10**4, "亿": 10**8}
-    if len(whole) > 24:
-        return None
-    total, part, digit = 0, 0, None
-    for c in whole:
-        if c in figures:
-            digit = figures[c] if digit in (None, 0) else digit * 10 + figures[c]
-        elif powers[c] < 10**4:
-            part, digit = part + (1 if digit is None else digit) * powers[c], None
-        else:
-            total, part, digit = (total + part + (digit or 0)) * powers[c], 0, None
-    value = str(total + part + (digit or 0))
-    return f"{value}.{''.join(str(figures[c]) for c in after)}" if after else value
 
 
 def _only(text: str) -> Number | None:
