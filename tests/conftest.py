@@ -31,14 +31,15 @@ MARKERS = {
     ],  # fmt: skip
     "qwen3": ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<think>", "</think>"],
 }
+LONG = {"test_lm_eval_agrees.py", "test_private_exam.py"}  # few tests, none of them slow, that start whole programs
 FAMILY_OF = {"qwen2": "r1_distill_qwen", "llama": "r1_distill_qwen", "qwen3": "qwen3"}
 
 
 def pytest_collection_modifyitems(items):
-    """Files with the most slow tests come first, then those with the most: no process is left alone with a long one."""
+    """Files with the most slow tests come first, then LONG, then the most tests: none is left alone with a long file."""
     slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
     every = Counter(item.path for item in items)
-    items.sort(key=lambda item: (-slow[item.path], -every[item.path], str(item.path)))
+    items.sort(key=lambda item: (-slow[item.path], item.path.name not in LONG, -every[item.path], str(item.path)))
 
 
 def pytest_collection_finish():
