@@ -36,7 +36,7 @@ FAMILY_OF = {"qwen2": "r1_distill_qwen", "llama": "r1_distill_qwen", "qwen3": "q
 
 
 def pytest_collection_modifyitems(items):
-    """Files with the most slow tests come first, then LONG, then the most tests: none is left alone with a long file."""
+    """Files with the most slow tests come first, then LONG, then the most tests: no process is left with one."""
     slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
     every = Counter(item.path for item in items)
     items.sort(key=lambda item: (-slow[item.path], item.path.name not in LONG, -every[item.path], str(item.path)))
