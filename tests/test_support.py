@@ -66,7 +66,7 @@ REPORT = (
         ("3456.7万元", 0), ("3,456.7", 0), ("34,567,000", 0), ("2019股", 0), ("2,019", 0),
         ("12,435", 1), ("12，435", 1), ("12 435", 1), ("3，465.7万元", 1), ("7,777", 1), ("7，777万元", 1),
         ("2,091", 1), ("$2,091", 1), ("2091元", 1),  # no years, as they are written
-        ("2091", 0), ("in 2091", 0), ("2091年", 0),  # these may be
+        ("2091", 0), ("in 2091", 0), ("2091年", 0), ("2091元旦", 0), ("2091元月", 0),  # these may be
     ],
 )  # fmt: skip
 def test_thousands_are_read_however_they_are_parted(answer, nowhere):
@@ -90,9 +90,31 @@ def test_percent_is_read_in_every_form(answer, nowhere):
     assert unsupported(answer, REPORT) == (1, nowhere)
 
 
-@pytest.mark.parametrize("text", ["七成本", "三成员", "一成立", "完成三成交", "5、829", "12 3456"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "七成本",
+        "三成员",
+        "一成立",
+        "完成三成交",
+        "5、829",
+        "12 3456",
+        "这一成就显著",
+        "一成不变",
+        "这一成因",
+        "一成套设备",
+        "一成全",
+        "一成见",
+        "一成年人",
+    ],
+)
 def test_what_only_looks_like_one_figure_is_none(text):
     assert not {750, 70, 30, 10, 5829, 123456} & {int(size) for size in sizes(text)}
+
+
+@pytest.mark.parametrize("text", ["约三成以上", "三成人持有", "三成年轻人", "不足三成，不变", "三成不到"])
+def test_tenths_are_read_before_ordinary_words(text):
+    assert 30 in sizes(text)
 
 
 def test_a_list_is_one_number_only_where_that_was_shown():

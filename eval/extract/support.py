@@ -26,13 +26,13 @@ ARITHMETIC = re.compile(  # an operator between two numbers
 )
 REACH = 160  # characters before a figure in which arithmetic is looked for
 PARTED = re.compile(r"(?<![0-9,.])[0-9]{1,3}(?P<by> ?, |'| )[0-9]{3}(?:(?P=by)[0-9]{3})*(?![0-9])")
-TENTHS = re.compile(  # 三成, 七成五, 3成半; not 三成本
+TENTHS = re.compile(  # 三成, 七成五, 3成半; not 三成本, 一成不变, 这一成就
     "(?<![0-9.零一二两三四五六七八九十百])([0-9一二两三四五六七八九])成([0-9一二三四五六七八九半])?"
-    "(?![本立交功员为果长分都品效熟绩型份])"
+    "(?![本立交功员为果长分都品效熟绩型份就因套全见色像语才名]|不变|年[人男女])"
 )
 NINE = {c: str(i) for i, c in enumerate("一二三四五六七八九", 1)} | {"两": "2", "半": "5"}
 MONEY = re.compile(r"[,$¥€£]")  # in what is written of a figure: no year has them
-PRICED = re.compile(r" ?(?:元|美元|港元|人民币|yuan|dollars|RMB|CNY|USD)")  # after a figure
+PRICED = re.compile(r" ?(?:元(?![旦月年])|美元|港元|人民币|yuan|dollars|RMB|CNY|USD)")  # after a figure
 
 
 def unsupported(answer: str, evidence: str, gold: str = "") -> tuple[int, int]:
