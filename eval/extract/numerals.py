@@ -12,6 +12,7 @@ from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
 from eval.extract.hanzi import from_hanzi
 from eval.extract.passages import ANNOUNCED, announcements, boxes, conclusions, sentence, sentences
 
+DIGITS = re.compile("[0-9]")
 MOST_DIGITS = 50  # before or after the point: what is longer is a loop and no number
 EXACT = Context(prec=4 * MOST_DIGITS)
 UNITS = {
@@ -21,20 +22,20 @@ UNITS = {
 }  # fmt: skip
 CURRENCY = r"(?:(?:US|HK|NT|A|C|S)?[$¥€£₤₩₹]|(?:USD|RMB|CNY|EUR|GBP|HKD|JPY|人民币|美元)(?![A-Za-z]))"
 UNIT = (
-    r"(?:万亿|千亿|百亿|十亿|千万|百万|十万|亿|万|千(?!分)|"
+    r"(?:万亿|千亿|百亿|十亿|千万|百万|十万|亿|万|(?:(?<![十百千万亿])千(?!分)|千(?![分瓦克米卡伏]))|"
     r"(?:hundred million|hundred thousand|trillion|billion|million|thousand|mln|bn|tn|mn|mm|[kmb])(?![a-z0-9]))"
 )
 RATE = (
     r"(?:个?百分点|个?基点|%|‰|percentage points?|percent(?![a-z])|per cent|pct(?![a-z])|bps?(?![a-z])|basis points?)"
 )
-HANZI = "零〇一二两三四五六七八九十百千万亿"
+HANZI = "(?:[零〇一二两三四五六七八九十百万亿]|(?<![十百千万亿])千|千(?![瓦克米卡伏]))"  # 一百万千瓦 are kilowatts
 NUMBER = re.compile(  # blanks are bounded, and few: rows of them must not cost the square of their length
     rf"(?<![A-Za-z0-9_.^])(?P<open>\( ?)?(?P<sign>[-+–] ?|负|minus |negative )?(?P<per>百分之|千分之)?"
     rf"{CURRENCY}? ?(?!百分之|千分之)(?P<sign2>[-+负])?"
     rf"(?:(?P<digits>[0-9]{{1,3}}(?:,[0-9]{{3}})+(?![0-9])(?:\.[0-9]+)?|[0-9]+(?:\.[0-9]+)?|\.[0-9]+)"
     r"(?:[eE](?P<e>[-+]?[0-9]{1,3})(?![0-9])| ?[×xX*] ?10 ?(?:\^|\*\*) ?\{?(?P<ten>[-+]?[0-9]{1,3})\}?)?"
     r"(?![0-9]|[eE][-+]?[0-9])"
-    rf"|(?P<han>[{HANZI}]+(?:点[零〇一二三四五六七八九]+)?))"
+    rf"|(?P<han>{HANZI}+(?:点[零〇一二三四五六七八九]+)?))"
     rf"(?: ?\$? ?(?P<unit>(?i:{UNIT})))?(?: ?(?P<rate>(?i:{RATE})))?(?: ?\$?{CURRENCY}?元? ?(?P<close>\)))?"
 )
 AFTER = re.compile(
@@ -128,7 +129,26 @@ def gold(text: str) -> Number | None:
 
 def numbers(text: str) -> list[Number]:
     """Every number of a text, in its order; what is too long to be one is left out."""
-    return list(_numbers(text))
+    found: list[Number] = []
+    for number in _numbers(text):
+        if found and _goes_on(found[-1], number, text):
+            number = _together(found.pop(), number)
+        found.append(number)
+    return found
+
+
+def _goes_on(number: Number, lower: Number, text: str) -> bool:
+    """Whether digits with a lower magnitude follow those of a higher one at once: 3亿5000万, 1亿2千万."""
+    whole = number.written == number.written.to_integral_value() and not number.percent
+    touch = number.end == lower.start and DIGITS.match(text, lower.start) and text[number.end - 1] in "亿万"
+    return bool(whole and touch) and 0 < lower.scale < number.scale and 0 < lower.value < 10**number.scale
+
+
+def _together(number: Number, lower: Number) -> Number:
+    """Their sum, written to the last digit of the lower one."""
+    value = number.value + lower.value.copy_sign(number.value)
+    written = value.scaleb(-lower.scale, EXACT)
+    return Number(value, lower.percent, written, lower.scale, number.start, lower.end)
 
 
 def _numbers(text: str) -> Iterator[Number]:
