@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -19,8 +21,9 @@ from finetune import plan
 from finetune.card import DataCard, ask
 from finetune.plan import find, guess_tokens
 from finetune.recipe import Recipe, read_yaml
-from finetune.run import RunDir
+from finetune.run import Probed, RunDir
 from finetune.train.__main__ import main
+from finetune.train.loop import Loop
 from finetune.world import World
 
 ROOT = Path(__file__).parent.parent
@@ -168,7 +171,7 @@ def table(runs: Path) -> dict[tuple[str, str], tuple[str, str]]:
 
 def test_the_error_of_earlier_runs_is_shown_by_method_of_memory_and_time(lesson):
     """Of runs started without the front door, which keep no recipe; a probe of the same training foretells it too."""
-    runs, longer = lesson.parent / "runs", ("--set", "train.max_steps=3")
+    runs, longer = lesson.parent / "runs", ("--set", "train.max_steps=3", "--set", "train.packing=false")
     assert measured(runs) is None
     assert main(words(lesson, "lora", "--probe", *longer)) == 0
     for contender in ("lora", "prefix"):
@@ -182,6 +185,10 @@ def test_the_error_of_earlier_runs_is_shown_by_method_of_memory_and_time(lesson)
     ]  # fmt: skip
     found = facts(lesson)
     off = found.predicted_seconds["probe"] / found.step_seconds - 1
+    probe = Probed.read(RunDir(runs / "lesson").probe("lora"))
+    assert found.raw_tokens > found.useful_tokens  # padding takes time, in the probe and in the run
+    assert found.predicted_seconds["probe"] == pytest.approx(found.raw_tokens * probe.seconds / probe.tokens)
+    assert probe.run_tokens == found.raw_tokens
     assert shown["lora on 1 x cpu", "seconds, by --probe"] == ("1", f"{off:+.0%}")
     assert found.step_seconds == pytest.approx(found.useful_tokens / found.useful_tokens_per_second)
     write_exam(lesson.parent / "exam")
@@ -199,6 +206,21 @@ def test_a_probe_of_another_training_foretells_nothing(lesson):
 def test_two_steps_are_too_few_to_foretell_themselves(lesson):
     assert main(words(lesson)) == 0
     assert facts(lesson).step_seconds > 0
+    assert facts(lesson).predicted_seconds == {}
+
+
+def test_a_start_behind_the_first_step_has_no_second_one_to_tell_from(lesson, monkeypatch):
+    longer = ("--set", "train.max_steps=5", "--set", "train.save_every=1")
+    take = Loop._step
+
+    def step(self):
+        if self.progress.step == 0:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return take(self)
+
+    monkeypatch.setattr(Loop, "_step", step)
+    assert main(words(lesson, "lora", *longer)) == 128 + signal.SIGTERM
+    assert main(words(lesson, "lora", *longer)) == 0
     assert facts(lesson).predicted_seconds == {}
 
 

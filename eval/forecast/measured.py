@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pydantic import ValidationError
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -24,7 +23,7 @@ def probed(recipe: Recipe, out: Path) -> RenderableType | None:
     """What `python -m finetune.train ... --probe` measured of this recipe's contenders; None where nothing did."""
     found = []
     for name in recipe.contenders:
-        one = _taken(RunDir(out / recipe.name).probe(name))
+        one = Probed.read(RunDir(out / recipe.name).probe(name))
         if one is not None:
             hours = one.run_tokens / one.tokens * one.seconds / 3600
             off = one.predicted_peak_bytes / one.peak_memory_bytes - 1
@@ -74,13 +73,6 @@ def _table(out: Path, found: dict[tuple[str, str], list[float]]) -> Table:
 
 def _spread(errors: Sequence[float]) -> str:
     return f"{errors[0]:+.0%}" if len(errors) == 1 else f"{min(errors):+.0%} to {max(errors):+.0%}"
-
-
-def _taken(path: Path) -> Probed | None:
-    try:
-        return Probed.model_validate_json(path.read_text("utf-8")) if path.is_file() else None
-    except (ValidationError, UnicodeDecodeError):
-        return None
 
 
 def _manifest(path: Path) -> RunManifest | None:

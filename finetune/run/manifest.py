@@ -181,6 +181,14 @@ class Probed(BaseModel):
     devices: int
     tokens: int  # of the step, padding included, all devices together
     seconds: float  # of the step
-    run_tokens: int  # of the whole run, padding apart
+    run_tokens: int  # of the whole run, padding included
     peak_memory_bytes: int
     predicted_peak_bytes: int
+
+    @classmethod
+    def read(cls, path: Path) -> "Probed | None":
+        """What was measured; None where there is no such file, or it is torn or another version's."""
+        try:
+            return cls.model_validate_json(path.read_text("utf-8")) if path.is_file() else None
+        except (ValidationError, UnicodeDecodeError):
+            return None

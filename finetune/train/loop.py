@@ -156,7 +156,7 @@ class Loop:
         progress.useful_tokens += useful
         progress.raw_tokens += sum(sheet.raw for sheet in batch)
         progress.seconds += seconds
-        if self.warm and not progress.pace:
+        if self.warm and progress.step == 2:
             progress.pace = seconds / useful
         self.warm = True
 

@@ -4,7 +4,8 @@ Told in every way that is at hand, each by its name:
 
     shelf         from the device's peaks (`finetune.plan.effort`), where its driver's name is on the shelf
     probe         from the step that `--probe` measured of this very training, on as many of the same device
-    second step   from the run's own second step (the first one warms up): how even the rest is
+    second step   from the run's own second step (the first one warms up): how even the rest is; none where
+                  a start fell between the two
 
 A run that ends early is held against what its own steps should have taken.
 """
@@ -12,8 +13,6 @@ A run that ends early is held against what its own steps should have taken.
 from __future__ import annotations
 
 from pathlib import Path
-
-from pydantic import ValidationError
 
 from finetune import plan
 from finetune.recipe import Contender, Recipe
@@ -30,7 +29,7 @@ def foreseen(
     """Wall seconds of the steps that were taken. `folder` is the checkpoint's; `probe` is of this training."""
     found: dict[Basis, float | None] = {
         "shelf": _by_shelf(contender, folder, work, world, progress),
-        "probe": progress.useful_tokens * probe.seconds / probe.tokens if probe else None,
+        "probe": progress.raw_tokens * probe.seconds / probe.tokens if probe else None,
         "second step": progress.useful_tokens * progress.pace if progress.step > 2 else None,
     }
     return {basis: seconds for basis, seconds in found.items() if seconds}
@@ -38,11 +37,7 @@ def foreseen(
 
 def fitting(run: RunDir, recipe: Recipe, name: str, world: World) -> Probed | None:
     """What a probe measured of this training (of another seed, maybe), on as many of the same device; else None."""
-    path = run.probe(name)
-    try:
-        found = Probed.model_validate_json(path.read_text("utf-8")) if path.is_file() else None
-    except (ValidationError, UnicodeDecodeError):
-        return None
+    found = Probed.read(run.probe(name))
     if found is None or (found.device, found.devices) != (world.device_name(), world.size):
         return None
     return found if found.fingerprint == recipe.train_fingerprint(name, recipe.seeds(name)[0]) else None

@@ -49,7 +49,7 @@ def planned(contender: Contender, folder: Path, work: Work, world: World) -> tup
 
 def largest(work: Work, world: World) -> plan.Sheet:
     """What the largest forward passes of the heaviest step come to."""
-    sheets = _sheets(work, heaviest(work), world)
+    sheets = sheets_of(work, heaviest(work), world)
     most = max(sheets, key=lambda sheet: sheet.raw)
     width = max(max(sheet.lengths, default=sheet.ids.shape[1]) for sheet in sheets)
     packed = any(sheet.lengths for sheet in sheets)
@@ -67,5 +67,6 @@ def heaviest(work: Work) -> tuple[int, ...]:
     return max(work.steps, key=weight)
 
 
-def _sheets(work: Work, step: Sequence[int], world: World) -> list[Sheet]:
+def sheets_of(work: Work, step: Sequence[int], world: World) -> list[Sheet]:
+    """The forward passes of a step, by the indices of its examples."""
     return work.sheets([work.train[index] for index in step], world)

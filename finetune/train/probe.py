@@ -16,7 +16,7 @@ from finetune.train.journal import Journal
 from finetune.train.lesson import lesson
 from finetune.train.loop import Loop, engine
 from finetune.train.misfits import refuse_misfits
-from finetune.train.peak import heaviest, predicted
+from finetune.train.peak import heaviest, predicted, sheets_of
 from finetune.train.savepoint import Clock, Savepoints
 from finetune.train.tuning import Tuning
 from finetune.train.watch import Watch
@@ -69,7 +69,7 @@ def _measured(task: Tuning) -> Probed:
         devices=world.size,
         tokens=progress.raw_tokens // 2,
         seconds=progress.seconds - first,
-        run_tokens=sum(len(whole.train[index]) for step in whole.steps for index in step),
+        run_tokens=sum(sheet.raw for step in whole.steps for sheet in sheets_of(whole, step, world)),
         peak_memory_bytes=world.peak_memory(),
         predicted_peak_bytes=predicted(task.contender, origin.folder, work, world, standing),
     )
