@@ -51,10 +51,16 @@ def unthought(recipe: Recipe, benchmark: Benchmark) -> list[str]:
     asked = [("exam.tasks", task) for task in _choices(benchmark.tasks) if smoke] + asked
     return [
         f"{key}: {task.name}: options are chosen behind an empty thought, and {thinking} would think (model.think: "
-        f"keep); in {task.name}_gen the answer is written"
+        f"keep); {_remedy(task)}"
         for key, task in asked
-        if thinking and _written_form(task)
+        if thinking
     ]
+
+
+def _remedy(task: Task) -> str:
+    if _written_form(task):
+        return f"in {task.name}_gen the answer is written"
+    return f"for written answers write {task.name}_gen.yaml beside it (`tuneworth data new` drafts both)"
 
 
 def _thinking(recipe: Recipe) -> list[str]:

@@ -126,6 +126,10 @@ def test_an_own_choice_without_a_written_form_is_told_to_write_one(place, tmp_pa
     recipe = Recipe.read(place / "r.yaml", (f"exam.tasks=[{exam}/own]",))
     with pytest.raises(BadInput, match=r"; write own_gen\.yaml beside it \(`tuneworth data new` drafts both\), where"):
         refuse_unthought(recipe, Benchmark.read(recipe))
+    beside = Benchmark(tasks("demo_knowledge_gen"), guards=Benchmark.read(recipe).tasks)
+    (line,) = unthought(recipe, beside)
+    assert line.startswith("rule.guards: own: options are chosen behind an empty thought, and framed, newer would")
+    assert line.endswith("; for written answers write own_gen.yaml beside it (`tuneworth data new` drafts both)")
 
 
 @pytest.mark.parametrize("path", sorted(DEMO.parent.glob("*.yaml")), ids=lambda path: path.stem)
