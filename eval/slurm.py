@@ -56,8 +56,9 @@ run() {{
     scontrol requeue "$SLURM_JOB_ID"
     exit "$status"
   fi
-  if [ "$status" -ne 0 ] && [ -f "$paused" ]; then
+  if [ "$status" -ne 0 ] && [[ -f "$paused" && $(tail -n 1 "$paused") =~ ^[0-9]+$ ]]; then
     left=$(($(tail -n 1 "$paused") - $(date +%s)))
+    trap '' TERM # SLURM ends a job that is queued again, and when it starts is still to be said
     scontrol requeue "$SLURM_JOB_ID"
     scontrol update "JobId=$SLURM_JOB_ID" "StartTime=now+$((left > 0 ? left : 0))"
   fi

@@ -36,7 +36,10 @@ done
 exit "$status"
 """
 SCONTROL = """#!/bin/bash
+# What is queued again is ended, whole group; the signal may come in the middle of the next call.
+[ "$1" = update ] && kill -TERM 0
 echo "$@" >> scontrol.log
+[ "$1" = requeue ] && kill -TERM 0
 [ "$1 $2" = "show hostnames" ] && printf 'localhost\\nlocalhost\\n'
 exit 0
 """
@@ -56,7 +59,7 @@ def cluster(tmp_path):
         given = {"SLURM_JOB_NODELIST": "localhost", "SLURM_NNODES": str(nodes), "SLURM_JOB_ID": str(os.getpid())}
         env = os.environ | given | {"PATH": path_, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        return subprocess.Popen(["bash", str(path)], cwd=tmp_path, env=env, **pipes)
+        return subprocess.Popen(["bash", str(path)], cwd=tmp_path, env=env, start_new_session=True, **pipes)
 
     return sbatch
 
@@ -125,6 +128,15 @@ def test_a_job_outside_of_its_hours_is_queued_again_for_their_beginning(cluster,
     status, _, err = finish(cluster(path, nodes=1))
     assert status == 0, err
     assert manifest(lesson).training.steps == 2
+
+
+def test_a_note_that_ends_in_no_number_counts_for_nothing(cluster, tmp_path):
+    note, path = tmp_path / "paused", tmp_path / "job.sh"
+    (tmp_path / "tools" / "srun").write_text(f"#!/bin/bash\necho 'until 08:00' > {note}\nexit 75\n")
+    path.write_text(script("x", [Job("train", Path("x.yaml"), "lora", 17, Path("runs"))], None, (), {"lora": note}))
+    status, _, err = finish(cluster(path, nodes=1))
+    assert (status, err) == (75, "")
+    assert "requeue" not in (tmp_path / "scontrol.log").read_text()
 
 
 def test_a_script_without_hours_names_no_note(lesson):
