@@ -2,6 +2,7 @@
 
 They are forked from one that does nothing else, have a standard output of their own, and SIGKILL ends one like any
 other. For tests that start the same room again and again; that its own line works is shown where it is started once.
+Each has the environment of its own start, not the server's, and one thread, as a line started here has.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import sys
 from importlib import import_module
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+
+import torch
 
 LIBRARIES = [
     "eval.score.sitting", "finetune.train.seeds", "lm_eval.tasks", "transformers.models.qwen2.modeling_qwen2", "peft",
@@ -24,12 +27,15 @@ def start(room: str, argv: list[str], log: Path) -> BaseProcess:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(LIBRARIES)
     log.touch()
-    begun = context.Process(target=_sit, args=(room, argv, log))
+    begun = context.Process(target=_sit, args=(room, argv, log, dict(os.environ)))
     begun.start()
     return begun
 
 
-def _sit(room: str, argv: list[str], log: Path) -> None:
+def _sit(room: str, argv: list[str], log: Path, given: dict[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(given)
+    torch.set_num_threads(1)
     with log.open("w", encoding="utf-8") as out:
         os.dup2(out.fileno(), 1)
         os.dup2(out.fileno(), 2)

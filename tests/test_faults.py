@@ -88,6 +88,19 @@ def test_killed_in_training_the_verdict_is_the_same(calm, tmp_path):
     assert kept.training.adapter_digest == once.training.adapter_digest
 
 
+def test_what_is_forked_has_the_environment_of_its_start_and_one_thread(tmp_path, monkeypatch):
+    (tmp_path / "seen").mkdir()
+    (tmp_path / "seen" / "__main__.py").write_text(
+        "import os, torch\ndef main(argv):\n    print(os.environ.get(argv[0]), torch.get_num_threads())\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    for value in ("one", "two"):
+        monkeypatch.setenv("TUNEWORTH_SEEN", value)
+        running = forked.start("seen", ["TUNEWORTH_SEEN"], tmp_path / "log")
+        running.join()
+        assert (tmp_path / "log").read_text("utf-8") == f"{value} 1\n"
+
+
 def answered(place: SeedDir) -> int:
     return sum(path.read_bytes().count(b"\n") for path in place.folder.glob("items*.jsonl"))
 
