@@ -32,6 +32,7 @@ MARKERS = {
     "qwen3": ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<think>", "</think>"],
 }
 LONG = {"test_lm_eval_agrees.py", "test_private_exam.py"}  # few tests, none of them slow, that start whole programs
+assert all((Path(__file__).parent / name).is_file() for name in LONG), "a file of LONG is gone: name it anew"
 FAMILY_OF = {"qwen2": "r1_distill_qwen", "llama": "r1_distill_qwen", "qwen3": "qwen3"}
 
 

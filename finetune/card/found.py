@@ -58,6 +58,7 @@ class Found:
         return match[1]
 
     def context(self) -> str:
+        """What is given beside the question: the columns named for it, a blank line between; empty where none is."""
         return "\n\n".join(filter(None, (plain(self.column(name)) for name in self.columns.context)))
 
     def cluster(self) -> str | None:

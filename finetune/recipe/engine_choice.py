@@ -28,6 +28,7 @@ class Choice:
 
     @property
     def words(self) -> Words:
+        """Why, in English and in Chinese."""
         return self.why, self.why_zh
 
 
