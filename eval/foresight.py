@@ -11,19 +11,11 @@ from eval import guards
 from eval.benchmark import Benchmark
 from eval.power import power as power_of
 from eval.verdict.dates import timeline
+from eval.verdict.outlook import surely
 from finetune.recipe import Recipe
 
 # Assumed before scores exist: the share of questions on which two contenders differ, and likeness within a cluster.
 PSI, RHO = 0.25, 0.2
-
-
-def surely(recipe: Recipe, benchmark: Benchmark) -> tuple[float, str]:
-    """Confidence at which each of several confirmed challengers is sure to be tested, as Holm's first step tests, and
-    that in words; the recipe's own where one is confirmed alone, as a development part lets it."""
-    count, confidence = len(recipe.rule.challengers), recipe.rule.confidence
-    if count == 1 or any(task.dev for task in benchmark.tasks):
-        return confidence, ""
-    return 1 - (1 - confidence) / count, f", {count} challengers held to Holm"
 
 
 def power(recipe: Recipe, benchmark: Benchmark) -> Text:

@@ -21,12 +21,13 @@ from written_exam import Run, _task, build
 
 from eval import pledge
 from eval.benchmark import Benchmark
-from eval.foresight import guarded, surely
+from eval.foresight import guarded
 from eval.guards import guards, reach, unguarded
 from eval.paired import Layout
 from eval.report import render
 from eval.verdict import judge
 from eval.verdict.guards import verdict_of
+from eval.verdict.outlook import surely
 from eval.verdict.ruling import overall
 from finetune.mistakes import BadInput
 from finetune.recipe import Recipe

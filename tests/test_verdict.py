@@ -12,11 +12,12 @@ from judged_run import PRICES, codes, finished, gate, judged
 from written_exam import build, graded, row
 
 from eval.compare import compare
+from eval.foresight import power
 from eval.money import Bill, Net
 from eval.pairing import Pair
 from eval.sheet import Sheet
 from eval.verdict import Verdict, judge
-from eval.verdict.ruling import overall, rule, stand
+from eval.verdict.ruling import amount, overall, rule, stand
 
 
 def test_worth_it(tmp_path):
@@ -73,11 +74,39 @@ def test_the_sentence_says_what_a_tuning_costs_and_until_when_it_stands(tmp_path
     alone = judged(tmp_path / "alone", *dates, "costs.people=1500")
     assert "One tuning costs 1,500 CNY. It stands until a base newer than newer (released 2025-04-29)" in alone.sentence
     assert "一次微调的成本为 1,500 CNY。结论有效至比 newer（2025-04-29 发布）更新的底座问世。" in alone.sentence_zh
-    both = judged(tmp_path / "both", *dates, "rule.alternatives=[prompted]", rates={"lora": 0.62})
-    assert both.outcome == "inconclusive"
+    both = judged(tmp_path / "both", *dates, "rule.alternatives=[prompted]", rates={"prompted": 0.5})
     assert "It stands until a base newer than prompted (released 2025-08-01) is out." in both.sentence
-    early = judged(tmp_path / "early", *dates, plan=False)
-    assert "newer than newer (released 2025-04-29)" in early.sentence
+    undated = judged(tmp_path / "undated", dates[1], "rule.alternatives=[prompted]", rates={"prompted": 0.5})
+    assert "It stands until a base newer than newer is out." in undated.sentence
+
+
+def test_what_calls_nothing_stands_until_nothing(tmp_path):
+    terms = "contenders.newer.model.released='2025-04-29'", "costs.people=0.4"
+    found = {
+        "inconclusive": judged(tmp_path / "open", *terms, rates={"lora": 0.56}),
+        "exploratory": judged(tmp_path / "early", *terms, plan=False),
+    }
+    for outcome, each in found.items():
+        assert each.outcome == outcome
+        assert "One tuning costs 0.4 CNY." in each.sentence
+        assert "一次微调的成本为 0.4 CNY。" in each.sentence_zh
+        assert "It stands" not in each.sentence
+        assert "结论有效至" not in each.sentence_zh
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [(0, "0"), (0.4, "0.4"), (-0.0123, "-0.0123"), (12.345, "12.3"), (99.99, "100"), (1500.4, "1,500"), (1e-30, "0")],
+)
+def test_a_small_sum_is_not_nothing(value, says):
+    assert amount(value, "CNY") == f"{says} CNY"
+
+
+@pytest.mark.parametrize("challengers", ["[lora]", "[lora, prefix]"])
+def test_the_page_expected_what_check_foretold(tmp_path, challengers):
+    run = finished(tmp_path, f"rule.challengers={challengers}")
+    before = judge(run.recipe, run.run).power.mde_before
+    assert f"find a gain of {before:.1%} above the margin" in str(power(run.recipe, run.benchmark))
 
 
 def test_too_dear(tmp_path):

@@ -25,7 +25,7 @@ from eval.verdict.grounding import Grounding, grounding
 from eval.verdict.guards import GuardRow
 from eval.verdict.lengths import Lengths, lengths
 from eval.verdict.notes import Note, Outcome, exceptions, lasting, notes
-from eval.verdict.outlook import Paying, Power, Settle, seen, settle, shelf
+from eval.verdict.outlook import Paying, Power, Settle, seen, settle, shelf, surely
 from eval.verdict.plumbing import Plumbing, plumbing
 from eval.verdict.predictions import Prediction, predictions
 from eval.verdict.pricing import best, money
@@ -156,7 +156,8 @@ def _study(
     found = contest.find("delta", lead.challenger)
     numbers = _numbers(evidence, contest, lead, shown)
     if failed:
-        words = wording.exploratory(failed[0], found, lead, contest.rulings, _terms(evidence, contest, lead))
+        terms = _terms(evidence, contest, lead, "exploratory")
+        words = wording.exploratory(failed[0], found, lead, contest.rulings, terms)
         return _verdict(evidence, checked, "exploratory", words, **numbers)
     open_gates = [gate for gate in checked if gate.required and gate.status in ("not_checked", "unresolved")]
     tried = sensitivity(evidence, contest)
@@ -170,7 +171,7 @@ def _study(
     steps = _steps(contest, lead, open_gates, tried.turned, paying) if outcome == "inconclusive" else ()
     spoken = [(note.text, note.text_zh) for note in said if note.headline]
     why = [*wording.unclear(open_gates), *tried.turned]
-    said_first = _sentence(outcome, contest, lead, _terms(evidence, contest, lead), why, steps)
+    said_first = _sentence(outcome, contest, lead, _terms(evidence, contest, lead, outcome), why, steps)
     words = wording.join([said_first, *spoken])
     return _verdict(evidence, checked, outcome, words, settle=steps, notes=said, sensitivity=tried, **numbers)
 
@@ -187,15 +188,23 @@ def _sentence(
     return wording.inconclusive(*told, why, [(step.text, step.text_zh) for step in steps])
 
 
-def _terms(evidence: Evidence, contest: Contest, lead: Ruling) -> wording.Words:
-    """Of the lead challenger's tuning, and of the newest base that it was held against."""
-    rule, found = evidence.recipe.rule, contest.find("delta", lead.challenger)
+def _terms(evidence: Evidence, contest: Contest, lead: Ruling, outcome: Outcome) -> wording.Words:
+    """Of the lead challenger's tuning; where a call is made, until when it stands."""
+    found = contest.find("delta", lead.challenger)
     tuning = next(each.tuning for each in contest.bills if each.challenger == lead.challenger)
-    models = {name: evidence.recipe.contenders[name].model for name in (rule.incumbent, *rule.alternatives)}
-    dated = {name: model.released_on for name, model in models.items() if model.released_on}
-    newest = max(dated, key=dated.__getitem__, default=rule.incumbent)
     cost = amount(tuning, evidence.recipe.costs.currency) if tuning else ""
-    return wording.terms(found, cost, newest, str(dated.get(newest, "")))
+    decided = outcome in ("worth_it", "not_worth_it")
+    return wording.terms(found, cost, _until(evidence.recipe) if decided else ("", ""))
+
+
+def _until(recipe: Recipe) -> wording.Words:
+    """The newest base that was held against; where one of them has no date nobody knows which that is."""
+    rivals = (recipe.rule.incumbent, *recipe.rule.alternatives)
+    dated = {name: day for name in rivals if (day := recipe.contenders[name].model.released_on)}
+    if len(dated) < len(rivals):
+        return wording.until(recipe.rule.incumbent, "")
+    newest = max(dated, key=dated.__getitem__)
+    return wording.until(newest, str(dated[newest]))
 
 
 def _steps(
@@ -230,7 +239,7 @@ def _numbers(
         "contamination": shown,
         "guards": tuple(row for rows in contest.guards.values() for row in rows),
         "money": money(evidence, contest.bills, shelf(delta, tau, gamma, _released(evidence.recipe))),
-        "power": seen(delta, evidence.benchmark, evidence.recipe.rule.confidence, best(evidence, delta)),
+        "power": seen(delta, evidence.benchmark, surely(evidence.recipe, evidence.benchmark)[0], best(evidence, delta)),
         "curves": curves(evidence),
         "atlas": atlas(evidence, contest, lead),
     }

@@ -18,7 +18,7 @@ from eval.spread import best_samples
 from eval.verdict.guards import GuardRow
 from eval.verdict.ruling import Ruling
 from eval.verdict.wording import Words
-from finetune.recipe import Costs
+from finetune.recipe import Costs, Recipe
 
 FROZEN = ConfigDict(frozen=True, extra="forbid")
 MUCH = 0.1  # share of the variance above which more samples are worth their cost (decision.md 5.3)
@@ -90,6 +90,15 @@ def paying(found: Comparison, costs: Costs, answer: float | None) -> Paying | No
     if not costs.question or not answer or ratio is None:
         return None
     return Paying(samples=best_samples(costs.question, answer, ratio), question=costs.question, answer=answer)
+
+
+def surely(recipe: Recipe, benchmark: Benchmark) -> tuple[float, str]:
+    """Confidence at which each of several confirmed challengers is sure to be tested, as Holm's first step tests, and
+    that in words; the recipe's own where one is confirmed alone, as a development part lets it."""
+    count, confidence = len(recipe.rule.challengers), recipe.rule.confidence
+    if count == 1 or any(task.dev for task in benchmark.tasks):
+        return confidence, ""
+    return 1 - (1 - confidence) / count, f", {count} challengers held to Holm"
 
 
 def seen(found: Comparison, benchmark: Benchmark, confidence: float, best: Paying | None = None) -> Power:

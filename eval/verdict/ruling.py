@@ -6,6 +6,7 @@ by its worst p over all of these: a challenger that harms or does not pay is as 
 "None is worth it" needs no correction either.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -162,7 +163,10 @@ def points(value: float) -> str:
 
 
 def amount(value: float, currency: str) -> str:
-    return f"{value:,.0f} {currency}"
+    """Whole units from a hundred on; below it three digits, so that a small sum is not nothing."""
+    digits = max(0, 2 - math.floor(math.log10(abs(value)))) if 0 < abs(value) < 100 else 0
+    text = f"{value:,.{min(digits, 9)}f}"
+    return f"{text.rstrip('0').rstrip('.') if digits else text} {currency}"
 
 
 def _against(found: Contrasted, margin: float) -> Reason:

@@ -121,14 +121,17 @@ def claim(found: Comparison) -> Words:
     )
 
 
-def terms(found: Comparison, cost: str, newest: str, released: str) -> Words:
-    """What the claim is of, what a tuning costs (empty where nothing is priced), and until when it stands: `newest` is
-    the newest base that was considered, with its day of release where that is known."""
+def terms(found: Comparison, cost: str, until: Words) -> Words:
+    """What the claim is of, what a tuning costs (empty where nothing is priced), and how long it stands."""
     paid = (f"One tuning costs {cost}.", f"一次微调的成本为 {cost}。") if cost else ("", "")
+    return join([each for each in (claim(found), paid, until) if each[0]])
+
+
+def until(newest: str, released: str) -> Words:
+    """`newest` is the newest base that was considered, with its day of release where that is known."""
     since = (f" (released {released})", f"（{released} 发布）") if released else ("", " ")
-    stands = (f"It stands until a base newer than {newest}{since[0]} is out.",
-              f"结论有效至比 {newest}{since[1]}更新的底座问世。")  # fmt: skip
-    return join([each for each in (claim(found), paid, stands) if each[0]])
+    return (f"It stands until a base newer than {newest}{since[0]} is out.",
+            f"结论有效至比 {newest}{since[1]}更新的底座问世。")  # fmt: skip
 
 
 def worth_it(found: Comparison, ruling: Ruling, rulings: Sequence[Ruling], terms: Words) -> Words:
