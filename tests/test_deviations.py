@@ -122,6 +122,19 @@ def test_plans_of_before_they_were_on_record_are_counted(tmp_path):
     }
 
 
+def test_four_bits_are_what_was_planned_of_a_qlora(tmp_path):
+    run = build(tmp_path, "contenders.lora.method={kind: qlora, rank: 4}", "contenders.lora.model.dtype=bfloat16")
+    run.pledge()
+    for name in ("lora", "prefix"):
+        run.tune(name)
+    for name, rate in CLEAR.items():
+        run.sit(name, rate, dtype="nf4 bfloat16" if name == "lora" else "bfloat16" if name == "old" else "float32")
+    assert told(judge(run.recipe, run.run)) == {}
+    run.run.seed("lora", 17).items.unlink()
+    run.sit("lora", CLEAR["lora"], dtype="bfloat16")
+    assert told(judge(run.recipe, run.run))["machine"] == ["lora: nf4 bfloat16 planned, bfloat16 run"]
+
+
 def test_gates_of_the_plan_that_fail_are_deviations(tmp_path):
     run = finished(tmp_path, plan=False)
     assert told(judge(run.recipe, run.run))["gate"] == ["no plan was kept before scoring"]
