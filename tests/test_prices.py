@@ -73,8 +73,21 @@ def test_a_device_is_known_by_the_name_that_it_gives_itself(tmp_path):
     recipe = build(tmp_path, "costs.device=h20").recipe
     own, others = {"NVIDIA H20"}, {"NVIDIA H20", "NVIDIA H200", "cpu"}
     assert [taken(recipe, None, each)[0].ran for each in (own, others, ())] == ["", "NVIDIA H200, cpu", ""]
-    assert runs_on("h100", "NVIDIA H100 80GB HBM3")
-    assert runs_on("rtx4090", "NVIDIA GeForce RTX 4090")
+
+
+@pytest.mark.parametrize(
+    ("named", "own", "others"),
+    [
+        ("h100", "NVIDIA H100 80GB HBM3", ["NVIDIA H100 PCIe", "NVIDIA GH100", "cpu"]),
+        ("rtx4090", "NVIDIA GeForce RTX 4090", ["NVIDIA GeForce RTX 4090 D", "NVIDIA GeForce RTX 4090 Laptop GPU"]),
+        ("a100-40g", "NVIDIA A100-SXM4-40GB", ["NVIDIA A100-SXM4-80GB", "NVIDIA A100 80GB PCIe"]),
+        ("b200", "NVIDIA B200", ["NVIDIA GB200", "NVIDIA B2000", "NVIDIA H200"]),
+        ("rtx5090", "NVIDIA GeForce RTX 5090", ["NVIDIA GeForce RTX 4090", "cpu"]),  # on no shelf of devices
+    ],
+)
+def test_a_near_name_is_another_device(named, own, others):
+    assert runs_on(named, own)
+    assert [each for each in others if runs_on(named, each)] == []
 
 
 def test_a_price_of_ones_own_goes_first(tmp_path):

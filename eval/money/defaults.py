@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from finetune import plan
 from finetune.recipe import Recipe
 from finetune.recipe.prices import Quote
 
@@ -34,9 +35,12 @@ def taken(recipe: Recipe, at: float | None, devices: Collection[str] = ()) -> tu
 
 
 def runs_on(named: str, device: str) -> bool:
-    """Whether a device is the one of this name on the shelf: `h20` is an "NVIDIA H20", no "NVIDIA H200" and no cpu;
-    `rtx4090` is a "GeForce RTX 4090"."""
-    chip = r"\s*".join(map(re.escape, named.split("-")[0])) + r"(?![0-9])"
+    """Whether a device is the one of this name: by what drivers call it where the shelf of devices knows that, so that
+    `a100-40g` is no A100 of 80 GB; else by the chip: `b200` is an "NVIDIA B200", no "NVIDIA GB200" and no cpu."""
+    shelved, found = plan.shelf().get(named), plan.known(device)
+    if found or (shelved and shelved.drivers):
+        return found == shelved
+    chip = r"(?<![a-z0-9])" + r"\s*".join(map(re.escape, named.split("-")[0])) + r"(?![0-9])"
     return re.search(chip, device.lower()) is not None
 
 
