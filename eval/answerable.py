@@ -68,12 +68,13 @@ def _thinking(recipe: Recipe) -> list[str]:
     return [
         name
         for name, chosen in recipe.contenders.items()
-        if chosen.here and chosen.model.think == "keep" and not (chosen.head or _brings_head(chosen))
+        if chosen.here and chosen.model.think == "keep" and not headed(chosen)
     ]
 
 
-def _brings_head(chosen: Contender) -> bool:
-    return bool(chosen.adapter and heads.read(Path(chosen.adapter)))
+def headed(chosen: Contender) -> bool:
+    """Whether a head answers for it, trained here or brought by its adapter: it writes nothing."""
+    return bool(chosen.head or (chosen.adapter and heads.read(Path(chosen.adapter))))
 
 
 def _choices(tasks: Sequence[Task]) -> list[Task]:

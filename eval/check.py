@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from eval import blind, engines, forecast, gates, pledge
-from eval.answerable import refuse_unanswerable, refuse_unthought, unthought
+from eval.answerable import headed, refuse_unanswerable, refuse_unthought, unthought
 from eval.benchmark import Benchmark
 from eval.endpoint import refuse_likelihood, refuse_misjudged
 from eval.forecast.load import conversations, rows
@@ -100,7 +100,7 @@ def budgets(recipe: Recipe, benchmark: Benchmark) -> list[str]:
     """A line where the contenders that write here, or at a server, may do so at unlike length."""
     limits: dict[int, list[str]] = {}
     for name, chosen in recipe.contenders.items():
-        if not (chosen.head or chosen.items):
+        if not (chosen.items or headed(chosen)):
             limits.setdefault(chosen.model.decoding.max_new_tokens, []).append(name)
     if len(limits) < 2 or not benchmark.written:
         return []

@@ -109,6 +109,19 @@ def test_the_page_expected_what_check_foretold(tmp_path, challengers):
     assert f"find a gain of {before:.1%} above the margin" in str(power(run.recipe, run.benchmark))
 
 
+def test_who_writes_nothing_has_no_budget_of_tokens(tmp_path):
+    """A head names an answer, whatever it might write; where only one other is left nothing is compared."""
+    cut = {"newer": {"change": lambda r: r.model_copy(update=graded("truncated")) if r.id == "letters-7" else r}}
+    headed, model = "contenders.lora.head=sequence", "{id: ./old, family: r1_distill_qwen, think: empty, decoding: "
+    more = f"contenders.lora.model={model}{{max_new_tokens: 4096}}}}"
+    assert gate(judged(tmp_path / "writes", more, sit=cut), "token budget").status == "failed"
+    alone = judged(tmp_path / "alone", more, headed, sit=cut)
+    assert "token budget" not in [each.name for each in alone.gates]
+    both = judged(tmp_path / "both", more, headed, "rule.challengers=[lora, prefix]", sit=cut)
+    assert gate(both, "token budget").figures.keys() == {"prefix: limit", "prefix: cut", "newer: limit", "newer: cut"}
+    assert gate(both, "token budget").status == "passed"
+
+
 def test_too_dear(tmp_path):
     """Better beyond doubt, and each query costs more than the gain is worth."""
     slow = {"lora": {"change": lambda answer: answer.model_copy(update={"seconds": 500.0})}}

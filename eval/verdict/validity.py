@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from eval import gates
+from eval.answerable import headed
 from eval.gates import Gate
 from eval.sheet import Sheet
 from eval.verdict.canary import canary_facts
@@ -81,13 +82,19 @@ def _advice(evidence: Evidence, contest: Contest | None) -> list[Gate]:
         gates.engine_parity(engines, parities, evidence.mixed), *gates.serving_cost(evidence.unpriced),
         gates.merge_faithful(evidence.merges()),
         gates.noise_floor(measured, gains), gates.batch_invariance(measured), gates.known_by_heart(drops(evidence)),
-        *([_budget(evidence)] if evidence.benchmark.written else []),
+        *_budget(evidence),
         *([gates.judge(evidence.tallies)] if evidence.recipe.exam.judge else []),
         gates.secrets_kept(canary_facts(evidence)),
     ]  # fmt: skip
 
 
-def _budget(evidence: Evidence) -> Gate:
-    asked = {name: evidence.recipe.contenders[name] for name in evidence.deciding}
-    limits = {name: None if each.items else each.model.decoding.max_new_tokens for name, each in asked.items()}
-    return gates.token_budget(limits, {name: evidence.share(name, "truncated", "unclosed_thinking") for name in asked})
+def _budget(evidence: Evidence) -> list[Gate]:
+    """Of those that write; none where fewer than two do."""
+    asked = {name: evidence.recipe.contenders[name] for name in evidence.deciding if evidence.benchmark.written}
+    limits = {
+        name: None if each.items else each.model.decoding.max_new_tokens
+        for name, each in asked.items()
+        if not headed(each)
+    }
+    cut = {name: evidence.share(name, "truncated", "unclosed_thinking") for name in limits}
+    return [gates.token_budget(limits, cut)] if len(limits) > 1 else []
