@@ -50,28 +50,36 @@ def small_rows(pair: Pair, confidence: float) -> tuple[SmallRow, ...]:
         single = all(scores.shape[1] == 1 and set(np.unique(scores)) <= {0.0, 1.0} for scores in sides)
         if n < ITEMS and single:
             a, b = (scores.mean(axis=(1, 2)) for scores in sides)
-            answers = min(scores.shape[2] for scores in sides)
+            answers = sides[0].shape[2], sides[1].shape[2]
             found += _rows(task, a, b, pair.challenger.part(task).layout({}), answers, confidence)
     return tuple(found)
 
 
-def _rows(task: str, a: Floats, b: Floats, layout: Layout, answers: int, confidence: float) -> list[SmallRow]:
-    """None or one, from the shares of right answers [n] of both."""
+def _rows(
+    task: str, a: Floats, b: Floats, layout: Layout, answers: tuple[int, int], confidence: float
+) -> list[SmallRow]:
+    """None or one, from the shares of right answers [n] of both, and how often each was asked."""
     n, won, lost = len(a), float(np.mean(a * (1 - b))), float(np.mean(b * (1 - a)))
     if min(a.sum(), b.sum(), n - a.sum(), n - b.sum(), n * (won + lost)) >= EXPECTED:
         return []
     sizes = np.bincount(layout.cell)
-    size = Size(n, answers, float((sizes**2).sum() / n))
-    count = size.effective(layout.estimate(a - b, confidence=confidence), won + lost - (won - lost) ** 2)
+    lump = float((sizes**2).sum() / n)
+    count = _effective(a - b, layout, Size(n, min(answers), lump), confidence, won + lost - (won - lost) ** 2)
     low, high = paired_posterior(won * count, lost * count, count, confidence)
+    ours, theirs = (_rate(each, layout, Size(n, k, lump), confidence) for each, k in zip((a, b), answers, strict=True))
     return [SmallRow(
         task=task, n=n, clusters=int(np.count_nonzero(sizes)), effective=count, gain=float(np.mean(a - b)), low=low,
-        high=high, challenger=_rate(a, layout, size, confidence), incumbent=_rate(b, layout, size, confidence),
+        high=high, challenger=ours, incumbent=theirs,
     )]  # fmt: skip
 
 
 def _rate(right: Floats, layout: Layout, size: Size, confidence: float) -> Rate:
     rate = float(right.mean())
-    count = size.effective(layout.estimate(right, confidence=confidence), rate * (1 - rate))
+    count = _effective(right, layout, size, confidence, rate * (1 - rate))
     low, high = clopper_pearson(rate, count, confidence)
     return Rate(rate=rate, low=low, high=high)
+
+
+def _effective(values: Floats, layout: Layout, size: Size, confidence: float, alone: float) -> float:
+    """Of an estimate only its error and degrees of freedom are asked, which no draw of its bootstrap moves."""
+    return size.effective(layout.estimate(values, confidence=confidence, draws=99), alone)

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
+import random
 from functools import cache
 
 import numpy as np
 import pytest
 from judged_run import finished, judged
 from scipy import stats
+from written_exam import TASKS, graded
 
+from eval import items, paired
 from eval.exact import Size, clopper_pearson, paired_posterior
 from eval.paired import Layout, estimate
+from eval.pairing import Pair
 from eval.report import render
 from eval.report.figures import interval
-from eval.scarce import EXPECTED, ITEMS
+from eval.scarce import EXPECTED, ITEMS, small_rows
 from eval.verdict import judge
+from eval.verdict.evidence import Evidence
 
 posterior = cache(paired_posterior)
 
@@ -139,3 +144,29 @@ def test_rates_far_from_the_ends_and_grades_between_have_none(tmp_path):
     found = {(each.role, each.incumbent): each.small for each in judge(run.recipe, run.run).comparisons}
     assert found["delta", "newer"] == ()
     assert found["gamma", "old"] != ()
+
+
+def test_a_side_asked_less_often_takes_nothing_from_the_other(tmp_path, monkeypatch):
+    """Samples that know nothing of one another, one in a document: each counts, whatever the rival gave. No draw of a
+    bootstrap is asked for beyond what an estimate must have."""
+
+    def tossed(answer):
+        right = random.Random(f"{answer.id} {answer.sample} {answer.contender}").random() < 0.97
+        return answer.model_copy(update=graded("correct" if right else "wrong"))
+
+    monkeypatch.setitem(TASKS, "numbers", ("en", 160, 1))
+    run = finished(tmp_path, "exam.samples=4", sit={name: {"change": tossed} for name in ("lora", "newer")})
+    asked, sheets = [], Evidence.read(run.recipe, run.run).sheets
+    wild = Layout._wild_t
+    monkeypatch.setattr(Layout, "_wild_t", lambda *args: asked.append(args[-1]) or wild(*args))
+    monkeypatch.setattr(paired, "FEW", 1000)
+    pair = Pair.of(sheets["lora"], sheets["newer"], {"letters": 3, "numbers": 1})
+    whole = next(row for row in small_rows(pair, 0.95) if row.task == "numbers")
+    log = run.run.seed("newer", 0).items
+    items.replace(log, [row for row in items.read(log) if row.sample == 0])
+    sheets = Evidence.read(run.recipe, run.run).sheets
+    pair = Pair.of(sheets["lora"], sheets["newer"], {"letters": 3, "numbers": 1})
+    one = next(row for row in small_rows(pair, 0.95) if row.task == "numbers")
+    assert one.challenger == whole.challenger
+    assert one.incumbent.high - one.incumbent.low > whole.incumbent.high - whole.incumbent.low
+    assert set(asked) == {99}
