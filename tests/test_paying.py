@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from judged_run import PRICES, finished, judged
 from scipy import stats
-from written_exam import graded
+from written_exam import TASKS, graded
 
 from eval.money import Effort, Gain, Serving, account, bill
 from eval.paired import Layout
@@ -17,7 +17,7 @@ from eval.verdict import judge
 from eval.verdict.bills import price, unpaid
 from eval.verdict.contest import Contest, unpaid_of
 from eval.verdict.evidence import Evidence
-from eval.verdict.ruling import stand
+from eval.verdict.ruling import Standing, stand
 from finetune.recipe import Costs
 
 EQUAL = Serving(1.0, 1.0)
@@ -87,6 +87,40 @@ def test_the_p_of_not_paying_and_the_lower_bound_agree_at_every_level(tmp_path, 
             assert standing.rejected == (low > 0 and standing.lows["newer"] > 0.02)
             seen.add((name, standing.rejected))
     assert len(seen) == 4, "both are called at some price and not at another"
+
+
+def split(name: str):
+    """Right on the first document of each task alone, or on the two others: so few tell next to nothing."""
+
+    def change(answer):
+        first = (int(answer.id.split("-")[1]) < 20) == (name == "lora")
+        told = graded("correct" if first else "wrong") | {"seconds": 5.0 if name == "lora" else 5000.0}
+        return answer.model_copy(update=told)
+
+    return {"change": change}
+
+
+@pytest.mark.parametrize("loss", [0.0, 0.7, 3.0])
+def test_bound_and_p_agree_where_the_interval_is_wider_than_what_answers_can_be_worth(tmp_path, monkeypatch, loss):
+    """Random accounts over three documents a task; some need less than the worst answers there are."""
+    for task, lang in (("letters", "zh"), ("numbers", "en")):
+        monkeypatch.setitem(TASKS, task, (lang, 60, 20))
+    run = finished(tmp_path, *PRICES, sit={name: split(name) for name in ("lora", "newer")})
+    evidence, rng, seen = Evidence.read(run.recipe, run.run), np.random.default_rng(7), set()
+    contest = Contest.of(evidence)
+    (pair,), found = contest.pairs["lora"], contest.find("delta", "lora")
+    for _ in range(60):
+        costs = evidence.recipe.costs.model_copy(update={
+            "loss_per_wrong": loss, "gpu_hour": rng.uniform(0, 4), "people": 10 ** rng.uniform(0, 7),
+            "uncertainty": rng.choice([0, 0.3]), "queries": 10 ** int(rng.integers(5, 8)),
+        })  # fmt: skip
+        level = rng.choice([0.025, 0.0125])
+        low = max(-1.0, pair.estimate(level=level, margin=0.02).low)
+        net = price(evidence, pair, found, Standing({"newer": low}, 0.5, False, level), costs).net
+        p = unpaid(evidence, pair, costs)
+        assert (p < level) == (net.low > 0)
+        seen.add("surely" if p == 0 else str(p < level))
+    assert {"surely", "False"} <= seen
 
 
 def test_without_a_price_nothing_is_added_and_cheap_queries_pay_whatever_the_answers(tmp_path):

@@ -53,11 +53,12 @@ def price(
     rule, ratio = evidence.recipe.rule, _ratio(costs)
     levels = standing.level, (1 - rule.confidence) / 2
     least, plain = (pair.estimate(level=each, margin=rule.margin, ratio=ratio) for each in levels)
+    low = max(-1 - ratio, least.low)  # less than that no answers can be worth, as `unpaid` has it
     wrong, worth = evidence.share(who, "wrong") - evidence.share(rival, "wrong"), None
     if ratio:
-        worth, wrong = (least.low, plain.high), (found.gain - plain.gain) / ratio
+        worth, wrong = (low, plain.high), (found.gain - plain.gain) / ratio
     half = plain.gain - plain.low
-    sure = (least.gain - least.low) / half if half else 1.0
+    sure = (least.gain - low) / half if half else 1.0
     gain = Gain(standing.lows[rival], found.gain, found.high, wrong, chance, worth, sure)
     return bill(who, rival, evidence.effort(who), _serving(evidence, who, rival, costs), gain, costs)
 
