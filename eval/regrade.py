@@ -17,13 +17,13 @@ from eval.grading import anew, spoken
 from eval.items import ItemScore
 from eval.verdict import weigh
 from eval.verdict.evidence import Evidence
+from eval.verdict.record import NONE, bare
 from finetune.card import Row
 from finetune.mistakes import BadInput
 from finetune.recipe import Recipe
 from finetune.run import RunDir, RunManifest, SeedDir
 
 SHOWN = 3  # examples of a task
-NONE = "no verdict"
 LONGEST = 40  # characters of an answer in an example
 
 
@@ -50,7 +50,7 @@ class Regrading:
 
     @property
     def said(self) -> str:
-        if self.before == self.after:
+        if bare(self.before) == bare(self.after):
             return f"the verdict stands: {self.before}"
         return f"the verdict moved from {self.before} to {self.after}"
 
@@ -66,16 +66,16 @@ def regrade(recipe: Recipe, run: RunDir, only: str | None = None) -> Regrading:
     places = {(name, seed): run.seed(name, seed) for name in names for seed in recipe.seeds(name)}
     done = {key: _scored(recipe, benchmark, place, *key) for key, place in places.items()}
     before = _begun(run) or outcome(recipe, run)
-    run.attempt("regrade", extractor=EXTRACTOR, contenders=names, before=before)
+    run.attempt("regrade", extractor=EXTRACTOR, contenders=names, before=bare(before))
     moved: list[Moved] = []
     for name in names:
         with run.hold(name, recipe.seeds(name)):
             for seed in recipe.seeds(name):
-                moved += _one(recipe, benchmark, places[name, seed], done[name, seed])
+                moved += _one(recipe, benchmark, run, done[name, seed])
     after = outcome(recipe, run)
     run.attempt(
-        "regraded", extractor=EXTRACTOR, contenders=names, before=before, after=after,
-        outcomes=sum(each.outcomes for each in moved),
+        "regraded", extractor=EXTRACTOR, contenders=names, before=bare(before), after=bare(after),
+        outcomes=_turned(run),
     )  # fmt: skip
     return Regrading(tuple(moved), before, after)
 
@@ -112,19 +112,36 @@ def _begun(run: RunDir) -> str | None:
     return str(lines[-1]["before"])
 
 
-def _one(recipe: Recipe, benchmark: Benchmark, place: SeedDir, done: RunManifest) -> list[Moved]:
-    """One log read, graded and replaced, its manifest last."""
+def _turned(run: RunDir) -> int:
+    """Outcomes that this regrading turned, with those of its starts that were killed."""
+    lines = run.attempted()
+    last = max((at for at, line in enumerate(lines) if line.get("event") == "regraded"), default=-1)
+    found: dict[tuple[str, int], int] = {}
+    for line in lines[last + 1 :]:
+        if line.get("event") == "reread" and line["extractor"] == EXTRACTOR:
+            key = line["contender"], line["seed"]
+            found[key] = max(found.get(key, 0), line["outcomes"])
+    return sum(found.values())
+
+
+def _one(recipe: Recipe, benchmark: Benchmark, run: RunDir, done: RunManifest) -> list[Moved]:
+    """One log read, graded, what turned noted, the log replaced, its manifest last: a second start after a kill may
+    find it replaced."""
     assert done.scoring is not None, "looked at before"
+    place = run.seed(done.contender, done.seed)
     old = items.read(place.items)
     new = list(_anew(recipe, benchmark, done, old))
+    moved = [_moved(done, task, old, new) for task in benchmark.asked if task.protocol == "generated"]
     if new != old or done.scoring.extractor != EXTRACTOR:
+        turned = sum(each.outcomes for each in moved)
+        run.attempt("reread", extractor=EXTRACTOR, contender=done.contender, seed=done.seed, outcomes=turned)
         shelf = place.shelf(done.fingerprint)
         for path in (place.items, place.score_manifest):
             copy2(path, shelf / path.name)
         items.replace(place.items, new, private=benchmark.private)
         facts = done.scoring.model_copy(update={"extractor": EXTRACTOR})
         done.model_copy(update={"scoring": facts}).write(place.score_manifest)
-    return [_moved(done, task, old, new) for task in benchmark.asked if task.protocol == "generated"]
+    return moved
 
 
 def _anew(recipe: Recipe, benchmark: Benchmark, done: RunManifest, old: Sequence[ItemScore]) -> Iterator[ItemScore]:

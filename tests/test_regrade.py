@@ -19,6 +19,7 @@ from eval.benchmark import read_task
 from eval.extract import EXTRACTOR
 from eval.grading import anew, spoken
 from eval.report import render
+from eval.report.view import reread
 from eval.score import __main__ as scoring
 from eval.score.parts import Parts
 from eval.score.questions import questions
@@ -63,6 +64,11 @@ def log(run: Run, name: str):
     return items.read(run.run.seed(name, run.recipe.seeds(name)[0]).items)
 
 
+def unparsed(run: Run, *names: str):
+    """Answers that were not read before: of the LoRA, or of these."""
+    return [row for name in names or ("lora",) for row in log(run, name) if row.outcome == "unparsed"]
+
+
 def test_a_newer_extractor_leaves_a_finished_study_alone_until_it_is_regraded(tmp_path, monkeypatch):
     run = study(tmp_path, monkeypatch)
     found = judge(run.recipe, run.run)
@@ -71,11 +77,10 @@ def test_a_newer_extractor_leaves_a_finished_study_alone_until_it_is_regraded(tm
     assert scoring.score(run.recipe, "newer", None, tmp_path / "runs") == 0
 
 
-def test_regrading_says_what_turned_and_that_the_verdict_stands(tmp_path, monkeypatch):
+def test_regrading_says_what_turned_and_keeps_the_log_before(tmp_path, monkeypatch):
     run = study(tmp_path, monkeypatch, unread={"lora": 30})
     place = run.run.seed("lora", 17)
-    before, bytes_before = log(run, "lora"), place.items.read_bytes()
-    unread = [row for row in before if row.outcome == "unparsed"]
+    bytes_before, unread = place.items.read_bytes(), unparsed(run)
     done = tuneworth("regrade", tmp_path / "study.yaml", "--out", tmp_path / "runs")
     assert done.returncode == 0, done.stderr
     turned = [row.id for row in unread if row.task == "letters"]
@@ -92,23 +97,31 @@ def test_regrading_says_what_turned_and_that_the_verdict_stands(tmp_path, monkey
     (kept,) = place.folder.glob(".old-*")
     assert (kept / "items.jsonl").read_bytes() == bytes_before
     assert place.scored().scoring.extractor == EXTRACTOR
+
+
+def test_verdict_and_page_tell_that_answers_were_regraded(tmp_path, monkeypatch):
+    run = study(tmp_path, monkeypatch, unread={"lora": 30})
+    turned = len(unparsed(run))
+    regrade.regrade(run.recipe, run.run)
     found = judge(run.recipe, run.run)
     assert (found.outcome, found.provenance.extractor) == ("worth_it", EXTRACTOR)
     (gate,) = [gate for gate in found.gates if gate.name == "plan"]
     assert f"where the plan promised {OLD}; the outcome is the same" in gate.reason
-    assert [line["event"] for line in run.run.attempted()] == ["plan", "regrade", "regraded"]
+    events = [line["event"] for line in run.run.attempted()]
+    assert [event for event in events if event != "reread"] == ["plan", "regrade", "regraded"]
     assert found.provenance.attempts == {"plan": 1, "regraded": 1}
-    assert "regradings" in render(found)
     (once,) = found.provenance.rereadings
-    assert (once.extractor, once.outcomes, once.before, once.after) == (EXTRACTOR, len(unread), "worth_it", "worth_it")
+    assert (once.extractor, once.outcomes, once.before, once.after) == (EXTRACTOR, turned, "worth_it", "worth_it")
+    page = render(found)
     for words in (
-        f"regrading with {EXTRACTOR} changed {len(unread)} outcomes of answers; the verdict is the same: Worth it",
-        f"用 {EXTRACTOR} 重新读取，{len(unread)} 个答案的结果有变；结论不变：值得",
+        "regradings",
+        f"regrading with {EXTRACTOR} changed {turned} outcomes of answers; the verdict is the same: Worth it",
+        f"用 {EXTRACTOR} 重新读取，{turned} 个答案的结果有变；结论不变：值得",
     ):
-        assert words in render(found)
+        assert words in page
     again = regrade.regrade(run.recipe, run.run)
     assert (sum(each.outcomes for each in again.moved), again.said) == (0, "the verdict stands: worth_it")
-    assert len(list(place.folder.glob(".old-*"))) == 1
+    assert len(list(run.run.seed("lora", 17).folder.glob(".old-*"))) == 1
 
 
 def test_a_verdict_that_moves_is_said_and_is_exploratory(tmp_path, monkeypatch):
@@ -131,7 +144,26 @@ def test_contenders_read_by_unlike_extractors_are_not_compared(tmp_path, monkeyp
         judge(run.recipe, run.run)
     rest = regrade.regrade(run.recipe, run.run)  # goes on from the outcome before the first
     assert (rest.before, rest.after) == ("worth_it", "worth_it")
-    assert judge(run.recipe, run.run).outcome == "worth_it"
+    found = judge(run.recipe, run.run)
+    assert found.outcome == "worth_it"
+    assert "the verdict turned from Worth it to no verdict</span>" in render(found)
+    assert "结论由“值得”变为“无结论”</span>" in render(found)
+
+
+def test_no_path_of_this_machine_is_kept_where_there_was_no_verdict(tmp_path, monkeypatch):
+    """Also of a line that an earlier version wrote."""
+    run = study(tmp_path, monkeypatch)
+    why = f"{regrade.NONE} ({tmp_path}/gone: no such file)"
+    with monkeypatch.context() as failing:
+        failing.setattr(regrade, "outcome", lambda *_: why)
+        assert regrade.regrade(run.recipe, run.run).said == f"the verdict stands: {why}"
+    assert str(tmp_path) not in run.run.attempts.read_text("utf-8").split('"event": "regrade"')[1]
+    run.run.attempt("regraded", extractor=EXTRACTOR, outcomes=0, before=why, after=why)
+    found = judge(run.recipe, run.run)
+    assert {(each.before, each.after) for each in found.provenance.rereadings} == {("no verdict", "no verdict")}
+    assert str(tmp_path) not in found.model_dump_json()
+    told = found.provenance.rereadings[0].model_copy(update={"after": why})  # of a verdict.json of before
+    assert reread(told).zh.endswith("结论不变：无结论")
 
 
 def test_a_thought_a_cut_and_a_head_are_graded_as_when_scored(tmp_path, monkeypatch):
@@ -156,7 +188,9 @@ def test_a_thought_a_cut_and_a_head_are_graded_as_when_scored(tmp_path, monkeypa
 
 
 def test_what_a_kill_left_half_done_is_done_by_a_second_start(tmp_path, monkeypatch):
-    run = study(tmp_path, monkeypatch, unread={"lora": 30})
+    """And counted: what the first start turned, and what was noted but not yet written, once."""
+    run = study(tmp_path, monkeypatch, unread={"lora": 30, "newer": 50})
+    lost = len(unparsed(run, "lora", "newer"))
     real = items.replace
 
     def dies(path, rows, **how):
@@ -170,6 +204,8 @@ def test_what_a_kill_left_half_done_is_done_by_a_second_start(tmp_path, monkeypa
             regrade.regrade(run.recipe, run.run)
     found = regrade.regrade(run.recipe, run.run)
     assert (found.before, found.after) == ("worth_it", "worth_it")
+    (told,) = judge(run.recipe, run.run).provenance.rereadings
+    assert told.outcomes == lost > sum(each.outcomes for each in found.moved) > 0
     assert {row.extractor for name in RATES for row in log(run, name)} == {EXTRACTOR}
 
 

@@ -15,7 +15,7 @@ from eval.report.words import LANGUAGES, OUTCOMES, Said, same
 from eval.verdict import Contrast, Verdict
 from eval.verdict.atlas import Atlas
 from eval.verdict.curve import Curve, Difference
-from eval.verdict.record import Reread
+from eval.verdict.record import NONE, Reread, bare
 from eval.verdict.roll import ContenderRow, TaskScore
 
 GATE = {"worth_it": 0, "not_worth_it": 3, "inconclusive": 4, "invalid": 5, "exploratory": 8}
@@ -224,9 +224,10 @@ def deciding_low(v: Verdict, found: Comparison) -> float:
 
 def reread(each: Reread) -> Said:
     """What reading the answers anew turned."""
-    before, after = (OUTCOMES.get(word, same(word)) for word in (each.before, each.after))
+    known = {**OUTCOMES, NONE: Said(NONE, "无结论")}
+    before, after = (known.get(bare(word), same(word)) for word in (each.before, each.after))
     told = Said(f"the verdict is the same: {after.en}", f"结论不变：{after.zh}")
-    if each.before != each.after:
+    if before != after:
         told = Said(f"the verdict turned from {before.en} to {after.en}", f"结论由“{before.zh}”变为“{after.zh}”")
     return Said(
         f"regrading with {each.extractor} changed {number(each.outcomes)} outcomes of answers; {told.en}",
