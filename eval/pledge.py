@@ -102,8 +102,8 @@ def keep(
     given = recipe.model_dump(mode="json", exclude_unset=True)  # what fingerprints can be found from again
     whole = {"plan": when, "promise": said, "recipe": resolved, "given": given, "cards": cards}
     text = json.dumps(whole, ensure_ascii=False, indent=1)
+    run.attempt("plan", digest=plan.digest, promise=said)  # first: what a kill between the two leaves is on record
     write_whole(run.plan, text + "\n")
-    run.attempt("plan", digest=plan.digest, promise=said)
     return plan
 
 
@@ -214,7 +214,8 @@ def _dates(recipe: Recipe, benchmark: Benchmark) -> dict[str, Any]:
         + [str(chosen.model.released_on) if chosen.model.released_on else None]
         for name, chosen in recipe.contenders.items()
     }
-    told = {card.name: card.dates.model_dump(mode="json") for card in cards if card.dates}
+    keys = {"every", "column", "pattern", "later"}  # a younger key, at what changes nothing, is left out
+    told = {card.name: card.dates.model_dump(mode="json", include=keys) for card in cards if card.dates}
     return {"dates": {"cards": told, "cutoff, model's, release": known}}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import nullcontext
 
 import pytest
 from judged_run import CLEAR, finished
@@ -10,11 +11,17 @@ from reader import refuse_lone_words
 from typer.testing import CliRunner
 from written_exam import build
 
+from eval import pledge
 from eval.cli import app
 from eval.verdict import Verdict, judge
 from finetune.recipe import Recipe
 
 NONE = {"en": "None: contenders, questions, samples", "zh": "无：方案、题目、作答次数"}
+
+
+def dies(*_):
+    """A kill, at the moment when a file would be written."""
+    raise KeyboardInterrupt
 
 
 def told(verdict: Verdict) -> dict[str, list[str]]:
@@ -46,15 +53,17 @@ def test_a_run_that_kept_its_plan_says_so(tmp_path):
     assert verdict.provenance.deviations == ()
     assert 'id="deviations" data-count="0"' in page
     assert all(words in page for words in NONE.values())
+    assert "and it was made once." in page
 
 
-def test_what_was_done_otherwise_is_listed_on_the_page(tmp_path):
-    """Planned twice with another margin; an answer that is not there, one too few a question, another dtype, and prices
-    and a prompt that changed after the plan."""
-    changes = ("exam.samples=2", "contenders.newer.model.dtype=bfloat16")
-    run = build(tmp_path, *changes, "rule.margin=0.05")
+OTHERWISE = ("exam.samples=2", "contenders.newer.model.dtype=bfloat16")
+
+
+def otherwise(folder):
+    """Planned twice with another margin; an answer that is not there, one too few a question, another dtype."""
+    run = build(folder, *OTHERWISE, "rule.margin=0.05")
     run.pledge()
-    run = build(tmp_path, *changes)
+    run = build(folder, *OTHERWISE)
     run.pledge()
     for name in ("lora", "prefix"):
         run.tune(name)
@@ -66,8 +75,12 @@ def test_what_was_done_otherwise_is_listed_on_the_page(tmp_path):
     run.run.attempt("score", contender="lora", seed=17, fingerprint="of before")
     for name in run.recipe.contenders:
         run.run.attempt("score", contender=name, seed=0, fingerprint=name)
-    late = ("costs.gpu_hour=9", "contenders.newer.prompt={role: a broker}")
-    verdict, page = closed(run, *changes, late[0])
+    return run
+
+
+def test_what_was_done_otherwise_is_listed_on_the_page(tmp_path):
+    """A price changed after the plan too."""
+    verdict, page = closed(otherwise(tmp_path), *OTHERWISE, "costs.gpu_hour=9")
     found = told(verdict)
     assert found["planned again"] == ["plan 2 of 2: rule.margin: 0.05, now 0.02"]
     assert found["recipe"] == ["after the plan: costs.gpu_hour: 0, now 9"]
@@ -112,6 +125,23 @@ def test_each_change_of_a_plan_is_named(tmp_path, before, after, says):
     build(tmp_path, before).pledge()
     run = finished(tmp_path, after)
     assert f"plan 2 of 2: {says}" in told(judge(run.recipe, run.run))["planned again"]
+
+
+@pytest.mark.parametrize("kill", [True, False])
+def test_what_was_promised_first_is_on_record_whatever_came_between(tmp_path, monkeypatch, kill):
+    """A kill between the two files of a plan, and a plan that was removed and made again."""
+    first = build(tmp_path, "rule.margin=0.05" if kill else "rule.margin=0.02")
+    with monkeypatch.context() as killing:
+        if kill:
+            killing.setattr(pledge, "write_whole", dies)
+        with pytest.raises(KeyboardInterrupt) if kill else nullcontext():
+            first.pledge()
+    first.run.plan.unlink(missing_ok=True)
+    verdict, page = closed(finished(tmp_path))
+    assert told(verdict).get("planned again", []) == ["plan 2 of 2: rule.margin: 0.05, now 0.02"] * kill
+    assert verdict.provenance.attempts["plan"] == 2
+    assert "made once" not in page
+    assert "只登记过一次" not in page
 
 
 def test_plans_of_before_they_were_on_record_are_counted(tmp_path):
