@@ -144,6 +144,7 @@ def test_what_was_predicted_stands_beside_what_came(predicted, monkeypatch):
             assert f'<td class="num">{predictions.amount(each, value, "CNY")}</td>' in row
         assert f'<td class="num">{predictions.times(each)}</td>' in row
         assert all(words in unescape(row) for words in predictions.kind(each))
+        assert ("400 answers predicted<" in row and "预估作答 400 次<" in row) == (each.kind == "tokens")
     assert len(drawings(made, "predictions")) == 2
     refuse_lone_words(made)
 
@@ -156,6 +157,12 @@ def test_marks_lie_at_the_logarithms_of_their_ratios():
     assert len(marks) == 3
     assert (marks[1] - marks[0]) / (marks[2] - marks[0]) == pytest.approx(2 / 5, abs=1e-3)
     assert predictions.times(rows[-1]) == "–"
+
+
+@pytest.mark.parametrize(("device", "zh"), [("cpu", "微调峰值内存"), ("NVIDIA H20", "微调峰值显存")])
+def test_a_processor_has_no_memory_of_a_graphics_card(device, zh):
+    told = Prediction(contender="x", kind="memory", predicted=1, measured=2, device=device)
+    assert predictions.kind(told) == ("peak memory of tuning", zh)
 
 
 def test_nothing_is_drawn_of_what_is_not_there(tmp_path):

@@ -8,9 +8,10 @@ variables, so that the drawing follows the page into print and into the dark. Le
 from __future__ import annotations
 
 import io
+import math
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from markupsafe import Markup
@@ -77,9 +78,19 @@ class Canvas:
     def scale(self, unit: Said, ticks: Sequence[float], *, signed: bool = True) -> None:
         """Numbers under the plot, with faint lines up from them, and their unit."""
         form = "+g" if signed else "g"
-        self.marks(ticks, [f"{tick:{form}}".replace("-", "−") if tick else "0" for tick in ticks])
-        for tick in ticks:
-            self.rule(tick, "line", zorder=0)
+        self._lines(unit, {tick: f"{tick:{form}}".replace("-", "−") if tick else "0" for tick in ticks})
+
+    def powers(self, unit: Said, ticks: Sequence[float], said: Callable[[float], str], most: int) -> None:
+        """A scale of logarithms, whose ends are powers of ten: those of the ticks that lie on it, where they are more
+        than `most` the powers of ten alone; faint lines up from them, and their unit."""
+        there = [tick for tick in ticks if self.ends[0] <= math.log10(tick) <= self.ends[1]]
+        there = [tick for tick in there if len(there) <= most or math.log10(tick) == round(math.log10(tick))]
+        self._lines(unit, {math.log10(tick): said(tick) for tick in there})
+
+    def _lines(self, unit: Said, told: Mapping[float, str]) -> None:
+        self.marks([*told], [*told.values()])
+        for place in told:
+            self.rule(place, "line", zorder=0)
         self.write(self.left + self.plot / 2, self.height - 8, unit, size=12, color=colour("muted"), ha="center")
 
     def marks(self, places: Sequence[float], said: Sequence[str]) -> None:

@@ -29,13 +29,7 @@ def lengths(name: str, shape: Shape, rows: Sequence[Lengths]) -> Markup:
     slim = shape == "slim"
     step, sides = (74, (6.0, 14.0)) if slim else (52, (170.0, ENDED))
     canvas = Canvas(name, (WIDTH[shape], step * len(rows) + 10 + Canvas.FOOT), sides, _ends(rows))
-    ticks = [tick for tick in TICKS if canvas.ends[0] <= math.log10(tick) <= canvas.ends[1]]
-    ticks = [tick for tick in ticks if len(ticks) < 8 or str(tick)[0] == "1"]
-    canvas.marks([math.log10(tick) for tick in ticks], [number(tick) for tick in ticks])
-    for tick in ticks:
-        canvas.rule(math.log10(tick), "line", zorder=0)
-    unit = Said("tokens an answer, on a log scale", "每次作答的词元数（对数刻度）")
-    canvas.write(canvas.left + canvas.plot / 2, canvas.height - 8, unit, size=12, color=colour("muted"), ha="center")
+    canvas.powers(Said("tokens an answer, on a log scale", "每次作答的词元数（对数刻度）"), TICKS, number, 7)
     for at, each in enumerate(rows):
         top = 10 + step * at + (26 if slim else 0)
         _row(canvas, each, top)

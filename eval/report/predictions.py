@@ -33,6 +33,8 @@ TICKS = tuple(lead * 10**power for power in range(-4, 5) for lead in (1, 2, 5))
 def kind(each: Prediction) -> Said:
     """What was predicted, and of seconds of tuning from what."""
     words, basis = KINDS[each.kind], BASES.get(each.basis or "")
+    if each.kind == "memory" and each.device == "cpu":
+        return Said(words.en, "微调峰值内存")
     return Said(f"{words.en}, {basis.en}", f"{words.zh}（{basis.zh}）") if basis else words
 
 
@@ -52,13 +54,8 @@ def over(name: str, shape: Shape, rows: Sequence[Prediction]) -> Markup:
     slim, told = shape == "slim", [(each, each.ratio) for each in rows if each.ratio is not None]
     step, sides = (48, (6.0, 14.0)) if slim else (44, (290.0, 80.0))
     canvas = Canvas(name, (WIDTH[shape], step * len(told) + 14 + Canvas.FOOT), sides, _ends([r for _, r in told]))
-    ticks = [tick for tick in TICKS if canvas.ends[0] <= math.log10(tick) <= canvas.ends[1]]
-    ticks = [tick for tick in ticks if len(ticks) < 9 or math.log10(tick) == round(math.log10(tick))]
-    canvas.marks([math.log10(tick) for tick in ticks], [f"× {tick:g}" for tick in ticks])
-    for tick in ticks:
-        canvas.rule(math.log10(tick), "line", zorder=0)
     unit = Said("measured over predicted, on a log scale", "实际 ÷ 预估（对数刻度）")
-    canvas.write(canvas.left + canvas.plot / 2, canvas.height - 8, unit, size=12, color=colour("muted"), ha="center")
+    canvas.powers(unit, TICKS, lambda tick: f"× {tick:g}", 8)
     for at, (each, ratio) in enumerate(told):
         _mark(canvas, each, ratio, 14 + step * (at + 0.5) + (8 if slim else 0), slim=slim)
     return canvas.svg()

@@ -27,6 +27,7 @@ class Prediction(BaseModel):
     predicted: float
     measured: float
     device: str = Field("", description="That ran; empty where it does not matter")
+    answers: int | None = Field(None, description="Among which tokens were foretold to be written")
     basis: Basis | None = Field(None, description="What seconds of tuning were told from")
 
     @property
@@ -74,7 +75,9 @@ def _exam(evidence: Evidence) -> Iterator[Prediction]:
         wrote = [stage.scoring.generated_tokens for stage in stages if stage.scoring]
         if each.tokens_written and wrote and None not in wrote:
             total = float(sum(tokens or 0 for tokens in wrote))
-            yield Prediction(contender=name, kind="tokens", predicted=each.tokens_written, measured=total)
+            yield Prediction(
+                contender=name, kind="tokens", predicted=each.tokens_written, measured=total, answers=each.answers
+            )
         ran = {stage.hardware.device for stage in stages}
         if each.seconds and each.device and ran and all(runs_on(each.device, device) for device in ran):
             took = sum(stage.device_seconds for stage in stages)
