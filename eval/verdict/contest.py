@@ -78,9 +78,7 @@ class Contest:
         return found
 
 
-def unpaid_of(
-    evidence: Evidence, contests: Mapping[str, Sequence[Pair]], costs: Costs
-) -> dict[str, list[float]]:  # fmt: skip
+def unpaid_of(evidence: Evidence, contests: Mapping[str, Sequence[Pair]], costs: Costs) -> dict[str, list[float]]:
     """Of each challenger the p that it does not pay, against every rival where that is told."""
     told = {name: [unpaid(evidence, pair, costs) for pair in pairs] for name, pairs in contests.items()}
     return {name: [p for p in found if p is not None] for name, found in told.items()}
