@@ -102,7 +102,9 @@ def keep(
     given = recipe.model_dump(mode="json", exclude_unset=True)  # what fingerprints can be found from again
     whole = {"plan": when, "promise": said, "recipe": resolved, "given": given, "cards": cards}
     text = json.dumps(whole, ensure_ascii=False, indent=1)
-    run.attempt("plan", digest=plan.digest, promise=said)  # first: what a kill between the two leaves is on record
+    last: dict[str, Any] = next(reversed(run.attempted()), {})
+    if (last.get("event"), last.get("digest")) != ("plan", plan.digest):  # noted already, if it was ended here
+        run.attempt("plan", digest=plan.digest, promise=said)  # first: what a kill between the two leaves is on record
     write_whole(run.plan, text + "\n")
     return plan
 

@@ -129,19 +129,31 @@ def test_each_change_of_a_plan_is_named(tmp_path, before, after, says):
 
 @pytest.mark.parametrize("kill", [True, False])
 def test_what_was_promised_first_is_on_record_whatever_came_between(tmp_path, monkeypatch, kill):
-    """A kill between the two files of a plan, and a plan that was removed and made again."""
+    """A kill between the two files of a plan, and a plan that was removed once answers stood, and made again."""
     first = build(tmp_path, "rule.margin=0.05" if kill else "rule.margin=0.02")
     with monkeypatch.context() as killing:
         if kill:
             killing.setattr(pledge, "write_whole", dies)
         with pytest.raises(KeyboardInterrupt) if kill else nullcontext():
             first.pledge()
+    if not kill:
+        first.run.attempt("score", contender="old", seed=0)
     first.run.plan.unlink(missing_ok=True)
     verdict, page = closed(finished(tmp_path))
     assert told(verdict).get("planned again", []) == ["plan 2 of 2: rule.margin: 0.05, now 0.02"] * kill
     assert verdict.provenance.attempts["plan"] == 2
     assert "made once" not in page
     assert "只登记过一次" not in page
+
+
+def test_a_plan_that_was_ended_in_the_keeping_is_one(tmp_path, monkeypatch):
+    first = build(tmp_path)
+    with monkeypatch.context() as killing:
+        killing.setattr(pledge, "write_whole", dies)
+        with pytest.raises(KeyboardInterrupt):
+            first.pledge()
+    assert finished(tmp_path).run.attempted()[0]["event"] == "plan"
+    assert judge(first.recipe, first.run).provenance.attempts["plan"] == 1
 
 
 def test_plans_of_before_they_were_on_record_are_counted(tmp_path):
