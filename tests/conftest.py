@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from small_server import serving
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
@@ -142,3 +143,10 @@ def shared_data() -> Path:
     if not root or not Path(root).is_dir():
         pytest.skip("TUNEWORTH_DATA does not name a folder of real question sets")
     return Path(root).resolve()
+
+
+@pytest.fixture
+def server():
+    """A server on loopback that answers, or fails, as a test tells it (small_server)."""
+    with serving() as started:
+        yield started

@@ -11,17 +11,10 @@ import pytest
 import small_server as does
 from small_endpoint import KEY, SAMPLED, facts, rows, sit, told, write_study
 from small_exam import environment, score_line
-from small_server import serving
 
 from eval import items
 from eval.score import __main__ as score
 from finetune.recipe import Timing
-
-
-@pytest.fixture
-def server():
-    with serving() as started:
-        yield started
 
 
 @pytest.fixture

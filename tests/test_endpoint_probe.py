@@ -7,17 +7,10 @@ from functools import partial
 import pytest
 from small_endpoint import GREEDY, SAMPLED, facts, rows, sit, write_study
 from small_exam import model
-from small_server import serving
 
 from eval.endpoint.probe import INVENT
 from finetune.card import DataCard, ask
 from finetune.chat import Chat
-
-
-@pytest.fixture
-def server():
-    with serving() as started:
-        yield started
 
 
 @pytest.fixture

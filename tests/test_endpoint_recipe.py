@@ -7,16 +7,9 @@ from functools import partial
 
 import pytest
 from small_endpoint import KEY, sit, write_study
-from small_server import serving
 
 from finetune.mistakes import BadInput
 from finetune.recipe import Recipe, is_loopback
-
-
-@pytest.fixture
-def server():
-    with serving() as started:
-        yield started
 
 
 @pytest.fixture

@@ -10,17 +10,10 @@ import small_server as does
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_endpoint import rows, sit, write_study
-from small_server import serving
 
 from eval.endpoint.probe import INVENT
 from eval.endpoint.wire import read, split
 from finetune.chat import Chat
-
-
-@pytest.fixture
-def server():
-    with serving() as started:
-        yield started
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ import torch
 import yaml
 from conftest import build_checkpoint
 from small_exam import model, teach, write_adapter, write_exam, write_recipe
-from small_server import serving
 from small_study import tuneworth, verdict
 from test_served import place, url  # noqa: F401 (fixtures)
 
@@ -53,12 +52,6 @@ def scored(tmp_path_factory):
     for name in raw["contenders"]:
         assert score.main([str(path), "--contender", name, "--out", str(folder / "runs")]) == 0
     return folder
-
-
-@pytest.fixture
-def server():
-    with serving() as started:
-        yield started
 
 
 @pytest.fixture
