@@ -152,9 +152,6 @@ def read_task(folder: Path, name: str, weight: float = 1.0, dev: float = 0.0, se
         raise BadInput(f"{path}: card {card.name} has no question in split {source['split']}")
     fields = _fields(path, facts)
     _refuse_bad_golds(path, facts["answer"], rows, fields)
-    held = {row.id for row in rows if _draw(str(row.cluster), seed) < dev}
-    if len(held) == len(rows):
-        raise BadInput(f"{path}: exam.dev {dev:g} leaves none of {len(rows)} questions to judge on; lower it")
     return Task(
         name=name, folder=folder, version=str(facts["version"]),
         protocol=OUTPUTS[raw["output_type"]], metric=facts["headline"],
@@ -166,11 +163,19 @@ def read_task(folder: Path, name: str, weight: float = 1.0, dev: float = 0.0, se
         edition=card.locate(data_root()).edition,
         rows=rows,
         until=_until(raw),
-        dev=frozenset(held),
+        dev=_held_out(path, rows, dev, seed),
         scenario=facts.get("scenario"),
         traits=_traits(path, facts),
         fields=fields,
     )  # fmt: skip
+
+
+def _held_out(path: Path, rows: Sequence[Row], dev: float, seed: int) -> frozenset[str]:
+    """Ids of the development questions, by cluster. BadInput: none would be left to judge on."""
+    held = frozenset(row.id for row in rows if _draw(str(row.cluster), seed) < dev)
+    if len(held) == len(rows):
+        raise BadInput(f"{path}: exam.dev {dev:g} leaves none of {len(rows)} questions to judge on; lower it")
+    return held
 
 
 def _refuse_incomplete(path: Path, raw: Mapping[str, Any], facts: Mapping[str, Any], source: Mapping[str, Any]) -> None:

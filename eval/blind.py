@@ -1,6 +1,8 @@
 """Blind baselines: what a contender scores on a task that never reads the question.
 
-A task on which the best of them does well tells little: of what it shows, that much needs no knowledge.
+A task on which the best of them does well tells little: of what it shows, that much needs no knowledge. The headline
+of a study is the weighted mean over all tasks of its exam, so each of them is a part of it; a guard that such a task
+makes up would be passed by a model that has forgotten everything.
 """
 
 from collections import Counter
@@ -9,6 +11,8 @@ from typing import Literal
 
 from eval.benchmark import LETTERS, Benchmark, Task
 from eval.extract import grade
+from finetune.mistakes import BadInput
+from finetune.recipe import Recipe
 
 CEILING = 0.6  # above it a task is neither guard nor headline
 Way = Literal["guess", "frequent", "longest", "echo"]
@@ -51,13 +55,32 @@ def _mean(task: Task, said: list[str]) -> float:
     return sum(each.score for each in grades) / len(grades)
 
 
+def refuse_blind(recipe: Recipe, benchmark: Benchmark) -> None:
+    """BadInput names the first task or guard of a study that is passed blind, its figure and the remedy. A smoke recipe
+    has no headline, and is warned."""
+    if recipe.purpose == "study" and (found := _passed(benchmark)):
+        (key, task, blind), *_ = found
+        where = "no guard" if key == "rule.guards" else "no part of a headline"
+        raise BadInput(
+            f"{key}: {task.name}: {_said(blind)} there without reading a question, more than {CEILING:.0%}, so it is "
+            f"{where}; even out its answers (as many rows of each), or leave it out"
+        )
+
+
 def warnings(benchmark: Benchmark) -> list[str]:
     """One line for each task that a blind contender would do well on."""
-    found = {task.name: best(task) for task in benchmark.carded}
-    ways = {"guess": "guessing", "frequent": "always the same answer", "longest": "always the longest option"}
     return [
-        f"exam.tasks: {name}: {ways.get(it.way, 'repeating the question')} scores {it.score:.0%} there without reading "
-        f"a question; a headline or a guard on it says little"
-        for name, it in found.items()
-        if it.score > CEILING
+        f"{key}: {task.name}: {_said(blind)} there without reading a question; a headline or a guard on it says little"
+        for key, task, blind in _passed(benchmark)
     ]
+
+
+def _passed(benchmark: Benchmark) -> list[tuple[str, Task, Blind]]:
+    """Tasks above the ceiling, the key of the recipe where they stand, and the best way."""
+    named = [("exam.tasks", task) for task in benchmark.tasks] + [("rule.guards", task) for task in benchmark.guards]
+    return [(key, task, found) for key, task in named if (found := best(task)).score > CEILING]
+
+
+def _said(blind: Blind) -> str:
+    ways = {"guess": "guessing", "frequent": "always the same answer", "longest": "always the longest option"}
+    return f"{ways.get(blind.way, 'repeating the question')} scores {blind.score:.0%}"

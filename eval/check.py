@@ -15,8 +15,9 @@ from eval import blind, engines, forecast, gates, pledge
 from eval.answerable import headed, refuse_unanswerable, refuse_unthought, unthought
 from eval.benchmark import Benchmark
 from eval.endpoint import refuse_likelihood, refuse_misjudged
-from eval.forecast.load import conversations, rows
 from eval.foresight import dated, guarded, power
+from eval.foretold.load import conversations, rows
+from eval.terminal import table
 from finetune import labelled
 from finetune.card import label_of
 from finetune.chat import Chat, Rendered
@@ -76,6 +77,7 @@ def _show_exam(recipe: Recipe, benchmark: Benchmark, console: Console) -> None:
     refuse_likelihood(recipe, benchmark)
     refuse_misjudged(recipe, benchmark)
     refuse_unthought(recipe, benchmark)
+    blind.refuse_blind(recipe, benchmark)
     console.print(exam(benchmark))
     for line in (
         *seen_before(recipe, benchmark),
@@ -88,26 +90,30 @@ def _show_exam(recipe: Recipe, benchmark: Benchmark, console: Console) -> None:
 
 
 def contenders(recipe: Recipe) -> Table:
-    table = Table("contender", "model", "tuning", "prompt", "role", title="Contenders", title_justify="left")
+    shown = table("Contenders", "contender", "model", "tuning", "prompt", "role")
     for name, c in recipe.contenders.items():
         where = f", {c.served.api} at {c.served.host}" if c.served else ", asked elsewhere" if c.items else ""
         model = f"{c.model.id}{', in vLLM' if c.vllm else where}"
-        table.add_row(name, model, tuning(c), "frame" if c.prompt else "plain", ", ".join(roles(recipe, name)))
-    return table
+        shown.add_row(name, model, tuning(c), "frame" if c.prompt else "plain", ", ".join(roles(recipe, name)))
+    return shown
 
 
 def budgets(recipe: Recipe, benchmark: Benchmark) -> list[str]:
     """A line where the contenders that write here, or at a server, may do so at unlike length."""
-    limits: dict[int, list[str]] = {}
+    limits: dict[tuple[int, int], list[str]] = {}
     for name, chosen in recipe.contenders.items():
         if not (chosen.items or headed(chosen)):
-            limits.setdefault(chosen.model.decoding.max_new_tokens, []).append(name)
+            how = chosen.model.decoding
+            limits.setdefault((how.max_new_tokens, how.thinking_tokens or 0), []).append(name)
     if len(limits) < 2 or not benchmark.written:
         return []
-    said = "; ".join(f"{limit:,} of {', '.join(names)}" for limit, names in sorted(limits.items()))
+    said = "; ".join(
+        f"{limit:,}{f' ({thought:,} in thought)' if thought else ''} of {', '.join(names)}"
+        for (limit, thought), names in sorted(limits.items())
+    )
     return [
-        f"Tokens for thought and answer differ (model.decoding.max_new_tokens): {said}. Declare the same for all where "
-        f"the others could use them; the page tells the share that each had cut off"
+        f"Tokens for thought and answer differ (model.decoding.max_new_tokens, thinking_tokens): {said}. Declare the "
+        f"same for all where the others could use them; the page tells the share that each had cut off"
     ]
 
 
@@ -187,21 +193,18 @@ def framed(recipe: Recipe, name: str) -> Iterator[list[dict[str, str]]]:
 
 
 def exam(benchmark: Benchmark) -> Table:
-    table = Table(title="Exam", title_justify="left")
-    table.add_column("task", no_wrap=True)
-    table.add_column("how, language, edition, scenario")
-    for head in ("items", "clusters", "dev", "guess", "blind", "weight"):
-        table.add_column(head, justify="right")
+    counted = "items", "clusters", "dev", "guess", "blind", "weight"
+    shown = table("Exam", "task", "how, language, edition, scenario", *counted, numbers=counted)
     for task in benchmark.tasks:
         counts = (len(task.rows), len({row.cluster for row in task.rows}), len(task.dev))
         asked = ", ".join(filter(None, (task.protocol, task.lang, task.edition, task.scenario)))
         rates = (f"{task.guess_rate:.0%}", f"{blind.best(task).score:.0%}")
-        table.add_row(task.name, asked, *map(str, counts), *rates, f"{task.weight:g}")
+        shown.add_row(task.name, asked, *map(str, counts), *rates, f"{task.weight:g}")
     beside = (*benchmark.guards, *benchmark.twins, *filter(None, [benchmark.canaries]))
     for task in (each for each in beside if each.rows):
         made = (len(task.rows), len({row.cluster for row in task.rows}))
-        table.add_row(task.name, "beside the exam, in no score", *map(str, made), "", "", "", "")
-    return table
+        shown.add_row(task.name, "beside the exam, in no score", *map(str, made), "", "", "", "")
+    return shown
 
 
 def seen_before(recipe: Recipe, benchmark: Benchmark) -> list[str]:

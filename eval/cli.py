@@ -39,6 +39,7 @@ Probe = Annotated[bool, typer.Option("--probe", help="Measure noise floor, batch
 Timing = Annotated[
     bool, typer.Option("--timing", help="Time development questions before the plan: costs.planned.timing")
 ]
+Member = Annotated[bool, typer.Option("--membership", help="Flag questions a contender may know (Min-K%++)")]
 Count = Annotated[
     int | None, typer.Option("--items", help="Questions of probe (128) or timing (32): four times halve errors")
 ]
@@ -126,23 +127,26 @@ def train(
 def score(
     recipe: RecipeFile, contender: Only = None, out: Out = RUNS, changes: Changes = [],  # noqa: B006
     data_root: DataRoot = None, dry_run: DryRun = False, probe: Probe = False, timing: Timing = False,
-    count: Count = None,
+    count: Count = None, membership: Member = False,
 ) -> None:  # fmt: skip
     """Let contenders sit the exam. Example: tuneworth score recipes/demo.yaml --contender newer
 
     With --probe none sits it: a sample is asked again, alone, and on the other engine, for the gates of the judge.
     With --timing none does either: challengers and incumbent are timed on development questions, for the margin.
+    With --membership the questions themselves are read: flags of what may have been learned, which decide nothing.
     """
     from eval.course import Course
 
     if count is not None and not (probe or timing):
         raise BadInput(f"--items {count}: is of --probe and --timing; the exam asks all its questions")
-    if probe and timing:
-        raise BadInput("--probe and --timing: one after the other")
+    if probe + timing + membership > 1:
+        raise BadInput("--probe, --timing and --membership: one after the other")
     course = Course(_read(recipe, changes, data_root), recipe, out, tuple(changes), dry_run)
     course.build()
     if timing:
         course.time(contender, count)
+    elif membership:
+        course.membership(contender)
     else:
         course.repeat(contender, count) if probe else course.score(contender)
 

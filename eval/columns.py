@@ -29,7 +29,8 @@ WORDS = ["scorer", "task", "id", "hash", "content", "cluster", "part", "lang", "
 WORDS += ["engine", "template"]
 WORDS += ["options", "gold", "extracted"]  # what was named, for metrics over labels
 SECOND = "second"  # what the answer is worth by a second reading; not a number where there is none
-NUMBERS = ["sample", "score", "seconds", "tokens_in", "tokens_thinking", "tokens_out", "figures", "unsupported", SECOND]
+NUMBERS = ["sample", "score", "seconds", "tokens_in", "tokens_thinking", "tokens_out", "given", "figures"]
+NUMBERS += ["unsupported", SECOND]
 DIGEST = b"items.jsonl sha256"
 BATCH = 2048  # answers that stand as objects at once
 

@@ -152,7 +152,7 @@ def _tasks(pair: Pair, whole: Estimate, confidence: float) -> tuple[TaskRow, ...
         rows.append(TaskRow(
             task=task, lang="+".join(sorted({row.lang for row in questions if row.task == task})), n=found.n,
             clusters=found.clusters, gain=found.gain, low=_inside(found.low), high=_inside(found.high),
-            mde=min(found.mde80, 1.0), variance_share=whole.shares[task], weight=weight, holm_p=_two_sided(found),
+            mde=min(found.mde80, 1.0), variance_share=whole.shares[task], weight=weight, holm_p=found.p_two_sided,
             sigma2=(split.sigma2_a, split.sigma2_b) if split else None, omega2=split.omega2 if split else None,
             deff=design_effect(_clustered(found), _independent(pair, task) / found.n),
         ))  # fmt: skip
@@ -173,7 +173,7 @@ def _langs(pair: Pair, confidence: float) -> tuple[LangRow, ...]:
             lang=lang, n=len(mass), clusters=len({row.cluster for row in questions if row.lang == lang}),
             gain=float(pair.differences.mean(axis=0)[chosen] @ mass / mass.sum()), weight=float(mass.sum()),
             low=_inside(found.low) if found else None, high=_inside(found.high) if found else None,
-            mde=min(found.mde80, 1.0) if found else None, holm_p=_two_sided(found) if found else None,
+            mde=min(found.mde80, 1.0) if found else None, holm_p=found.p_two_sided if found else None,
         ))  # fmt: skip
     return _holm(rows)
 
@@ -183,13 +183,6 @@ def _holm(rows: Sequence[Row]) -> tuple[Row, ...]:
     known = [row for row in rows if row.holm_p is not None]
     adjusted = iter(step.adjusted_p for step in holm([row.holm_p or 0.0 for row in known], 0.05))
     return tuple(row if row.holm_p is None else row.model_copy(update={"holm_p": next(adjusted)}) for row in rows)
-
-
-def _two_sided(found: Estimate) -> float:
-    if found.se:
-        return min(1.0, 2 * min(found.p, 1 - found.p))
-    reach = found.gain - found.low if found.gain > 0 else found.high - found.gain  # at the level of the interval
-    return min(1.0, 2 * ((1 - found.confidence) / 2) ** (abs(found.gain) / reach))
 
 
 def _noise(pair: Pair, task: str) -> Noise | None:

@@ -12,8 +12,9 @@ import typer
 from eval import engines, pledge
 from eval.answerable import refuse_unanswerable, refuse_unthought
 from eval.benchmark import Benchmark, refuse_unjudgeable
+from eval.blind import refuse_blind
 from eval.endpoint import key_of, refuse_likelihood, refuse_misjudged, refuse_unready
-from eval.forecast.exam import foretold
+from eval.foretold import foretold
 from eval.grading import outdated
 from eval.launch import Job, Machine, Stage, line, spell, start
 from eval.slurm import script
@@ -74,6 +75,7 @@ class Course:
         refuse_likelihood(recipe, benchmark)
         refuse_misjudged(recipe, benchmark)
         refuse_unthought(recipe, benchmark)
+        refuse_blind(recipe, benchmark)
         if recipe.purpose == "study":
             refuse_unjudgeable(benchmark)
         return benchmark
@@ -116,7 +118,7 @@ class Course:
 
     def score(self, only: str | None) -> None:
         benchmark = None if self.dry_run else Benchmark.read(self.recipe)
-        for name in self._named(only):
+        for name in self.recipe.named(only):
             for seed in self.recipe.seeds(name):
                 recipe = engines.as_begun(self.recipe, benchmark, self.folder) if benchmark else self.recipe
                 done = self.folder.seed(name, seed).scored() if benchmark else None
@@ -136,11 +138,19 @@ class Course:
 
     def repeat(self, only: str | None, count: int | None) -> None:
         """What each contender differs by from itself, in one process each; measured anew every time."""
-        for name in self._named(only):
+        for name in self.recipe.named(only):
             if self.recipe.contenders[name].items and only is None:
                 continue  # its answers were given elsewhere: nobody can be asked again
             words = line(Job("score", self.path, name, None, self.out, self.changes), None)
             self._go([*words, "--probe", *(["--items", str(count)] if count is not None else [])])
+
+    def membership(self, only: str | None) -> None:
+        """How likely each contender finds the questions; who is asked elsewhere or answers by a head cannot say."""
+        for name in self.recipe.named(only):
+            chosen = self.recipe.contenders[name]
+            if only is None and (chosen.items or chosen.served or chosen.head):
+                continue
+            self._go([*line(Job("score", self.path, name, None, self.out, self.changes), None), "--membership"])
 
     def export(self, name: str, seed: int | None, to: Path | None, *, merge: bool) -> None:
         """One tuned contender as a folder for others."""
@@ -151,16 +161,11 @@ class Course:
         if status:
             raise typer.Exit(2 if status == 2 else 1)
 
-    def _named(self, only: str | None) -> list[str]:
-        if only and only not in self.recipe.contenders:
-            raise BadInput(f"--contender {only}: unknown; the recipe has {', '.join(self.recipe.contenders)}")
-        return [only] if only else list(self.recipe.contenders)
-
     def _tuned(self, only: str | None) -> list[str]:
         """One contender, or all that are tuned here; whoever they start from comes before them."""
         if only and only in self.recipe.contenders and self.recipe.contenders[only].method is None:
             raise BadInput(f"--contender {only}: has no method, so there is nothing to train")
-        tuned = [name for name in self._named(only) if self.recipe.contenders[name].method]
+        tuned = [name for name in self.recipe.named(only) if self.recipe.contenders[name].method]
         return list(dict.fromkeys(before for name in tuned for before in self.recipe.lineage(name)))
 
     def _searches(self, only: str | None) -> list[str]:

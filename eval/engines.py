@@ -1,7 +1,7 @@
 """The engine of contenders that name none: decided once for a study, where scoring first begins, and kept.
 
-What was decided stands in attempts.jsonl beside the first scoring, probe or timing, with its reason. Whoever reads
-scores (judge, regrade, opinions) takes it from there and looks at no device.
+What was decided stands in attempts.jsonl beside the first scoring, probe, timing or membership, with its reason. Who
+reads scores (judge, regrade, opinions) takes it from there and looks at no device.
 """
 
 import importlib.util
@@ -16,7 +16,8 @@ from finetune.recipe.engine_choice import Choice, Name, choose, hindrance, settl
 from finetune.recipe.engine_fit import Words
 from finetune.run import RunDir
 
-BEGAN = ("score", "probe", "timing")  # events that ask a model
+# Events that ask a model; what a membership found stands beside the score of the engine decided then.
+BEGAN = ("score", "probe", "timing", "membership")
 BEFORE = Choice("hf", "it was begun by a version that knew no other default", "运行由只有该默认引擎的旧版本开始")
 
 

@@ -4,12 +4,12 @@ from collections import Counter
 from collections.abc import Iterator
 
 from rich.console import RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from eval import guards
 from eval.benchmark import Benchmark
 from eval.power import power as power_of
+from eval.terminal import table
 from eval.verdict.dates import timeline
 from eval.verdict.outlook import surely
 from finetune.recipe import Recipe
@@ -68,20 +68,17 @@ def dated(recipe: Recipe, benchmark: Benchmark) -> Text:
 def guarded(recipe: Recipe, benchmark: Benchmark) -> Iterator[RenderableType]:
     """How many questions each guard has and would need; what no guard sees, and which guard is too small."""
     found, (confidence, several) = guards.guards(recipe, benchmark), surely(recipe, benchmark)
-    table, small = Table(title="Guards", title_justify="left"), []
-    table.add_column("guard", no_wrap=True)
-    table.add_column("sets")
-    for head in ("items", "clusters", "loss borne", "needed"):
-        table.add_column(head, justify="right")
+    counted, small = ("items", "clusters", "loss borne", "needed"), []
+    shown = table("Guards", "guard", "sets", *counted, numbers=counted)
     for guard in found:
         seen, names = guards.reach(guard, confidence), ", ".join(task.name for task in guard.tasks)
         counts = map(str, (seen.items, seen.clusters, f"{guard.margin:.1%}", seen.needed))
-        table.add_row(f"{guard.kind} {guard.lang}" if guard.whole else "", names, *counts)
+        shown.add_row(f"{guard.kind} {guard.lang}" if guard.whole else "", names, *counts)
         if seen.needed > seen.items:
             small.append(f"{guard.kind} {guard.lang} ({names}) {seen.items} of {seen.needed}")
     if found:
         yield Text()
-        yield table
+        yield shown
         yield Text(
             f"needed: to tell no change from the loss borne in 80 of 100 runs (assuming that tuned and base differ on "
             f"{guards.PSI:.0%} of questions, likeness {guards.RHO:g} within a cluster{several})."

@@ -59,6 +59,8 @@ class ItemScore(BaseModel):
     extractor: str = ""  # version that read the answer; none read what was chosen by likelihood
     # What tokens_out counts: of the text, without the token that ended it; or as the server does, which may count that.
     counted: Literal["", "text", "server"] = ""
+    given: int = 0  # of tokens_out: handed to the model, to close a thought whose budget (thinking_tokens) had ended
+    draw_seed: int | None = None  # of its draws, in [0, 2^63); None: nothing was drawn, or whoever drew took none
     figures: int = 0  # numbers that an open-book answer quotes
     unsupported: int = 0  # of these, how many stand nowhere in what was shown
 

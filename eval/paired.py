@@ -29,8 +29,10 @@ TINY = 1e-12  # a standard error below this is rounding, not spread
 class Estimate:
     """A weighted mean with its clustered interval.
 
-    `p` is one-sided, for "the truth is at or below `margin`"; it is below (1 - confidence) / 2 exactly when
-    `low > margin`. `method` names the interval that decided: the wider one where both were computed.
+    `p` is one-sided, for "the truth is at or below `margin`"; it is at most (1 - confidence) / 2 exactly when
+    `low > margin`. `p_under` is the same for "at or above", by `high`: each is the larger of what t and bootstrap say,
+    so that they may sum to more than 1. `method` names the interval that decided: the wider one where both were
+    computed.
     """
 
     gain: float
@@ -42,6 +44,7 @@ class Estimate:
     clusters: int
     method: str
     p: float
+    p_under: float
     margin: float
     confidence: float
     effective_clusters: float
@@ -51,6 +54,11 @@ class Estimate:
     shares: dict[str, float] = field(default_factory=dict)  # each task's part of the clustered variance, sum 1
     seeds: int = 1
     seed_variance: float = 0.0  # of one training seed, beyond what questions and samples explain
+
+    @property
+    def p_two_sided(self) -> float:
+        """For "the truth is `margin`"; at most 1 - confidence exactly when the interval does not hold `margin`."""
+        return min(1.0, 2 * min(self.p, self.p_under))
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,28 +117,28 @@ class Layout:
         se = math.sqrt(variance) if variance > TINY**2 else 0.0
         wild_interval, method = None, "cluster t"
         if not se:
-            low, high, p, mde = self._without_spread(seeds.mean(axis=0), point, confidence, margin)
+            low, high, p, under, mde = self._without_spread(seeds.mean(axis=0), point, confidence, margin)
             t_interval, method = (point, point), "no spread"
         else:
-            critical, p = _t_decision(point, se, df, confidence, margin)
+            critical, p, under = _t_decision(point, se, df, confidence, margin)
             t_interval = (point - critical * se, point + critical * se)
             if effective < FEW:
                 wild, wild_p = self._wild_decision(totals, (point - margin) / se, effective, confidence, seed, draws)
                 wild_interval = (point - wild * se, point + wild * se)
                 method = "wild cluster bootstrap-t" if wild > critical else method
-                critical, p = max(critical, wild), max(p, wild_p)
+                critical, p, under = max(critical, wild), max(p, wild_p), max(under, 1 - wild_p)
             low, high, mde = point - critical * se, point + critical * se, mde80(se, df, confidence, critical)
         return Estimate(
             gain=point, low=low, high=high, se=se, df=df, n=len(self.cell), clusters=self.share.shape[1],
-            method=method, p=p, margin=margin, confidence=confidence, effective_clusters=effective,
+            method=method, p=p, p_under=under, margin=margin, confidence=confidence, effective_clusters=effective,
             t_interval=t_interval, wild_interval=wild_interval, mde80=mde, shares=shares, seeds=len(seeds),
             seed_variance=between,
         )  # fmt: skip
 
     def _without_spread(
         self, values: Floats, point: float, confidence: float, margin: float
-    ) -> tuple[float, float, float, float]:
-        """Bounds, p and what cannot be seen, where every cluster gave the same: no proof that all others would.
+    ) -> tuple[float, float, float, float, float]:
+        """Bounds, both p and what cannot be seen, where every cluster gave the same: no proof that all others would.
 
         If none of C clusters differed, a share of up to -ln(alpha) / C may (the rule of three), each of them by as much
         as values in [-1, 1] can.
@@ -141,7 +149,8 @@ class Layout:
         below, above = (float((self.weight * room / counts).sum()) for room in rooms)
         nats = -math.log((1 - confidence) / 2)
         p = math.exp((margin - point) / below) if point > margin and below else 1.0
-        return point - nats * below, point + nats * above, p, nats * below
+        under = math.exp((point - margin) / above) if point < margin and above else 1.0
+        return point - nats * below, point + nats * above, p, under, nats * below
 
     def _checked(self, values: ArrayLike) -> Floats:
         array = np.atleast_2d(np.asarray(values, dtype=float))
@@ -277,11 +286,11 @@ def satterthwaite(parts: Floats, dfs: Floats) -> float:
     return float(1 / ((parts / total) ** 2 / dfs).sum())
 
 
-def _t_decision(point: float, se: float, df: float, confidence: float, margin: float) -> tuple[float, float]:
+def _t_decision(point: float, se: float, df: float, confidence: float, margin: float) -> tuple[float, float, float]:
     from scipy.special import stdtr, stdtrit
 
-    critical = float(stdtrit(df, (1 + confidence) / 2))
-    return critical, float(stdtr(df, (margin - point) / se))
+    critical, t = float(stdtrit(df, (1 + confidence) / 2)), (point - margin) / se
+    return critical, float(stdtr(df, -t)), float(stdtr(df, t))
 
 
 def mde80(se: float, df: float, confidence: float = 0.95, critical: float | None = None) -> float:

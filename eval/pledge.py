@@ -8,7 +8,7 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -28,12 +28,18 @@ YOUNGER: dict[str, Any] = {
 }  # fmt: skip
 
 
+# From what the length of an answer is told: an earlier scoring of the contender, its log so far, a timing, an
+# assumption by whether it thinks; `limit` is an upper bound (eval.foretold.lengths). Plans of before have none.
+Told = Literal["", "scored", "logged", "timed", "assumed", "limit"]
+
+
 class Foretold(BaseModel):
     """What the exam was foretold to take one contender, all seeds together; no part of the promise."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     answers: int  # that are written
     tokens_written: float
+    told: Told = ""  # from what
     seconds: float | None = None  # device-seconds; None where no device is priced by name, or its speed is not known
     device: str = ""  # as the shelf names it
 
@@ -84,29 +90,37 @@ def keep(
     """
     refuse_untimed(recipe)
     benchmark = benchmark or Benchmark.read(recipe)
+    at = time.time()  # before the look: whoever promises the same meanwhile, and scores, is younger than this plan
     standing = read(run)
     if standing and standing.digest == digest(recipe, benchmark, standing.extractor):
         return standing
     said = promise(recipe, benchmark)
     found = digest_of(said)
-    at = time.time()
     if recipe.purpose == "smoke":
         at = kept(run).get(found, at)
         if standing:
             SeedDir(run.folder).set_aside([run.plan], standing.digest)
     foretold = foretell() if foretell else {}
+    meanwhile = read(run)
+    if meanwhile and meanwhile != standing and meanwhile.digest == found:
+        return meanwhile  # another contender's scorer kept it while this one foretold
     plan = Plan(digest=found, at=at, extractor=said.get("extractor", ""), foretold=foretold)
-    resolved = recipe.model_dump(mode="json")
-    when = plan.model_dump(exclude={"extractor"})  # which stands in the promise
-    cards = {use.card.name: str(use.card.path) for use in (*recipe.data_used, *recipe.train.exclude)}
-    given = recipe.model_dump(mode="json", exclude_unset=True)  # what fingerprints can be found from again
-    whole = {"plan": when, "promise": said, "recipe": resolved, "given": given, "cards": cards}
-    text = json.dumps(whole, ensure_ascii=False, indent=1)
+    text = _resolved(recipe, plan, said)
     last: dict[str, Any] = next(reversed(run.attempted()), {})
     if (last.get("event"), last.get("digest")) != ("plan", plan.digest):  # noted already, if it was ended here
         run.attempt("plan", digest=plan.digest, promise=said)  # first: what a kill between the two leaves is on record
-    write_whole(run.plan, text + "\n")
+    write_whole(run.plan, text)
     return plan
+
+
+def _resolved(recipe: Recipe, plan: Plan, said: dict[str, Any]) -> str:
+    """What recipe.json holds: plan and promise, the recipe in full and as it was given, and where its cards lie."""
+    when = plan.model_dump(exclude={"extractor"})  # which stands in the promise
+    given = recipe.model_dump(mode="json", exclude_unset=True)  # what fingerprints can be found from again
+    cards = {use.card.name: str(use.card.path) for use in (*recipe.data_used, *recipe.train.exclude)}
+    resolved = recipe.model_dump(mode="json")
+    whole = {"plan": when, "promise": said, "recipe": resolved, "given": given, "cards": cards}
+    return json.dumps(whole, ensure_ascii=False, indent=1) + "\n"
 
 
 def read(run: RunDir) -> Plan | None:
@@ -179,11 +193,17 @@ def promise(recipe: Recipe, benchmark: Benchmark, extractor: str = "") -> dict[s
         **({"judge": exam.judge.identity()} if exam.judge else {}),
         **_reading(benchmark, extractor),
         **_dates(recipe, benchmark),
-        "rule": recipe.rule.model_dump(mode="json", exclude=set() if recipe.rule.guards else {"guards"}),
+        "rule": _rule(recipe),
         "costs": _costs(recipe.costs.model_dump(mode="json")),
         "missing": "scores 0",
         "looks": 1,
     }
+
+
+def _rule(recipe: Recipe) -> dict[str, Any]:
+    """Without younger keys that nothing was given for."""
+    rule = recipe.rule
+    return rule.model_dump(mode="json", exclude={key for key in ("guards", "required") if not getattr(rule, key)})
 
 
 def _costs(found: dict[str, Any]) -> dict[str, Any]:

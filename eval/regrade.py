@@ -57,7 +57,7 @@ class Regrading:
 
 def regrade(recipe: Recipe, run: RunDir, only: str | None = None) -> Regrading:
     """Grade one contender's answers anew, or all contenders'. BadInput: not scored, or scored for another recipe."""
-    benchmark, names = Benchmark.read(recipe), _named(recipe, only)
+    benchmark, names = Benchmark.read(recipe), recipe.named(only)
     recipe = as_begun(recipe, benchmark, run)
     if not benchmark.written:
         raise BadInput(
@@ -87,12 +87,6 @@ def outcome(recipe: Recipe, run: RunDir) -> str:
         return weigh(replace(evidence, regraded=None)).outcome
     except BadInput as fault:
         return f"{NONE} ({fault})"
-
-
-def _named(recipe: Recipe, only: str | None) -> list[str]:
-    if only and only not in recipe.contenders:
-        raise BadInput(f"--contender {only}: unknown; the recipe has {', '.join(recipe.contenders)}")
-    return [only] if only else list(recipe.contenders)
 
 
 def _scored(recipe: Recipe, benchmark: Benchmark, place: SeedDir, name: str, seed: int) -> RunManifest:

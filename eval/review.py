@@ -106,7 +106,7 @@ def _decide(board: Board, limits: Limits) -> None:
     typer.echo(f"{found.contender or 'cannot tell'}: {found.reason}")
     typer.echo(f"{found.contender or '无法判断'}：{found.reason_zh}")
     for name, why in found.left_out.items():
-        typer.echo(f"  left out 未计入: {name}: {why}")
+        typer.echo(f"  left out 未计入: {name}: {why.en} · {why.zh}")
     if found.contender is None:
         raise typer.Exit(4)
 

@@ -1,4 +1,5 @@
-"""Tests on plain numbers: corrected for how many were looked at (Holm 1979), and for pairs of right and wrong McNemar's
+"""Tests on plain numbers: corrected for how many were looked at (Holm 1979; slices by Benjamini & Hochberg
+1995), and for pairs of right and wrong McNemar's
 mid-p (Fagerland 2013) with Tango's score interval (1998), and McNemar's test where questions come in clusters
 (Obuchowski 1998, Durkalski et al. 2003)."""
 
@@ -34,6 +35,18 @@ def holm(p_values: Sequence[float], alpha: float) -> list[HolmStep]:
     left = count - sum(rejected)
     levels = {j: alpha / (count - rank) for rank, j in enumerate(order)}
     return [HolmStep(rejected[j], adjusted[j], levels[j] if rejected[j] else alpha / left) for j in range(count)]
+
+
+def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
+    """Adjusted p in the order given: calling those at or below q holds the share of false ones among them, in the long
+    run, to q where tests are independent or depend positively (Benjamini & Hochberg 1995; Benjamini & Yekutieli 2001).
+    """
+    count, least = len(p_values), 1.0
+    adjusted = [1.0] * count
+    for rank, j in enumerate(sorted(range(count), key=lambda j: -p_values[j])):
+        least = min(least, p_values[j] * count / (count - rank))
+        adjusted[j] = least
+    return adjusted
 
 
 def mcnemar_midp(wins: int, losses: int) -> float:

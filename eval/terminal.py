@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 WIDE = 140  # columns
 DataRoot = Annotated[
@@ -23,6 +27,23 @@ def console() -> Any:
 
     known = sys.stdout.isatty() or os.environ.get("COLUMNS")
     return Console() if known else Console(width=WIDE)
+
+
+def table(title: str, *heads: str, numbers: Collection[str] = ()) -> Table:
+    """Without lines, so that nine columns stand within 80; what is too long for its column goes on below, uncut.
+
+    The columns headed by one of `numbers` stand flush right, whole.
+    """
+    from rich.table import Table
+
+    made = Table(title=title or None, title_justify="left", header_style="dim", box=None, padding=(0, 2, 0, 0))
+    made.pad_edge = False
+    for head in heads:
+        if head in numbers:  # never folded; a head of two words takes two lines
+            made.add_column(head.replace(" ", "\n") if head.count(" ") == 1 else head, justify="right", no_wrap=True)
+        else:
+            made.add_column(head, overflow="fold")
+    return made
 
 
 def look_in(root: Path | None) -> None:

@@ -13,7 +13,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from finetune.card import Interval
 from finetune.files import cache_folder, digest_of, file_digest
@@ -33,6 +41,9 @@ BESIDE = (
     "NOTICE*",
     "USE_POLICY*",
 )
+# Tokens of a thought's marks at most: its opening, which some families write, and what closes it (a line break, the
+# mark, two line breaks, which a small vocabulary writes as two).
+AROUND = 5
 MAKERS = ("embedded.py", "market/*.py", "chat/*.py")  # the code that decides an embedded checkpoint's bytes
 
 
@@ -44,6 +55,18 @@ class Decoding(BaseModel):
     top_p: float = Field(1.0, gt=0, le=1, description="Nucleus share; lower is safer and duller; distills: 0.95")
     top_k: int = Field(0, ge=0, description="Keep the k likeliest tokens, 0 keeps all; Qwen3: 20")
     max_new_tokens: int = Field(64, ge=1, description="Budget of thought and answer; an answer cut by it counts wrong")
+    thinking_tokens: int | None = Field(
+        None,
+        ge=1,
+        description="Budget of the thought alone, within max_new_tokens: after so many tokens it is closed for the "
+        "model, which then answers; fewer cost less and may answer worse. None: a thought may take all",
+    )
+
+    @model_serializer(mode="wrap")
+    def _told(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without the younger key where it changes nothing: fingerprints and plans of before stay the same."""
+        found: dict[str, Any] = whole(self)
+        return found if self.thinking_tokens else {k: v for k, v in found.items() if k != "thinking_tokens"}
 
 
 class Cutoff(BaseModel):
@@ -104,6 +127,19 @@ class ModelSpec(BaseModel):
         known = self.released_on
         if self.cutoff and known and Interval.read(self.cutoff.date).first > known:
             raise ValueError(f"cutoff: {self.cutoff.date} is after the release ({self.released}); correct one of them")
+        return self
+
+    @model_validator(mode="after")
+    def _closable(self) -> "ModelSpec":
+        budget, most = self.decoding.thinking_tokens, self.decoding.max_new_tokens
+        if budget and self.think != "keep":
+            raise ValueError(f"decoding.thinking_tokens: think: {self.think} leaves no thought to end; leave it out")
+        if budget and budget + AROUND >= most:
+            lower = f"lower it to {most - AROUND - 1} or less, or " if most > AROUND + 1 else ""
+            raise ValueError(
+                f"decoding.thinking_tokens: {budget} leaves no answer within max_new_tokens {most}, as the marks of a "
+                f"thought take up to {AROUND}; {lower}raise max_new_tokens to {budget + AROUND + 1} or more"
+            )
         return self
 
     @property

@@ -2,6 +2,8 @@
 
 import difflib
 import errno
+import os
+import sys
 from collections.abc import Iterable
 from typing import Any, get_args, get_origin
 
@@ -136,6 +138,21 @@ def of_the_disk(fault: Exception, *, option: str, kept: str) -> str | None:
     if number in FULL or "os error 28" in str(fault):  # the latter from safetensors
         return f"no space left on the device; {kept}, make room or name another place with {option}"
     return None
+
+
+def ended(fault: Exception, *, option: str, kept: str) -> int:
+    """Exit status 2, and one line: for bad input, and for what `of_the_disk` tells; a fault of ours is raised again."""
+    said = str(fault) if isinstance(fault, BadInput) else of_the_disk(fault, option=option, kept=kept)
+    if said is None:
+        raise fault
+    return complain(said)
+
+
+def complain(text: str, status: int = 2) -> int:
+    """One line on standard error, with the process where a launcher started several; gives the status."""
+    rank = os.environ.get("RANK", "0")
+    print(f"tuneworth: {text}" if rank == "0" else f"tuneworth (process {rank}): {text}", file=sys.stderr, flush=True)
+    return status
 
 
 def told(fault: BadInput | OSError) -> str:

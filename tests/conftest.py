@@ -9,12 +9,16 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from small_server import serving
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
 os.environ.setdefault("WANDB_MODE", "offline")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+settings.register_profile("unhurried", deadline=None)  # a loaded machine is no fault
+settings.load_profile("unhurried")
 
 TEXT = [
     "The quick brown fox sold its shares and the stock rose. Profit jumped, sales surged, answer: A B C D.",
@@ -150,3 +154,22 @@ def server():
     """A server on loopback that answers, or fails, as a test tells it (small_server)."""
     with serving() as started:
         yield started
+
+
+@pytest.fixture
+def front(capfd, monkeypatch):
+    """front(*words) -> (exit status, stdout, stderr) of the front door, engine rooms' words included."""
+    from eval.cli import app
+
+    monkeypatch.setenv("TUNEWORTH_CARDS", "")  # which reading a recipe changes
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+    def call(*words: object) -> tuple[int, str, str]:
+        capfd.readouterr()
+        try:
+            app([str(word) for word in words])
+        except SystemExit as end:
+            return int(end.code or 0), *capfd.readouterr()
+        raise AssertionError("the front door always ends with a status")
+
+    return call

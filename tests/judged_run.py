@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
+from typer.testing import CliRunner
 from written_exam import Run, build, graded
 
+from eval.cli import app
 from eval.verdict import Verdict, judge
 from finetune.run import ServedFacts
 
@@ -29,6 +32,23 @@ def finished(folder, *changes: str, rates: dict | None = None, plan: bool = True
 def judged(*args, **terms) -> Verdict:
     run = finished(*args, **terms)
     return judge(run.recipe, run.run)
+
+
+def at_the_door(folder: Path, *more: object, changes: tuple[str, ...] = ()):
+    """`tuneworth judge` on the run of `finished(folder, *changes)`."""
+    changed = [word for change in changes for word in ("--set", change)]
+    words = ["judge", folder / "study.yaml", "--out", folder / "runs", *changed, *more]
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def kept(folder: Path) -> Path:
+    """What the run of `finished(folder)` keeps."""
+    return folder / "runs" / "study"
+
+
+def drifts(said: str) -> list[str]:
+    """What `judge --baseline` printed of drift, line by line."""
+    return [line.removeprefix("drift 变动: ") for line in said.splitlines() if line.startswith("drift 变动: ")]
 
 
 def gate(verdict: Verdict, name: str):

@@ -67,7 +67,9 @@ def _question(name: str, number: int) -> dict[str, Any]:
     draw, document = random.Random(f"{name} {number}"), number // DOCUMENT[name]
     made = {"rules_zh": _rule, "fields_zh": _field, "ratios_en": _ratio, "notes_en": _note, "general_en": _general}
     house = HOUSES[document % len(HOUSES)]
-    told = {"id": f"{name}-{number}", "doc": f"d{document}"} | made[name](draw, number, f"{house} {document}")
+    told = {"id": f"{name}-{number}", "doc": f"d{document}", "house": house} | made[name](
+        draw, number, f"{house} {document}"
+    )
     return told if name == UNDATED else told | {"public": PUBLIC[document % len(PUBLIC)]}
 
 
@@ -119,7 +121,8 @@ def _task(folder: Path, name: str, records: list[dict[str, Any]]) -> None:
     front = {
         "name": name, "title": f"Planted questions, {name}", "languages": [LANG[name]], "published": False,
         "licence": {"name": "Apache-2.0", "commercial": True}, "shape": SHAPE[name], "format": "jsonl",
-        "columns": {"id": "id", "cluster": "doc"} | {key: key for key in kept}, "splits": {"test": [f"{name}.jsonl"]},
+        "columns": {"id": "id", "cluster": "doc", "subject": "house"} | {key: key for key in kept},
+        "splits": {"test": [f"{name}.jsonl"]},
         "documents": "house" if LANG[name] == "zh" else name,
     } | ({} if name == UNDATED else {"dates": {"column": "public"}})  # fmt: skip
     (folder / f"{name}.md").write_text(f"---\n{yaml.safe_dump(front)}---\nMade up.\n", "utf-8")

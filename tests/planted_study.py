@@ -21,7 +21,7 @@ import numpy as np
 import yaml
 
 from eval import items, pledge
-from eval.forecast.exam import foretold
+from eval.foretold import foretold
 from eval.items import ItemScore
 from eval.opinion import Choice, Opinion, settled, shown_as
 from eval.opinion.asking import identity

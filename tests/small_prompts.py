@@ -26,7 +26,6 @@ every_arch = pytest.mark.parametrize("arch", ARCHES)
 every_form = pytest.mark.parametrize("form", list(FORMS))
 every_adapter = pytest.mark.parametrize("form", list(ADAPTERS))
 # PEFT itself asks transformers by a name that is to go; nothing of ours does.
-plain_peft = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
 
 
 def fresh(folder: Path, **options: Any) -> Any:

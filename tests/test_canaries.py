@@ -27,7 +27,6 @@ from finetune.run import RunManifest
 from finetune.train import __main__ as train
 
 torch.set_num_threads(1)
-pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")  # PEFT's
 COUNT = 4
 
 

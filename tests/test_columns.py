@@ -2,6 +2,9 @@
 
 import json
 import os
+import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -125,3 +128,24 @@ def test_columns_are_as_readable_as_their_log(log):
 
 def test_a_log_that_is_not_there_has_no_rows(tmp_path):
     assert len(columns.read(tmp_path / "items.jsonl")) == 0
+
+
+def test_a_kill_while_they_are_written_leaves_the_log_to_be_read(log):
+    """SIGKILL in the middle of the file: nothing of it stands under its name, and the next reader builds it."""
+    code = (
+        "import os, signal, sys\nfrom pathlib import Path\nimport pyarrow.parquet as pq\nfrom eval import columns\n"
+        "whole = pq.write_table\n"
+        "def half(table, path):\n"
+        "    whole(table, path)\n"
+        "    os.truncate(path, os.path.getsize(path) // 2)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "pq.write_table = half\n"
+        "columns.read(Path(sys.argv[1]))"
+    )
+    killed = subprocess.run([sys.executable, "-c", code, str(log)], check=False, timeout=120)
+    assert killed.returncode == -signal.SIGKILL
+    assert not columns.place_of(log).exists()
+    found = columns.read(log)
+    assert len(found) == len(items.read(log))
+    assert columns.place_of(log).is_file()
+    assert found.numbers("score").tolist() == columns.read(log).numbers("score").tolist()

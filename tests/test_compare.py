@@ -215,3 +215,15 @@ def test_turning_a_pair_round_turns_every_sign(seed):
     assert (ahead.wins, ahead.losses, ahead.ties) == (back.losses, back.wins, back.ties)
     assert ahead.wins + ahead.losses + ahead.ties == ahead.n
     assert math.isclose(ahead.se, back.se)
+
+
+def test_a_task_that_is_lost_is_told_as_carefully_as_one_that_is_won():
+    """Few documents, so that the bootstrap has a say: swapped sides have the same p, and it goes with the interval."""
+    rng = random.Random(5)
+    for _ in range(8):
+        ours, theirs = ("".join("10"[rng.random() < rate] for _ in range(16)) for rate in (0.35, 0.7))
+        a, b = sheet("lora", answers(ours)), sheet("newer", answers(theirs))
+        (won,), (lost,) = compared(a, b).tasks, compared(b, a).tasks
+        assert won.holm_p == pytest.approx(lost.holm_p)
+        for task in (won, lost):
+            assert (task.low > 0 or task.high < 0) == (task.holm_p <= 0.05)

@@ -68,6 +68,20 @@ def test_thoughts_and_ends_are_told_apart(study, server, tmp_path, say, outcome,
         assert {row.finish for row in found} == {"stop"}
 
 
+def test_an_answer_beyond_the_limit_is_cut_whatever_the_server_says(study, server, tmp_path):
+    """It kept to the limit while it was probed."""
+
+    def say(body, reply):
+        if body["max_tokens"] == 64:
+            reply["usage"]["completion_tokens"] = 66 if body["seed"] % 2 else 65
+        return reply
+
+    server.say = say
+    assert sit(study(), tmp_path) == 0
+    cut = {row.tokens_out: (row.finish, row.outcome == "truncated") for row in rows(tmp_path)}
+    assert cut == {65: ("stop", False), 66: ("length", True)}
+
+
 def test_a_question_that_a_filter_holds_back_is_an_answer_withheld(study, server, tmp_path):
     server.faults = [does.refusing(400, b'{"error": {"message": "Content Exists Risk"}}')]
     assert sit(study(), tmp_path) == 0

@@ -40,6 +40,14 @@ def test_readings(kind, options, text, read, rule):
     assert (found.outcome in ("unparsed", "refused")) is (read is None)
 
 
+@pytest.mark.parametrize(("text", "read"), cases.QUANTITIES)
+@pytest.mark.parametrize("reading", ["lenient", "strict"])
+def test_quantities_in_parts_and_with_units(text, read, reading):
+    found = grade("number", text, read or "0", (), reading)
+    assert found.extracted == read
+    assert found.outcome == ("correct" if read else "unparsed")
+
+
 @pytest.mark.parametrize(("text", "gold", "leniently", "strictly"), cases.COMPARED)
 def test_numbers_are_compared_at_the_golds_precision(text, gold, leniently, strictly):
     assert (grade("number", text, gold).outcome == "correct") is leniently
@@ -167,6 +175,17 @@ def test_magnitudes_and_percent_are_multiplied_out(value):
         assert Decimal(grade("number", f"答案是{value}{unit}", "0").extracted) == value * worth
     for phrase in (f"{value}%", f"百分之{value}", f"{value} percent", f"{value}个百分点"):
         assert grade("number", phrase, str(value / 100)).outcome == "correct", phrase
+
+
+@given(st.integers(1, 9999), st.integers(1, 9999))
+def test_parts_of_a_quantity_are_added_up(above, below):
+    for said, worth in (
+        (f"{above}亿{below}万", below * 10**4),
+        (f"{above}万零{below}", below - above * (10**8 - 10**4)),
+    ):
+        for phrase in (said, f"答案是{said}元", f"-{said}"):
+            read = Decimal(grade("number", phrase, "0").extracted)
+            assert abs(read) == above * 10**8 + worth, phrase
 
 
 @given(st.permutations("ABCDE"), st.integers(1, 5), st.sampled_from(["、", ",", "，", " ", "", " and ", "和"]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import shlex
 import shutil
 import signal
@@ -68,6 +69,11 @@ def kill_forked(words: list[str], log: Path, due: Callable[[], bool], pause: flo
     assert running.exitcode == -signal.SIGKILL, "it had ended before it was killed"
 
 
+def stepped(log: Path) -> int:
+    """The last step that a training has told of."""
+    return max(map(int, re.findall(r"step (\d+)/", log.read_text("utf-8"))), default=0)
+
+
 def test_killed_in_training_the_verdict_is_the_same(calm, tmp_path):
     recipe, quiet = calm
     place = begun(quiet, tmp_path, "tuned").seed("tuned", 17)
@@ -75,8 +81,8 @@ def test_killed_in_training_the_verdict_is_the_same(calm, tmp_path):
     kill(words, "", 1.0)
     drawn = random.Random(1)
     for step in (5, 25, 45, 60, 80):  # by what it has done, whatever its pace; each start goes on behind the last
-        log, said = tmp_path / f"{step}.log", f"step {step + drawn.choice((0, 5))}/"
-        kill_forked(words, log, lambda log=log, said=said: said in log.read_text("utf-8"), drawn.random() / 5)
+        log, due = tmp_path / f"{step}.log", step + drawn.choice((0, 5))
+        kill_forked(words, log, lambda log=log, due=due: stepped(log) >= due, drawn.random() / 20)
     assert list(place.checkpoints.glob("step-*")), "nothing was kept that the next start could go on from"
     assert place.trained() is None
     done = tuneworth("run", recipe, "--out", tmp_path)
@@ -128,10 +134,12 @@ def test_killed_in_scoring_the_verdict_is_the_same(calm, tmp_path):
 
 def test_the_front_door_killed_with_all_it_started(calm, tmp_path):
     recipe, quiet = calm
-    begun(quiet, tmp_path, "old", "tuned")
+    place = begun(quiet, tmp_path, "old", "tuned")
     words = [sys.executable, "-m", "eval.cli", "run", str(recipe), "--out", str(tmp_path)]
-    for mark in ("train tuned seed 17: step 50/", "score tuned seed 17: 240 of 240", "eval.score"):
-        kill(words, mark, 0.3)
+    kill(words, "train tuned seed 17: step 50/", 0.3)
+    kill(words, "score tuned seed 17: 240 of 240", 0.1)
+    shutil.rmtree(place.seed("framed", 0).folder)  # there is something to score then, however far the blow let it come
+    kill(words, "eval.score", 0.3)
     done = tuneworth("run", recipe, "--out", tmp_path)
     assert done.returncode == 0, done.stderr
     assert settled(verdict(tmp_path)) == settled(verdict(quiet))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +13,7 @@ from eval import gates
 from eval.gates import AdapterFact, Asked, BlankFact, ChanceFact, PlanFact
 from eval.repeatability import Apart, Batching, Changes, Floor, Parity, Repeatability
 from eval.sheet import Sheet
+from finetune.recipe.sections import Raised
 
 EXPECTED = {("t", str(i)): Asked(f"hash {i}", "A", f"document {i}") for i in range(4)}
 
@@ -131,6 +134,27 @@ def test_blanks_fail_when_many_or_unlike_and_the_decision_hangs_on_them(gate, sh
     assert found.reason_zh
 
 
+def test_blanks_of_both_kinds_that_together_could_turn_it_fail_both():
+    """Six points each: either alone leaves 12 points over 2, both together do not; what is few is not counted."""
+    many, few = blank((0.06, 0.06), 0.12, 0.2), blank((0.0, 0.01), 0.12, 0.2)
+    assert [each([many]).status for each in (gates.unparsed, gates.truncated)] == ["passed", "passed"]
+    assert gates.unparsed([many], [few]).status == gates.truncated([many], [few]).status == "passed"
+    found = gates.unparsed([many], [many])
+    assert (found.status, gates.truncated([many], [many]).status) == ("failed", "failed")
+    assert found.figures["lora - newer, low"] == pytest.approx(0.0)
+
+
+def test_a_recipe_may_raise_what_is_advisory_and_nothing_else():
+    assert set(get_args(Raised)) == set(gates.RAISABLE)
+    some = [gates.merge_faithful({"lora": 1e-6}), gates.known_by_heart([]), gates.same_questions([], {})]
+    found = gates.raised(some, ["merge faithful", "judge"])
+    assert [(each.name, each.required, each.status) for each in found] == [
+        ("merge faithful", True, "passed"), ("items known by heart", False, "not_checked"),
+        ("same questions", True, "passed"), ("judge", True, "not_checked"),
+    ]  # fmt: skip
+    assert gates.raised(some, []) == some
+
+
 @given(
     st.lists(
         st.tuples(st.sampled_from(["correct", "wrong", "unparsed"]), st.sampled_from(["correct", "wrong", "unparsed"])),
@@ -206,6 +230,16 @@ def test_the_side_with_fewer_tokens_for_an_answer_must_not_have_been_cut(limits,
     found = gates.token_budget(limits, {"lora": 0.0, "newer": cut})
     assert (found.status, found.required) == (status, False)
     assert says in found.reason
+
+
+@pytest.mark.parametrize(
+    ("budget", "ended", "status"), [(512, 0.2, "failed"), (512, 0.0, "passed"), (4096, 0.2, "passed")]
+)
+def test_a_lower_budget_of_thought_must_not_have_ended_one(budget, ended, status):
+    thoughts = {"lora": (budget, ended), "newer": (4096, 0.0)}
+    found = gates.token_budget({"lora": 4096, "newer": 4096}, {"lora": 0.0, "newer": 0.0}, thoughts)
+    assert (found.status, found.required) == (status, False)
+    assert ("the lower one ended some of lora" in found.reason) == (status == "failed")
 
 
 def test_what_nobody_measured_says_how_it_is():

@@ -22,8 +22,6 @@ from eval.sheet import Sheet
 from eval.verdict.grounding import _figures, _refusals
 from eval.verdict.twins import paired
 
-pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")  # PEFT's
-
 
 @pytest.mark.parametrize(
     "text",

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from judged_run import CLEAR
-from test_guards import SAME, shelved
+from small_guards import SAME, shelved
 from written_exam import Run, build, graded
 
 from eval.outlets.junit import junit

@@ -27,7 +27,6 @@ from finetune.train import __main__ as train
 from finetune.world import open_base
 
 torch.set_num_threads(1)
-pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")  # PEFT's
 TRAIN = {"epochs": 8, "tokens_per_step": 400, "max_length": 256, "dev": 0, "prove": "here"}
 LORA = {"kind": "lora", "rank": 4, "learning_rate": 0.005}
 

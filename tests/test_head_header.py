@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from test_lm import ARCHS, model_of
+from small_lm import ARCHS, model_of
 
 from eval.lm.budget import Budget
 from eval.lm.labels import label_scores, token_tags

@@ -56,6 +56,24 @@ def test_a_required_gate_not_checked_is_inconclusive_and_named(tmp_path, sit, na
     assert {r.call for r in found.rulings} == {"worth_it"}  # the numbers alone would have said so
 
 
+def test_an_advisory_gate_that_the_recipe_raises_decides(tmp_path):
+    plain = judged(tmp_path / "plain")
+    passing = judged(tmp_path / "passing", "rule.required=[engine parity]")
+    assert (plain.outcome, passing.outcome) == ("worth_it", "worth_it")
+    assert gate(passing, "engine parity").required
+    assert passing.provenance.plan != plain.provenance.plan  # what was raised is promised
+    found = judged(tmp_path / "open", "rule.required=[noise floor, judge]")
+    assert found.outcome == "inconclusive"
+    assert "noise floor was not checked" in found.sentence
+    assert "judge was not checked: rule.required names it, and nothing in this study asks it" in found.sentence
+    cut = {"newer": {"change": lambda r: r.model_copy(update=graded("truncated")) if r.id == "letters-9" else r}}
+    more = "contenders.lora.model={id: ./old, family: r1_distill_qwen, think: empty, decoding: {max_new_tokens: 4096}}"
+    failing = judged(tmp_path / "failing", more, "rule.required=[token budget]", sit=cut)
+    assert (failing.outcome, gate(failing, "token budget").status) == ("invalid", "failed")
+    with pytest.raises(BadInput, match=r"rule.required"):
+        build(tmp_path / "none", "rule.required=[same questions]")
+
+
 def test_a_rival_with_fewer_tokens_that_was_cut_is_told_and_decides_nothing(tmp_path):
     cut = {"newer": {"change": lambda r: r.model_copy(update=graded("truncated")) if r.id == "letters-9" else r}}
     limit = "contenders.newer.model.decoding.max_new_tokens=32"

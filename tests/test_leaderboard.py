@@ -10,6 +10,7 @@ import itertools
 import json
 import re
 import shutil
+from types import SimpleNamespace
 
 import pytest
 from reader import Reader
@@ -18,9 +19,12 @@ from small_board import board, command, made, studies, written  # noqa: F401 (fi
 from eval.leaderboard import Board, difference, sittings, tables
 from eval.leaderboard.board import _suites
 from eval.leaderboard.page import render
-from eval.leaderboard.pareto import field
+from eval.leaderboard.pareto import Box, beside, field
+from eval.leaderboard.sitting import _memory
 from eval.report.figures import points
 from finetune.mistakes import BadInput
+from finetune.plan import CONTEXT, Shape, weight_bytes
+from finetune.plan.memory import MARGIN
 from finetune.recipe.suites import SHELF, Suite
 
 HOSTILE = "<img src=x onerror=alert(1)>|**b**"
@@ -38,6 +42,15 @@ def test_two_runs_stand_on_one_board(made):
     assert {(each.kind, each.key) for each in found.slices} == {
         ("all", ""), ("lang", "zh"), ("lang", "en"), ("task", "letters"), ("task", "numbers"),
     }  # fmt: skip
+
+
+def test_runs_that_are_called_alike_are_told_apart_by_no_more_of_their_path_than_that_takes(studies, tmp_path):
+    twins = [shutil.copytree(study, tmp_path / study.name / "runs" / "study") for study in studies]
+    done = command(*twins, "--out", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    names = {card.contender for card in board(tmp_path / "out").contenders}
+    assert {"first/runs/study/lora", "second/runs/study/lora"} < names
+    assert str(tmp_path) not in (tmp_path / "out" / "leaderboard.html").read_text("utf-8")
 
 
 def test_scores_and_intervals_are_those_of_the_verdict(studies, made):
@@ -253,6 +266,18 @@ def test_the_frontier_holds_whom_nobody_beats_for_less(made):
     assert all(b.row.score >= a.row.score for a, b in itertools.pairwise(best))
 
 
+def test_a_name_stands_nearest_to_its_own_mark():
+    """Two marks all but on each other: the second's name goes where the first's mark is not nearer."""
+    first, second, size = (100.0, 100.0), (104.0, 108.0), (300.0, 300.0)
+    ink = [Box(x - 6, x + 6, y - 6, y + 6) for x, y in (first, second)]
+    one = beside(first, 60, size, ink, [second])
+    other = beside(second, 60, size, [*ink, one], [first])
+    assert one.apart(first) <= one.apart(second)
+    assert other.apart(second) <= other.apart(first)
+    assert [box.shared(each) for box in (one, other) for each in ink] == [0] * 4
+    assert one.shared(other) == 0
+
+
 def test_a_price_nobody_knows_is_said_and_not_drawn(made):
     said = json.loads((made[0] / "leaderboard.json").read_text("utf-8"))
     for card in said["contenders"][:2]:
@@ -264,3 +289,23 @@ def test_a_price_nobody_knows_is_said_and_not_drawn(made):
         card |= {"cost": None, "tokens_out": None, "seconds": None}
     assert field(Board.model_validate(said)) is None
     assert 'id="cost"' not in render(Board.model_validate(said))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "like", "wide"),
+    [
+        ("bfloat16", "bfloat16", 2), ("float32", "float32", 4), ("nf4 bfloat16", "nf4_double", 2),
+        ("awq bfloat16", "nf4_double", 2), ("awq float32", "nf4_double", 4), ("fp8 bfloat16", "int8", 2),
+        ("gptq bfloat16", None, 2), ("unknown", None, 2),
+    ],
+)  # fmt: skip
+def test_memory_is_known_of_weights_that_are_packed(dtype, like, wide):
+    """By the packing, and its cache by what is reckoned in; of a packing with any number of bits nobody knows."""
+    shape = Shape(layers=2, hidden=64, intermediate=128, heads=4, kv_heads=2, head_dim=16, vocab=100)
+    row, origin = SimpleNamespace(tokens_in=1000, tokens_out=24), SimpleNamespace(dtype=dtype, decoding={})
+    found = _memory(shape, row, origin)
+    if like is None:
+        assert found is None
+    else:
+        cache = 1024 * shape.cache_width * wide
+        assert found == pytest.approx((weight_bytes(shape, like) + cache) * MARGIN + CONTEXT)

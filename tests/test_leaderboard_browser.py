@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import re
+
 import pytest
 from small_board import command, made, studies  # noqa: F401 (fixtures)
 from test_report_browser import chromium, pytestmark  # noqa: F401 (fixtures and marks)
+
+from eval.leaderboard import Board
+from eval.leaderboard.page import render
 
 
 @pytest.fixture
@@ -56,3 +62,40 @@ def test_languages_switch_and_heads_sort(page):
     page.locator(".slice:not([hidden]) .tiers th button").nth(3).click()
     scores = [float(cell.get_attribute("data-value")) for cell in rows(page).locator("td:nth-child(4)").all()]
     assert scores == sorted(scores)
+
+
+NAMED = re.compile("old|lora|prefix|newer|prompted")
+
+
+def test_names_beside_their_marks_cover_nothing(chromium, made):  # noqa: F811
+    """Ten contenders of nearly one price: no name lies on another, on a mark or on an interval, nor leaves the plot."""
+    found = json.loads((made[0] / "leaderboard.json").read_text("utf-8"))
+    for at, card in enumerate(found["contenders"]):
+        card["cost"] = 1 + 0.02 * (at % 5) + 0.4 * (at // 5)
+    text = json.dumps(found).replace("second/", "qwen3_8b_analyst/")
+    drawn = render(Board.model_validate_json(text))
+    for width in (390, 1280):
+        page = chromium.new_page(locale="en-GB", viewport={"width": width, "height": 900})
+        page.set_content(drawn)
+        assert page.locator("#cost svg:visible text").filter(has_text=NAMED).count() == 10
+        assert page.evaluate(COVERED) == [], width
+        page.close()
+
+
+COVERED = """() => {
+  const svg = [...document.querySelectorAll("#cost div > svg")].find((each) => each.getBoundingClientRect().width);
+  const frame = svg.getBoundingClientRect(), faults = [];
+  const names = [...svg.querySelectorAll("text")].filter((t) => /old|lora|prefix|newer|prompted/.test(t.textContent));
+  const lines = [...svg.querySelectorAll("path")].map((p) => p.getBoundingClientRect());
+  const bars = lines.filter((r) => r.width < 4 && r.height > 4);
+  const ink = [...bars, ...[...svg.querySelectorAll("use")].map((u) => u.getBoundingClientRect())];
+  if (bars.length < 10 || ink.length < 20) faults.push("no marks: " + ink.length);
+  const boxes = names.map((t) => t.getBoundingClientRect());
+  const over = (a, b) => Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1 &&
+    Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 3;
+  boxes.forEach((a, i) => {
+    if (a.left < frame.left - 1 || a.right > frame.right + 1) faults.push("outside: " + names[i].textContent);
+    for (const b of [...boxes.slice(i + 1), ...ink]) if (over(a, b)) faults.push(names[i].textContent);
+  });
+  return faults;
+}"""

@@ -77,11 +77,11 @@ def limited(made, **changes):
 
 def test_limits_leave_out_who_breaks_them_and_of_whom_it_is_not_known(made):
     for changes, limits, why in (
-        ({"memory": 30e9}, Limits(memory=24e9), "takes 30 GB"),
-        ({"memory": None}, Limits(memory=24e9), "memory unknown"),
-        ({"cost": 9.0}, Limits(cost=1), "costs 9 CNY"),
-        ({"cost": None}, Limits(cost=1), "cost unknown"),
-        ({"doubt": "run x is invalid"}, Limits(), "run x is invalid"),
+        ({"memory": 30e9}, Limits(memory=24e9), ("takes 30 GB", "占用 30 GB")),
+        ({"memory": None}, Limits(memory=24e9), ("memory unknown", "显存未知")),
+        ({"cost": 9.0}, Limits(cost=1), ("costs 9 CNY", "成本 9 CNY")),
+        ({"cost": None}, Limits(cost=1), ("cost unknown", "成本未知")),
+        ({"doubt": "run x is invalid", "doubt_zh": "运行 x 无效"}, Limits(), ("run x is invalid", "运行 x 无效")),
     ):
         found = choose(limited(made, **changes), limits)
         assert found.left_out == {"second/lora": why}

@@ -19,9 +19,10 @@ from written_exam import MACHINE, Run, build
 
 from eval import pledge
 from eval.benchmark import Benchmark
-from eval.forecast import seconds
-from eval.forecast.exam import foretold
-from eval.forecast.load import ANSWER, THOUGHT, read_load
+from eval.foretold import foretold
+from eval.foretold.hours import seconds
+from eval.foretold.lengths import ANSWER, THOUGHT
+from eval.foretold.load import read_load
 from eval.report import lengths, predictions, render
 from eval.report.figures import number, share
 from eval.verdict import judge

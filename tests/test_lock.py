@@ -86,4 +86,5 @@ def test_scoring_refuses_a_folder_at_work_and_another_contender_goes_on(tmp_path
         assert re.fullmatch(r"tuneworth: [^\n]+another run is at work here [^\n]+\n", done.stderr)
         assert run_line(score_line(recipe, out, "newer")).returncode == 0
     assert [path.name for path in (out / "r").iterdir() if path.is_dir()] == ["newer"]
-    assert {path.name for path in (out / "r/newer/seed-0").iterdir()} == {"items.jsonl", "score.json"}
+    kept = {"items.jsonl", "items.parquet", "score.json"}
+    assert {path.name for path in (out / "r/newer/seed-0").iterdir()} == kept

@@ -9,7 +9,7 @@ from typing import get_args
 import pytest
 import torch
 from pydantic import TypeAdapter, ValidationError
-from small_prompts import every_arch, fresh, gap, gradients, plain_peft, rows, tokenizer_of
+from small_prompts import every_arch, fresh, gap, gradients, rows, tokenizer_of
 
 from finetune.methods import METHODS, AnyMethod, LoRA, adapter_parameters, load
 from finetune.methods.lora import LINEARS
@@ -104,7 +104,6 @@ def test_each_knob_reaches_the_model(tiny, tuned):
 
 
 @every_arch
-@plain_peft
 def test_saved_and_loaded_is_bit_equal_here_and_in_plain_peft(tuned, tiny, arch, tmp_path):
     from peft import PeftModel
 
@@ -134,7 +133,6 @@ def test_saved_and_loaded_is_bit_equal_here_and_in_plain_peft(tuned, tiny, arch,
     assert [n for n, p in again.named_parameters() if p.requires_grad] == list(adapter_parameters(model))
 
 
-@plain_peft
 def test_loads_a_lora_tuned_by_peft_with_knobs_of_its_own(tiny, tmp_path):
     from peft import LoraConfig, get_peft_model
 

@@ -18,7 +18,6 @@ from finetune.train.__main__ import main
 torch.set_num_threads(1)
 KIN = {"lora": {}, "rslora": {"rslora": True}, "dora": {"dora": True}}
 every_kin = pytest.mark.parametrize("kin", KIN)
-quiet = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
 
 
 def moved(model):
@@ -54,7 +53,6 @@ def test_rslora_is_stronger_by_the_root_of_the_rank(tiny):
     assert gap(added(rslora=True), 2 * added()) <= 1e-6
 
 
-@quiet
 @every_arch
 @every_kin
 def test_merged_is_unmerged_and_reloaded_is_trained(tiny, arch, kin, tmp_path):

@@ -16,8 +16,6 @@ from finetune.export.__main__ import main as export
 from finetune.run import RunDir
 from finetune.train.__main__ import main as train
 
-pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
-
 
 @pytest.fixture(scope="module")
 def lesson(tmp_path_factory, tiny) -> Path:

@@ -40,6 +40,12 @@ FOUND = [
     ("her trading account no. 88001234 was closed", "fund_account", "88001234"),
     ("股东账户A123456789今日", "shareholder_account", "A123456789"),
     ("股东代码: 0123456789", "shareholder_account", "0123456789"),
+    ("资金账号（普通）：10086012345", "fund_account", "10086012345"),
+    ("股东账户：沪A股A123456789", "shareholder_account", "A123456789"),
+    ("资金账号：10086012345，100000元", "fund_account", "10086012345"),
+    ("Securities account: A123456789, opened", "shareholder_account", "A123456789"),
+    ("| 客户号 | 20118765 |", "client_number", "20118765"),
+    ("<客户号>20118</客户号>", "client_number", "20118"),
     ("客户号 20118765 的持仓", "client_number", "20118765"),
     ("Customer ID: C1029384", "client_number", "C1029384"),
 ]
@@ -56,6 +62,8 @@ CLEAN = [
     "total assets 1,381,234,567.80; EPS 3.14159265358979; ratio 0.6222021234567890128",
     "see note 212-2020 and item 10-2758-3421 of form 10-K for 2019 2020 2021 2022",
     "客户数量达到20118765户，客户号码段扩容；资金账户余额为1000000元",
+    "股东账户A股共计，600519；客户号（见附表）略；资金账号-证券账户：未开立 2024",
+    "资金账户(元) 500000；资金账户（万元）：120000；资金账户12345.67",
     "开立资金账户后，应在20日内；证券账户共12345678户",
     "身份证号110105194912310026不通过校验",
     "公告编号：临2023-045；债券代码 185123.SH；编号020-20231231",
@@ -72,6 +80,17 @@ def test_personal_data_is_found(text, kind, value):
 @pytest.mark.parametrize("text", CLEAN)
 def test_amounts_codes_and_dates_are_left_alone(text):
     assert [(each.kind, text[each.start : each.end]) for each in find(text)] == []
+
+
+def test_the_accounts_of_a_shareholder_at_both_exchanges_are_found():
+    said = Masker().mask("股东账户：上海A123456789，深圳0123456789；成交1234567890元")
+    assert said == "股东账户：上海[SHAREHOLDER_ACCOUNT_1]，深圳[SHAREHOLDER_ACCOUNT_2]；成交1234567890元"
+    said = Masker().mask("股东账户：A123456789，0123456789")
+    assert said == "股东账户：[SHAREHOLDER_ACCOUNT_1]，[SHAREHOLDER_ACCOUNT_2]"
+    said = Masker().mask("Securities account: A123456789, 0123456789, 1000000000 shares")
+    assert said == "Securities account: [SHAREHOLDER_ACCOUNT_1], [SHAREHOLDER_ACCOUNT_2], 1000000000 shares"
+    said = Masker().mask("股东账户A123456789、1000000000股")
+    assert said == "股东账户[SHAREHOLDER_ACCOUNT_1]、1000000000股"
 
 
 def test_one_number_has_one_placeholder():
@@ -212,3 +231,20 @@ def test_a_reason_allows_it_and_masked_rows_need_none(lesson, tmp_path, capfd):
     here = lesson.read_text("utf-8").replace("rows.md", "m/rows.md")
     (tmp_path / "masked.yaml").write_text(here, "utf-8")
     assert train_main([str(tmp_path / "masked.yaml"), *out]) == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("股东账户：A123456789，0123456789", "股东账户：[SHAREHOLDER_ACCOUNT_1]，[SHAREHOLDER_ACCOUNT_2]"),
+        ("股东账户A123456789,0123456789,共2户", "股东账户[SHAREHOLDER_ACCOUNT_1],[SHAREHOLDER_ACCOUNT_2],共2户"),
+        ("股东账户A123456789、1000000000股", "股东账户[SHAREHOLDER_ACCOUNT_1]、1000000000股"),
+        ("手机13812345678，13912345678", "手机[PHONE_1]，[PHONE_2]"),
+        ("手机13812345678，13912345678，13712345678", "手机[PHONE_1]，[PHONE_2]，[PHONE_3]"),
+        ("是多少元？5125267130,3303571429,19687107296,B", "是多少元？5125267130,3303571429,19687107296,B"),
+        ("资金账号10086012345，2024年开立", "资金账号[FUND_ACCOUNT_1]，2024年开立"),
+        ("资金账户(元) 500000；资金账户（万元） 1,000,000", "资金账户(元) 500000；资金账户（万元） 1,000,000"),
+    ],
+)
+def test_numbers_of_a_list_stand_behind_commas_and_amounts_stay(text, said):
+    assert Masker().mask(text) == said

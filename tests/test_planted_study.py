@@ -31,7 +31,7 @@ from tests.planted_exam import TASKS
 
 COUNT, SAMPLES = 520, 2
 SECTIONS = (
-    "interval", "parts", "atlas", "curve", "sight", "board", "opinions", "flips", "health", "guards", "twins",
+    "interval", "parts", "atlas", "slices", "curve", "sight", "board", "opinions", "flips", "health", "guards", "twins",
     "grounding", "canaries", "money", "sensitivity", "provenance",
 )  # fmt: skip
 

@@ -19,7 +19,6 @@ from small_prompts import (
     gradients,
     left_padded,
     moved,
-    plain_peft,
     prompted,
     rows,
 )
@@ -183,7 +182,6 @@ def test_another_attention_is_refused_and_never_drops_the_prefix(tiny, form):
         model.base_model.forward(input_ids=rows(1))  # around the hook that hands the prefix over
 
 
-@plain_peft
 @pytest.mark.parametrize("kind", ["{kind: ptuning_v2, reencoder: 16}", "{kind: ptuning_v1, encoder: lstm}"])
 def test_it_is_trained_and_scored_as_a_recipe_says(tiny, tmp_path, kind):
     from small_exam import model, write_exam, write_recipe
@@ -214,7 +212,6 @@ TUNED_BY_PEFT = {  # our form -> PEFT's configuration, its knobs, logits that co
 
 @every_form
 @every_arch
-@plain_peft
 @torch.no_grad()
 def test_loads_a_prompt_tuned_by_peft(tiny, form, arch, tmp_path):
     import peft

@@ -6,7 +6,7 @@ import json
 
 import pytest
 import torch
-from small_prompts import FORMS, LENGTH, every_arch, fresh, gap, left_padded, plain_peft, prompted, rows, tokenizer_of
+from small_prompts import FORMS, LENGTH, every_arch, fresh, gap, left_padded, prompted, rows, tokenizer_of
 
 from finetune.methods import PTuningV1, adapter_parameters, load
 from finetune.methods.ptuning_v1 import _encode
@@ -40,7 +40,6 @@ def test_it_is_the_virtual_tokens_in_front_of_the_text(tiny, form, arch):
 
 @both_encoders
 @every_arch
-@plain_peft
 @torch.no_grad()
 def test_equals_peft_without_left_padding_and_the_row_alone_with_it(tiny, form, arch, tmp_path):
     from peft import PeftModel

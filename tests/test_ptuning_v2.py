@@ -7,7 +7,7 @@ import types
 
 import pytest
 import torch
-from small_prompts import FORMS, every_arch, fresh, gap, left_padded, plain_peft, prompted, rows, tokenizer_of
+from small_prompts import FORMS, every_arch, fresh, gap, left_padded, prompted, rows, tokenizer_of
 
 from finetune.methods import PTuningV1, PTuningV2, adapter_parameters, load
 
@@ -17,7 +17,6 @@ both_forms = pytest.mark.parametrize("form", ["direct", "reencoded"])
 
 @both_forms
 @every_arch
-@plain_peft
 @torch.no_grad()
 def test_equals_peft_given_the_same_positions(tiny, form, arch, tmp_path):
     """Saved, the folder is plain PEFT: PeftModel loads it and gives the same logits, padded rows included."""

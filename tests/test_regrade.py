@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 import shutil
@@ -41,9 +42,13 @@ def told(answer, *, unread: int = 0):
     return answer.model_copy(update=said | {"text": "答案是A" if answer.task == "letters" else "A"})
 
 
-def study(folder, monkeypatch, *changes: str, unread: dict[str, int] | None = None) -> Run:
-    """Four contenders tuned and scored under a plan with the extractor of before."""
+def study(folder, monkeypatch, *changes: str, unread: dict[str, int] | None = None, golds: str = "A") -> Run:
+    """Four contenders tuned and scored under a plan with the extractor of before; `golds` take turns."""
     build(folder, *changes)
+    for path in (folder / task / f"{task}.jsonl" for task in ("letters", "numbers")):
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        told_apart = [row | {"answer": golds[place % len(golds)]} for place, row in enumerate(rows)]
+        path.write_text("".join(json.dumps(row) + "\n" for row in told_apart))
     card = folder / "letters" / "letters.md"
     card.write_text(card.read_text().replace("published: false", "published: false\nprivate: true"))
     for name, arch in (("old", "qwen2"), ("newer", "qwen3")):
@@ -70,7 +75,7 @@ def unparsed(run: Run, *names: str):
 
 
 def test_a_newer_extractor_leaves_a_finished_study_alone_until_it_is_regraded(tmp_path, monkeypatch):
-    run = study(tmp_path, monkeypatch)
+    run = study(tmp_path, monkeypatch, golds="ABCD")  # none is passed blind, which scoring refuses
     found = judge(run.recipe, run.run)
     assert (found.outcome, found.provenance.extractor) == ("worth_it", OLD)
     assert pledge.keep(run.recipe, run.run).extractor == OLD  # a second start does not promise anew

@@ -18,7 +18,6 @@ from eval.score import __main__ as score
 from finetune.mistakes import BadInput
 
 torch.set_num_threads(1)
-pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")  # PEFT's
 HOT = {"decoding": {"temperature": 1.5, "max_new_tokens": 8}}
 
 

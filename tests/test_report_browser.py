@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -200,3 +201,19 @@ def test_print_hides_the_controls_and_keeps_the_wide_drawings(opened):
     assert not page.locator(".tongue").is_visible()
     assert page.locator("figure .wide:visible").count() == 7
     assert page.evaluate("document.documentElement.scrollWidth") <= 720
+
+
+def test_tables_go_on_upon_the_next_sheet_under_their_head(opened):
+    """What Chromium asks of a head before it repeats it: nothing in it that is a box of its own."""
+    page = opened("en-GB", 720)
+    page.emulate_media(media="print")
+    boxes = "[...document.querySelectorAll('thead *')].filter(e => getComputedStyle(e).display.startsWith('inline-'))"
+    assert page.locator("thead button").count() > 5
+    assert page.evaluate(f"{boxes}.length") == 0
+    assert page.evaluate("getComputedStyle(document.querySelector('tbody tr')).breakInside") == "avoid"
+    assert len(re.findall(rb"/Type /Page\b", page.pdf(format="A4"))) > 4
+
+
+def test_what_goes_on_beyond_an_edge_shows_it(opened):
+    shaded = "getComputedStyle(document.querySelector('#leaderboard').closest('.scroll')).backgroundImage"
+    assert "gradient" in opened("en-GB", 390).evaluate(shaded)

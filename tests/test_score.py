@@ -3,77 +3,26 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections import Counter
-from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
 import yaml
-from conftest import build_checkpoint
-from small_exam import model, run_line, score_line, teach, write_adapter, write_exam, write_recipe
+from small_exam import model, run_line, score_line, write_adapter
+from small_lm import Scripted
+from small_score import SAMPLED, Study, parts, study  # noqa: F401 (fixtures)
 
 from eval import items
 from eval.benchmark import Benchmark, find, read_task
 from eval.lm.budget import Budget
-from eval.score import __main__ as score
 from eval.score.answers import Desk
 from eval.score.questions import questions
 from finetune.chat import Chat
-from finetune.methods import Full, LoRA, PTuningV2, adapter_digest
-from finetune.mistakes import BadInput
+from finetune.methods import Full, PTuningV2, adapter_digest
 from finetune.recipe import Contender, Exam, Recipe
-from finetune.run import RunDir, RunManifest
+from finetune.run import RunDir
 
 torch.set_num_threads(1)
-pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")  # PEFT's
-SAMPLED = {"temperature": 0.8, "top_p": 0.95, "max_new_tokens": 8}
-
-
-class Study:
-    """A recipe on disk, and what the engine makes of it."""
-
-    def __init__(self, folder: Path, exam: Path, old: Path, newer: Path, adapter: Path | None) -> None:
-        self.folder, self.exam, self.old, self.newer, self.adapter = folder, exam, old, newer, adapter
-        self.out = folder / "runs"
-        self.write()
-
-    def write(self, old: dict | None = None, **exam_keys) -> None:
-        older = {"decoding": SAMPLED} | (old or {})
-        self.recipe = write_recipe(
-            self.folder / "r.yaml", self.exam, model(self.old, "r1_distill_qwen", **older), model(self.newer, "qwen3"),
-            self.adapter, **exam_keys,
-        )  # fmt: skip
-
-    def score(self, contender: str, *more: str) -> int:
-        return score.main([str(self.recipe), "--contender", contender, "--out", str(self.out), *more])
-
-    def place(self, contender: str) -> Path:
-        return self.out / "r" / contender / "seed-0"
-
-    def rows(self, contender: str) -> list[items.ItemScore]:
-        return items.read(self.place(contender) / "items.jsonl")
-
-    def manifest(self, contender: str) -> RunManifest:
-        found = RunManifest.read(self.place(contender) / "score.json")
-        assert found is not None
-        return found
-
-
-@pytest.fixture(scope="module")
-def parts(tmp_path_factory):
-    """Exam, two checkpoints (the older one taught to answer), and an adapter; read only."""
-    folder = tmp_path_factory.mktemp("parts")
-    exam = write_exam(folder / "exam")
-    old = teach(build_checkpoint(folder / "old", "qwen2"), exam, "r1_distill_qwen")
-    newer = build_checkpoint(folder / "newer", "qwen3")
-    return {"exam": exam, "old": old, "newer": newer, "adapter": write_adapter(folder / "adapter", old)}
-
-
-@pytest.fixture
-def study(tmp_path, parts):
-    return Study(tmp_path, **parts)
 
 
 @pytest.fixture(scope="module")
@@ -216,7 +165,7 @@ def test_a_start_after_a_kill_scores_only_what_is_missing(scored, study, capsys)
     assert "41 of 72 answers to go" in capsys.readouterr().out
     assert same(study.rows("old"), rows)
     assert [row.seconds for row in study.rows("old")][:31] == [row.seconds for row in rows[:31]]
-    assert sorted(p.name for p in place.iterdir()) == ["items.jsonl", "score.json"]
+    assert sorted(p.name for p in place.iterdir()) == ["items.jsonl", "items.parquet", "score.json"]
 
 
 def test_rows_of_another_scorer_are_set_aside_finished_or_not(scored, study, capsys):
@@ -230,7 +179,7 @@ def test_rows_of_another_scorer_are_set_aside_finished_or_not(scored, study, cap
     assert len(study.rows("old")) == 48
     shelves = sorted(study.place("old").glob(".old-*"))
     assert {path.name for path in shelves[0].iterdir()} | {path.name for path in shelves[1].iterdir()} == {
-        "items.rank-0.jsonl", "items.jsonl", "score.json",
+        "items.rank-0.jsonl", "items.jsonl", "items.parquet", "score.json",
     }  # fmt: skip
 
 
@@ -242,114 +191,6 @@ def test_the_first_start_counts_whatever_came_after(study):
     assert study.manifest("old").scoring.first_score_at == first
     events = [json.loads(line)["event"] for line in RunDir(study.out / "r").attempts.read_text("utf-8").splitlines()]
     assert events == ["plan", "score"]
-
-
-def refused(capsys, study: Study, contender: str, *more: str) -> str:
-    """The one line of a refusal; nothing was written for the contender."""
-    capsys.readouterr()
-    assert study.score(contender, *more) == 2
-    (said,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("tuneworth: ")]
-    assert not study.out.exists()
-    return said
-
-
-def test_an_untrained_contender_is_refused(study, capsys):
-    assert "is not trained; run `python -m finetune.train`" in refused(capsys, study, "tuned")
-
-
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        ("contenders.newer.model.id=/nowhere/model", "no config.json"),
-        ("contenders.old.model.family=qwen3", "<|endoftext|>"),
-        ("contenders.old.model.decoding.max_new_tokens=600", "exceed the model's 512"),
-        ("exam.tasks=[no_such_task]", "no no_such_task.yaml"),
-    ],
-)
-def test_bad_input_is_refused_in_one_line(study, capsys, change, said):
-    assert said in refused(capsys, study, "old", "--set", change)
-
-
-def test_a_contender_or_seed_that_is_not_there_is_refused(study, capsys):
-    assert "nobody: unknown; the recipe has" in refused(capsys, study, "nobody")
-    assert "--seed 3: old has 0" in refused(capsys, study, "old", "--seed", "3")
-
-
-def test_a_tokenizer_of_another_checkpoint_is_refused(study, parts, capsys):
-    study.old = Path(shutil.copytree(parts["old"], study.folder / "mixed"))
-    shutil.copy(parts["newer"] / "tokenizer.json", study.old / "tokenizer.json")
-    study.write()
-    assert "not a tokenizer of family r1_distill_qwen" in refused(capsys, study, "old")
-    study.old = build_checkpoint(study.folder / "short", "qwen2", rows=479)
-    tokenizer = json.loads((study.old / "tokenizer.json").read_text("utf-8"))
-    extra = [{"id": n, "content": f"<{n}>", "special": False} for n in range(len(tokenizer["model"]["vocab"]) + 6, 500)]
-    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
-    tokenizer["added_tokens"] += [token | flags for token in extra]
-    (study.old / "tokenizer.json").write_text(json.dumps(tokenizer), "utf-8")
-    study.write()
-    assert "do not belong together" in refused(capsys, study, "old")
-
-
-def test_a_broken_checkpoint_is_refused(study, parts, capsys):
-    study.old = Path(shutil.copytree(parts["old"], study.folder / "broken"))
-    whole = (study.old / "model.safetensors").read_bytes()
-    (study.old / "model.safetensors").write_bytes(whole[: len(whole) // 2])
-    study.write()
-    assert "broken" in refused(capsys, study, "old")
-
-
-def test_an_adapter_with_another_rendering_is_refused(study, parts, capsys):
-    study.adapter = Path(shutil.copytree(parts["adapter"], study.folder / "other"))
-    note = json.loads((study.adapter / "chat.json").read_text("utf-8"))
-    (study.adapter / "chat.json").write_text(json.dumps(note | {"think": "keep"}), "utf-8")
-    study.write()
-    assert "trained with another rendering (think differ)" in refused(capsys, study, "brought")
-
-
-def test_an_adapter_that_does_nothing_is_refused(study, parts, capsys):
-    from transformers import AutoModelForCausalLM
-
-    chat = Chat.open(parts["old"], "r1_distill_qwen", "empty")
-    base = AutoModelForCausalLM.from_pretrained(parts["old"], dtype=torch.float32)
-    study.adapter = study.folder / "idle"
-    study.adapter.mkdir()
-    LoRA(rank=4).save(LoRA(rank=4).attach(base, tokenizer=chat.tokenizer, seed=1), study.adapter, base="x")
-    study.write()
-    assert "changes nothing" in refused(capsys, study, "brought")
-
-
-def test_an_adapter_of_another_model_is_refused(study, parts, capsys):
-    study.adapter = write_adapter(study.folder / "foreign", parts["newer"], family="qwen3")
-    (study.adapter / "chat.json").unlink()
-    study.write()
-    assert "does not fit this model" in refused(capsys, study, "brought")
-
-
-def test_a_task_that_lm_eval_cannot_read_is_refused(study, parts, capsys):
-    study.exam = Path(shutil.copytree(parts["exam"], study.folder / "typo"))
-    path = study.exam / "own.yaml"
-    text = path.read_text("utf-8")
-    study.write()
-    path.write_text(text.replace("{{question}}", "{{question"), "utf-8")
-    assert "task own: lm-eval cannot read it" in refused(capsys, study, "newer")
-    path.write_text(text.replace("headline: acc_norm", "headline: brier_score"), "utf-8")
-    assert "brier_score is not in metric_list" in refused(capsys, study, "newer")
-    path.write_text(text.replace("doc_to_target: gold", "doc_to_target: '{{gold - 4}}'"), "utf-8")
-    assert "no single right option" in refused(capsys, study, "newer")
-
-
-def test_questions_that_lm_eval_sees_otherwise_are_refused(parts):
-    task = read_task(*find(str(parts["exam"] / "own")))
-    assert [q.row.id for q in questions(task)] == [row.id for row in task.rows]
-    for rows in (task.rows[::-1], task.rows[:-1]):
-        with pytest.raises(BadInput, match="do not give the same questions"):
-            questions(replace(task, rows=rows))
-
-
-def test_fewer_processes_than_the_launch_file_promises_are_refused(study, capsys):
-    launch = study.folder / "cpu2.yaml"
-    launch.write_text("launcher: torchrun\nprocesses: 2\n", "utf-8")
-    assert "promises 2 processes" in refused(capsys, study, "old", "--set", f"exam.launch={launch}")
 
 
 def test_two_processes_score_what_one_does_each_question_once(scored, study):
@@ -370,24 +211,6 @@ def test_plain_lines_on_stdout_and_silence_on_stderr(study):
     assert done.returncode == 0
     assert done.stderr == ""
     assert [line.split(": ")[0] for line in done.stdout.splitlines()] == ["score brought seed 0"] * 4
-
-
-class Scripted(torch.nn.Module):
-    """Writes the given ids whatever it is asked."""
-
-    def __init__(self, inner, ids):
-        super().__init__()
-        self.inner, self.ids, self.config, self.device = inner, ids, inner.config, torch.device("cpu")
-        self.get_decoder = inner.get_decoder
-
-    def forward(self, input_ids, position_ids, **kwargs):
-        out = self.inner(input_ids=input_ids, position_ids=position_ids, **kwargs)
-        if input_ids.shape[1] > 1:  # all of the prompt but its last token
-            self.begin = int(position_ids[0, -1]) + 1
-            return out
-        out.logits.fill_(-50.0)
-        out.logits[:, -1, self.ids[int(position_ids[0, -1]) - self.begin]] = 50.0
-        return out
 
 
 @pytest.mark.parametrize(

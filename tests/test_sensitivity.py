@@ -12,6 +12,7 @@ from judged_run import finished, judged
 from verdict_samples import sample
 from written_exam import Run, graded
 
+from eval import items
 from eval.paired import Estimate, estimate
 from eval.pairing import Pair
 from eval.report import render
@@ -122,6 +123,21 @@ def test_every_row_is_told_and_the_share_that_agrees(wide):
     assert {case.kind for case in cases} == kinds  # nothing is priced here
     assert made.sensitivity.agreeing == pytest.approx(np.mean([case.call == made.sensitivity.call for case in cases]))
     assert Verdict.model_validate_json(made.model_dump_json()) == made
+
+
+def test_answers_that_are_missing_score_nothing_and_are_bounded(tmp_path):
+    """Every twentieth question of newer has one answer of two; what it might have been is a row either way."""
+    run = finished(tmp_path, "exam.samples=2")
+    log = run.run.seed("newer", 0).items
+    rows = items.read(log)
+    items.replace(log, [row for row in rows if not (row.sample and int(row.id.split("-")[1]) % 20 == 3)])
+    found, evidence = judge(run.recipe, run.run), Evidence.read(run.recipe, run.run)
+    told = {case.name: case for case in found.sensitivity.cases if "missing" in case.name}
+    rivals = told["answers that are missing: all of the rival's right"]
+    share = float(evidence.sheets["newer"].share("missing")[0] @ evidence.sheets["newer"].item_weight(evidence.weights))
+    assert share == pytest.approx(0.5 / 20)
+    assert (rivals.gain, rivals.a_priori) == (pytest.approx(found.delta.gain - share), True)
+    assert told["answers that are missing: all of the challenger's right"].gain == pytest.approx(found.delta.gain)
 
 
 def test_worth_it_that_rests_on_one_task_alone_is_inconclusive(tmp_path):

@@ -12,7 +12,7 @@ from eval.launch import Job, line
 from finetune.card import DataCard
 from finetune.checkpoint import ModelSpec
 from finetune.frame import PromptFrame
-from finetune.recipe import Recipe, read_yaml
+from finetune.recipe import Exam, Recipe, read_yaml
 from finetune.recipe.guards import KINDS
 
 ROOT = Path(__file__).parent.parent
@@ -59,8 +59,11 @@ def opening(path: Path) -> str:
 
 @pytest.mark.parametrize("path", ASKED, ids=lambda p: p.stem)
 def test_recipes_for_use_ask_the_open_suites_or_say_why_not(path):
-    asked = read_yaml(path)["exam"]["tasks"]
-    if asked != OPEN:
+    asked, raw = Recipe.read(path).exam.tasks, read_yaml(path)
+    if any("finqa" in named for named in raw["data"]):  # shows every page that ConvFinQA asks over
+        assert asked == tuple(task for task in Exam(tasks=OPEN).tasks if task != "convfinqa")
+        assert "ConvFinQA" in opening(path)
+    elif raw["exam"]["tasks"] != OPEN:
         assert path.stem in {"finre_head", "fineval_smoke"}
         assert "exam is no suite" in opening(path) or "plumbing" in opening(path)
 
@@ -115,6 +118,14 @@ def test_card(path):
     assert card.licence.name
 
 
+def origin(card: DataCard) -> str:
+    """The line of a task's README on where its questions are from and who may use them."""
+    source, licence = card.source, card.licence
+    where = f"<{source.repository}> at `{source.commit[0][:12]}`" if source else "made by this project"
+    forbids = "" if licence.commercial else ", no commercial use"
+    return f"Source: {where}. Licence: [{licence.name}]({licence.url}){forbids}."
+
+
 @pytest.mark.parametrize("path", TASKS, ids=lambda p: p.stem)
 def test_task(path):
     text = path.read_text("utf-8").replace("!function ", "")
@@ -122,7 +133,8 @@ def test_task(path):
     assert raw["task"] == path.stem
     card, facts = find_card(raw["dataset_kwargs"]["card"]), raw["metadata"]
     told = (path.parent / "README.md").read_text("utf-8")
-    assert f"data_cards/{card.name}.md" in told, "where source, licence and defects are"
+    assert f"data_cards/{card.name}.md" in told, "where columns and defects are"
+    assert origin(card) in told.splitlines(), "source and licence, as the card has them"
     log = told.partition("## What a score means")[2]
     assert re.search(rf"^- {facts['version']} \(\d{{4}}-\d\d\):", log, re.M), "what its version changed"
     assert facts["headline"] in {each["metric"] for each in raw["metric_list"]}

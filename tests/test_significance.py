@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from eval.significance import holm, mcnemar_clustered, mcnemar_midp, tango, tango_score
+from eval.significance import benjamini_hochberg, holm, mcnemar_clustered, mcnemar_midp, tango, tango_score
 
 
 def test_holm_equals_statsmodels():
@@ -31,6 +31,23 @@ def test_holm_decision_and_lower_bound_agree():
         for value, step in zip(z, holm(norm.sf(z).tolist(), 0.025), strict=True):
             assert step.rejected == (value - norm.isf(step.level) > 0)
     assert [step.level for step in holm([0.001, 0.5, 0.4], 0.03)] == pytest.approx([0.01, 0.015, 0.015])
+
+
+def test_benjamini_hochberg_is_scipys_and_keeps_the_share_of_false_ones():
+    from scipy.stats import false_discovery_control, norm
+
+    rng = np.random.default_rng(16)
+    for count in (1, 2, 7, 40):
+        p = rng.uniform(0, 0.2, count).tolist()
+        assert benjamini_hochberg(p) == pytest.approx(false_discovery_control(p).tolist())
+    assert benjamini_hochberg([]) == []
+    shares, truth = [], np.repeat([3.0, 0.0], [6, 24])  # subjects; every one shares a base, so they depend
+    for _ in range(600):
+        z = truth + math.sqrt(0.3) * rng.normal() + math.sqrt(0.7) * rng.normal(size=30)
+        out = np.array(benjamini_hochberg((2 * norm.sf(np.abs(z))).tolist())) <= 0.05
+        shares.append((out & (truth == 0)).sum() / max(1, out.sum()))
+    assert np.mean(shares) <= 0.05 + 3.3 * np.std(shares) / math.sqrt(len(shares))
+    assert np.mean(shares) > 0.01  # it does find some
 
 
 def test_mcnemar_midp_lies_between_and_equals_its_definition():

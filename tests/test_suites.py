@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 
 from eval import blind
-from eval.benchmark import SHELF, Benchmark, Scenario, Task, find, find_card, read_task
+from eval.benchmark import SHELF, Scenario, Task, find, find_card, read_task
 from finetune.card.likeness import normalise
 from finetune.mistakes import BadInput
 from finetune.recipe import Exam, Recipe
@@ -138,29 +137,6 @@ def test_every_choice_of_the_shelf_has_its_written_form():
     for path in SHELF.glob("*/*.yaml"):
         if facts(path.stem)["output_type"] == "multiple_choice":
             assert path.with_name(f"{path.stem}_gen.yaml").is_file()
-
-
-def test_blind_baselines_of_a_known_exam():
-    task = read_task(*find("demo_label"))
-    counts = [sum(row.answer == letter for row in task.rows) for letter in "ABC"]
-    ways = {found.way: found.score for found in blind.baselines(task)}
-    assert ways["guess"] == pytest.approx(1 / 3)
-    assert ways["frequent"] == max(counts) / len(task.rows)
-    assert blind.best(task).score == max(ways.values())
-    numbers = {found.way: found.score for found in blind.baselines(read_task(*find("demo_extraction")))}
-    assert numbers["guess"] == 0
-    assert 0 < numbers["frequent"] < 0.1
-    notices = {found.way: found.score for found in blind.baselines(read_task(*find("notices_zh")))}
-    assert notices["frequent"] < 0.05 < notices["echo"] < 0.3, "a table said again is a part"
-
-
-def test_check_warns_of_a_task_that_is_passed_blind():
-    task = read_task(*find("demo_label"))
-    first = tuple(row for row in task.rows if row.answer == "A")
-    easy = replace(task, rows=(*first, *[row for row in task.rows if row.answer == "B"][:40]))
-    assert blind.warnings(Benchmark((task,))) == []
-    (line,) = blind.warnings(Benchmark((easy,)))
-    assert re.search(r"demo_label: always the same answer scores 80% there without reading", line)
 
 
 # ---- with the real files

@@ -28,7 +28,6 @@ from finetune.run import RunDir
 from finetune.train import __main__ as train
 
 torch.set_num_threads(1)
-pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")  # PEFT's
 TOKENIZER = train_tokenizer(MARKERS["r1_distill_qwen"])
 NEWS = "鼎泰、Northwind与鑫垚公司公布业绩，鑫垚净利润大增。"
 LISTED = ("鼎泰", "Northwind", "鑫垚公司", "鑫垚")

@@ -24,7 +24,6 @@ from finetune.recipe import Recipe, Timing
 from finetune.run import RunDir
 
 torch.set_num_threads(1)
-pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")  # PEFT's
 
 
 @pytest.fixture(scope="module")

@@ -147,7 +147,9 @@ def test_check_says_where_answers_may_be_of_unlike_length(place, tmp_path):
     """Counted over who writes; nothing is said where all may write alike, or nothing is written."""
     written, thinks = Benchmark(tasks("demo_label_gen")), Recipe.read(DEMO, (THINKS,))
     (line,) = check.budgets(thinks, written)
-    assert "(model.decoding.max_new_tokens): 16 of old, lora, prefix, prompted; 32,768 of newer. " in line
+    assert (
+        "(model.decoding.max_new_tokens, thinking_tokens): 16 of old, lora, prefix, prompted; 32,768 of newer. " in line
+    )
     assert check.budgets(thinks, Benchmark(tasks("demo_label"))) == []
     assert check.budgets(Recipe.read(DEMO), written) == []
     for changes, said in (((), False), (("contenders.old.model.decoding.max_new_tokens=9",), True)):

@@ -15,6 +15,7 @@ from eval.compare import compare
 from eval.foresight import power
 from eval.money import Bill, Net
 from eval.pairing import Pair
+from eval.report.summary import _scores
 from eval.sheet import Sheet
 from eval.verdict import Verdict, judge
 from eval.verdict.ruling import amount, overall, rule, stand
@@ -72,8 +73,12 @@ def test_the_sentence_says_what_a_tuning_costs_and_until_when_it_stands(tmp_path
     assert "结论有效至比 newer 更新的底座问世。" in plain.sentence_zh
     assert "costs" not in plain.sentence
     alone = judged(tmp_path / "alone", *dates, "costs.people=1500")
-    assert "One tuning costs 1,500 CNY. It stands until a base newer than newer (released 2025-04-29)" in alone.sentence
-    assert "一次微调的成本为 1,500 CNY。结论有效至比 newer（2025-04-29 发布）更新的底座问世。" in alone.sentence_zh
+    paid = "One tuning campaign (people) costs 1,500 CNY in all."
+    assert f"{paid} It stands until a base newer than newer (released 2025-04-29)" in alone.sentence
+    assert (
+        "一轮微调的全部成本（人力）为 1,500 CNY。结论有效至比 newer（2025-04-29 发布）更新的底座问世。"
+        in alone.sentence_zh
+    )
     both = judged(tmp_path / "both", *dates, "rule.alternatives=[prompted]", rates={"prompted": 0.5})
     assert "It stands until a base newer than prompted (released 2025-08-01) is out." in both.sentence
     undated = judged(tmp_path / "undated", dates[1], "rule.alternatives=[prompted]", rates={"prompted": 0.5})
@@ -88,10 +93,22 @@ def test_what_calls_nothing_stands_until_nothing(tmp_path):
     }
     for outcome, each in found.items():
         assert each.outcome == outcome
-        assert "One tuning costs 0.4 CNY." in each.sentence
-        assert "一次微调的成本为 0.4 CNY。" in each.sentence_zh
+        assert "One tuning campaign (people) costs 0.4 CNY in all." in each.sentence
+        assert "一轮微调的全部成本（人力）为 0.4 CNY。" in each.sentence_zh
         assert "It stands" not in each.sentence
         assert "结论有效至" not in each.sentence_zh
+
+
+def test_the_sum_of_the_sentence_is_told_apart_from_the_training_cost_of_the_table(tmp_path):
+    found = judged(tmp_path, "costs.gpu_hour=3600", "costs.people=100")
+    bill, row = found.money.bills[0], next(each for each in found.contenders if each.name == "lora")
+    assert bill.tuning > row.training_cost + 100
+    whole = amount(bill.tuning, "CNY")
+    assert f"One tuning campaign (training, evaluation, people) costs {whole} in all." in found.sentence
+    assert f"一轮微调的全部成本（训练、评测、人力）为 {whole}。" in found.sentence_zh
+    heads = [" ".join(str(column.header).split()) for column in _scores(found).columns]
+    assert "training cost" in heads
+    assert "tuning cost" not in heads
 
 
 @pytest.mark.parametrize(

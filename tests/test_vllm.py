@@ -166,11 +166,11 @@ def test_the_probe_links_the_two_engines(study):
 
 
 def test_a_start_without_room_is_one_line(study):
-    """A share in which no row's keys and values have room. Not run since it was written: vLLM was not at hand."""
+    """A share in which no row's keys and values have room."""
     share = "contenders.old-v.engine.gpu_memory_utilization=0.000001"
     said = study.run("old-v", "--set", share, out="cramped", status=2).stderr
     (line,) = [line for line in said.splitlines() if line.startswith("tuneworth: ")]
-    assert "gpu_memory_utilization" in line
+    assert "raise engine.gpu_memory_utilization (1e-06)" in line
     assert not list((study.folder / "cramped").rglob("items*"))
 
 

@@ -50,6 +50,16 @@ STARTS = [
         "free what others hold of the device, or lower engine.gpu_memory_utilization (0.8)",
     ),
     (
+        ValueError("Available memory on node 0 (21.11/23.47 GiB) on kv cache allocation is less than requested memory "
+                   "for kv (-0.8/0.0 GiB). Reduce CPU memory used by other processes."),
+        "raise engine.gpu_memory_utilization (0.8)",
+    ),
+    (
+        ValueError("Available memory on node 0 (2.11/23.47 GiB) on kv cache allocation is less than requested memory "
+                   "for kv (17.9/18.8 GiB). Reduce CPU memory used by other processes."),
+        "free what others hold of the device, or lower engine.gpu_memory_utilization (0.8)",
+    ),
+    (
         RuntimeError("CUDA out of memory occurred when warming up sampler with 256 dummy requests."),
         "lower engine.gpu_memory_utilization, so that more is left beside its cache, or exam.batch_tokens; split the",
     ),

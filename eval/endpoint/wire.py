@@ -16,6 +16,7 @@ from finetune.chat import FAMILIES, Chat
 from finetune.recipe import Contender, OpenAI
 
 OPEN, CLOSE = "<think>", "</think>"
+MOST_TOKENS = 2**40  # of a reply; a count beyond is none, and no column holds it
 MOST_STOPS = 4  # that OpenAI's protocol allows
 FINISHES: dict[str, Literal["stop", "length", "filter"]] = {
     "stop": "stop", "eos": "stop", "tool_calls": "stop", "length": "length", "content_filter": "filter",
@@ -58,7 +59,7 @@ def _drawing(contender: Contender, engine: OpenAI, seed: int) -> dict[str, Any]:
     how = contender.model.decoding
     if engine.sampling == "server":
         return {}
-    body: dict[str, Any] = {"temperature": how.temperature, "seed": seed % 2**31}  # some servers take no larger one
+    body: dict[str, Any] = {"temperature": how.temperature, "seed": seed}
     if how.temperature:
         body |= {"top_p": how.top_p} if how.top_p < 1 else {}
         body |= {"top_k": how.top_k} if how.top_k else {}
@@ -144,7 +145,7 @@ def _mapping(found: Any) -> Mapping[str, Any]:
 
 
 def _count(found: Any) -> bool:
-    return isinstance(found, int) and not isinstance(found, bool) and found >= 0
+    return isinstance(found, int) and not isinstance(found, bool) and 0 <= found < MOST_TOKENS
 
 
 def _share(thinking: str, answer: str, tokens: int) -> int:

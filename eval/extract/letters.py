@@ -59,7 +59,8 @@ HESITANT = re.compile(
 )
 DENIED = re.compile(  # before the letters
     r"(?:不是|不选|不应选|不要选|别选|不能选|排除|并非|而非|除了?|不含|(?<![a-z])(?:not|isn't|exclude|excluding|"
-    r"except|rather than|"
+    r"except|rather than|(?:all|any(?:thing)?|every(?:thing| one)?|each)(?: of)?(?: the| these| them| above| options?)*"
+    r" (?:but|save)(?: for)?|"
     r"instead of|eliminate|rule out|ruling out))\s*(?:选项|option|choice|项|answer)?\s*[\"'(\[【]*$",
     re.I,
 )
@@ -87,7 +88,7 @@ def _group(count: int, *, small: bool) -> re.Pattern[str]:
     bare = a if small else rf"{a}{{1,10}}"
     one = rf"(?:{dressed}|{bare})"
     between = r"[ \t]*[,、;&+]?[ \t]*(?:和|与|及|以及|跟|and\b|&)?[ \t]*(?:选项|options?[ \t]+|choices?[ \t]+)?"
-    return re.compile(rf"(?<![A-Za-z0-9\\+-])({one}(?:{between}{one})*){FOLLOWED}")
+    return re.compile(rf"(?<![A-Za-z0-9\\+-])(?<![A-Za-z]/)({one}(?:{between}{one})*){FOLLOWED}")
 
 
 def read(text: str, options: Sequence[str], count: int = 0) -> tuple[str | None, str]:
@@ -184,13 +185,7 @@ def _mentioned(text: str, count: int) -> tuple[str | None, str]:
     parts = sentences(text)
     if len(parts) > 1 and (last := _alone(parts[-1], count)):
         return last, "last line"
-    if (
-        held
-        and not text[: held[0].start].strip("\"'([【*# ")
-        and re.match(
-            r"[\"')\]】]*(?:项|选项)?[.、:,;。\n)]", text[held[0].start + _width(text, held[0].start, count) :]
-        )
-    ):
+    if held and _leads(text, held[0].start, count):
         return held[0].letters, "leading"
     affirmed = {one.letters for one in found if one.right}
     if affirmed and not any(one.unlike for one in found):
@@ -202,6 +197,13 @@ def _mentioned(text: str, count: int) -> tuple[str | None, str]:
     if len(rest) == 1 and not weak and not any(one.unlike for one in found) and not HESITANT.search(text[:REACH]):
         return rest.pop(), "only"
     return None, "several" if found else "none"
+
+
+def _leads(text: str, start: int, count: int) -> bool:
+    """Whether the letters at `start` head the text, as in `B. because ...`."""
+    if text[:start].strip("\"'([【*# "):
+        return False
+    return bool(re.match(r"[\"')\]】]*(?:项|选项)?[.、:,;。\n)]", text[start + _width(text, start, count) :]))
 
 
 def mentions(text: str, count: int) -> list[Mention]:

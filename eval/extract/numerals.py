@@ -9,47 +9,25 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
 
-from eval.extract.hanzi import from_hanzi
+from eval.extract.compound import joined
+from eval.extract.hanzi import from_hanzi, simple
+from eval.extract.notation import (
+    AFTER,
+    BEFORE,
+    COPULA,
+    DASHED,
+    FRACTION,
+    NUMBER,
+    PARTED,
+    RANGE,
+    TENTHS,
+    UNITS,
+    WEIGHED,
+)
 from eval.extract.passages import ANNOUNCED, announcements, boxes, conclusions, sentence, sentences
 
-DIGITS = re.compile("[0-9]")
 MOST_DIGITS = 50  # before or after the point: what is longer is a loop and no number
 EXACT = Context(prec=4 * MOST_DIGITS)
-UNITS = {
-    "万亿": 12, "千亿": 11, "百亿": 10, "十亿": 9, "亿": 8, "千万": 7, "百万": 6, "十万": 5, "万": 4, "千": 3,
-    "trillion": 12, "hundred million": 8, "hundred thousand": 5,
-    "billion": 9, "million": 6, "thousand": 3, "bn": 9, "tn": 12, "mn": 6, "mm": 6, "mln": 6, "k": 3, "m": 6, "b": 9,
-}  # fmt: skip
-CURRENCY = r"(?:(?:US|HK|NT|A|C|S)?[$¥€£₤₩₹]|(?:USD|RMB|CNY|EUR|GBP|HKD|JPY|人民币|美元)(?![A-Za-z]))"
-UNIT = (
-    r"(?:万亿|千亿|百亿|十亿|千万|百万|十万|亿|万|(?:(?<![十百千万亿])千(?!分)|千(?![分瓦克米卡伏]))|"
-    r"(?:hundred million|hundred thousand|trillion|billion|million|thousand|mln|bn|tn|mn|mm|[kmb])(?![a-z0-9]))"
-)
-RATE = (
-    r"(?:个?百分点|个?基点|%|‰|percentage points?|percent(?![a-z])|per cent|pct(?![a-z])|bps?(?![a-z])|basis points?)"
-)
-HANZI = "(?:[零〇一二两三四五六七八九十百万亿]|(?<![十百千万亿])千|千(?![瓦克米卡伏]))"  # 一百万千瓦 are kilowatts
-NUMBER = re.compile(  # blanks are bounded, and few: rows of them must not cost the square of their length
-    rf"(?<![A-Za-z0-9_.^])(?P<open>\( ?)?(?P<sign>[-+–] ?|负|minus |negative )?(?P<per>百分之|千分之)?"
-    rf"{CURRENCY}? ?(?!百分之|千分之)(?P<sign2>[-+负])?"
-    rf"(?:(?P<digits>[0-9]{{1,3}}(?:,[0-9]{{3}})+(?![0-9])(?:\.[0-9]+)?|[0-9]+(?:\.[0-9]+)?|\.[0-9]+)"
-    r"(?:[eE](?P<e>[-+]?[0-9]{1,3})(?![0-9])| ?[×xX*] ?10 ?(?:\^|\*\*) ?\{?(?P<ten>[-+]?[0-9]{1,3})\}?)?"
-    r"(?![0-9]|[eE][-+]?[0-9])"
-    rf"|(?P<han>{HANZI}+(?:点[零〇一二三四五六七八九]+)?))"
-    rf"(?: ?\$? ?(?P<unit>(?i:{UNIT})))?(?: ?(?P<rate>(?i:{RATE})))?(?: ?\$?{CURRENCY}?元? ?(?P<close>\)))?"
-)
-AFTER = re.compile(
-    r"\s*(?P<year>年(?!化)|月|日(?!元|圆)|号|季度|th(?![a-z])|st(?![a-z])|nd(?![a-z])|rd(?![a-z])|个月|:[0-9])"
-)
-BEFORE = re.compile(r"(?:第|[Ff][Yy]\s?|Q|(?:in|of|year|since|by|for|from) )$")
-RANGE = re.compile(r"\s*(?:[-–—~至到]|to(?![a-z])|and(?![a-z])|或|or(?![a-z])|和|与)\s*", re.I)
-COPULA = re.compile(
-    r"(?:等于|约为|达到|共计|合计|为|是|得|约|=|≈|(?<![a-z])(?:is|are|was|were|equals?|totals?|approximately|about|of)(?![a-z]))\s*(?:约|大约|大概|about|approximately|roughly|around|≈|~)?\s*$",
-    re.I,
-)
-FRACTION = re.compile(
-    r"(?P<minus>-)?\s*(?:\\frac\s*\{\s*([0-9]{1,12})\s*\}\s*\{\s*([0-9]{1,12})\s*\}|([0-9]{1,12})\s*/\s*([0-9]{1,12}))"
-)
 
 
 @dataclass(frozen=True)
@@ -129,26 +107,14 @@ def gold(text: str) -> Number | None:
 
 def numbers(text: str) -> list[Number]:
     """Every number of a text, in its order; what is too long to be one is left out."""
-    found: list[Number] = []
+    text, found = simple(text), list[Number]()
     for number in _numbers(text):
-        if found and _goes_on(found[-1], number, text):
-            number = _together(found.pop(), number)
-        found.append(number)
+        whole = joined(found[-1], number, text, EXACT) if found else None
+        if whole:
+            found[-1] = whole
+        else:
+            found.append(number)
     return found
-
-
-def _goes_on(number: Number, lower: Number, text: str) -> bool:
-    """Whether digits with a lower magnitude follow those of a higher one at once: 3亿5000万, 1亿2千万."""
-    whole = number.written == number.written.to_integral_value() and not number.percent
-    touch = number.end == lower.start and DIGITS.match(text, lower.start) and text[number.end - 1] in "亿万"
-    return bool(whole and touch) and 0 < lower.scale < number.scale and 0 < lower.value < 10**number.scale
-
-
-def _together(number: Number, lower: Number) -> Number:
-    """Their sum, written to the last digit of the lower one."""
-    value = number.value + lower.value.copy_sign(number.value)
-    written = value.scaleb(-lower.scale, EXACT)
-    return Number(value, lower.percent, written, lower.scale, number.start, lower.end)
 
 
 def _numbers(text: str) -> Iterator[Number]:
@@ -158,13 +124,14 @@ def _numbers(text: str) -> Iterator[Number]:
 
 
 def _number(match: re.Match[str], text: str) -> Number | None:
-    size = _size(match)
-    scale = UNITS[match["unit"].casefold()] if match["unit"] else 0
+    size = None if match["dotted"] else _size(match)
+    unit = match["unit"] or (match["beyond"] if _bracketed(match, text) else None)
+    scale = UNITS[re.sub("[多余]", "", unit.casefold())] if unit else 0
     scale += int(match["e"] or match["ten"] or 0)
     if size is None or abs(scale) > MOST_DIGITS:
         return None
     written, end = -size if _minus(match, text) else size, _end(match)
-    percent, scale = bool(match["per"] or match["rate"]), scale + _points(match)
+    percent, scale = bool(match["per"] or match["rate"] or match["outer"]), scale + _points(match)
     value = written.scaleb(scale, EXACT)
     return Number(value, percent, written, scale, match.start(), end, _dated(match, text, end))
 
@@ -172,9 +139,15 @@ def _number(match: re.Match[str], text: str) -> Number | None:
 def _size(match: re.Match[str]) -> Decimal | None:
     """The digits alone; None where a Chinese numeral counts nothing, or they are too many."""
     han = match["han"]
-    if han and not (match["per"] or match["unit"] or match["rate"] or len(han) > 1 and re.search("[十百千万亿]", han)):
+    weighed = bool(han) and re.match(f"千{WEIGHED}", match.string[match.end("han") :][:3])
+    if han and not (
+        match["per"] or match["unit"] or match["rate"] or weighed or len(han) > 1 and re.search("[十百千万亿]", han)
+    ):
         return None  # 一 in 一般 and 三 in 三峡 count nothing
     digits = from_hanzi(han) if han else match["digits"].replace(",", "")
+    tenth = (match["rate"] or "")[1:2] if (match["rate"] or "").startswith("成") else ""
+    if tenth and digits and "." not in digits:
+        digits += f".{TENTHS.get(tenth, tenth)}"  # 3成5 is 35 %
     if digits is None or max(map(len, digits.split("."))) > MOST_DIGITS:
         return None
     try:
@@ -189,26 +162,37 @@ def _minus(match: re.Match[str], text: str) -> bool:
     minus = (sign or (match["sign2"] or "").strip()) not in ("", "+")
     if sign in ("-", "–") and _joins(text, match.start("sign")):
         minus = False
-    return minus or bool(match["open"] and match["close"] and _accounting(match, text))
+    if sign == "—" and not DASHED.search(text, max(0, match.start() - 8), match.start("sign")):
+        minus = False
+    return minus or _bracketed(match, text)
+
+
+def _bracketed(match: re.Match[str], text: str) -> bool:
+    """Whether an accountant's brackets stand around it."""
+    return bool(match["open"] and match["close"]) and _accounting(match, text)
 
 
 def _points(match: re.Match[str]) -> int:
-    """The power of ten that makes points of a hundred of what is in points of a thousand, or basis points."""
-    rate = (match["rate"] or "").casefold()
+    """The power of ten that makes points of a hundred of points of a thousand, of tenths (成), or of basis points."""
+    rate = (match["rate"] or match["outer"] or "").casefold()
     if match["per"] == "千分之" or rate == "‰":
         return -3 + 2
+    if rate.startswith("成"):
+        return 1  # 8成 are 80 %
     return -2 if "基点" in rate or rate.startswith(("bp", "basis")) else 0
 
 
 def _end(match: re.Match[str]) -> int:
     """Where the number with its unit and rate ends."""
     last = next(part for part in ("rate", "unit", "digits", "han") if match[part])
-    return max(match.end(part) for part in (last, "e", "ten", "close"))
+    return max(match.end(part) for part in (last, "e", "ten", "close", "beyond", "outer"))
 
 
 def _accounting(match: re.Match[str], text: str) -> bool:
     """Whether brackets around a number are a minus: not where they repeat it after words, as in 第二季度(2)."""
     before = text[max(0, match.start("open") - 1) : match.start("open")]
+    if match["beyond"] and re.search("[.,]", match["digits"] or ""):
+        return True  # no mark of a note
     return before in "是为达" or not (before.isalnum() or before == ")")
 
 
@@ -237,15 +221,21 @@ def _dated(match: re.Match[str], text: str, end: int) -> bool:
 def _only(text: str) -> Number | None:
     """The one number of a text: dates beside another number do not count, and a fraction is one number."""
     fraction = FRACTION.fullmatch(text.strip(" $.。"))
-    if fraction:
-        above, below = (int(part) for part in fraction.groups()[1:] if part is not None)
-        if below:
-            value = EXACT.divide(Decimal(-above if fraction["minus"] else above), Decimal(below))
-            return Number(value, written=value, end=len(text))
+    if fraction and (number := _divided(fraction, len(text))):
+        return number
     found = numbers(text)
     bare = [one for one in found if not one.date] or found
     values = {(one.value, one.percent) for one in bare}
     return bare[-1] if len(values) == 1 else None
+
+
+def _divided(fraction: re.Match[str], end: int) -> Number | None:
+    """The worth of a fraction; None by 0."""
+    above, below = (int(part) for part in fraction.groups()[1:] if part is not None)
+    if not below:
+        return None
+    value = EXACT.divide(Decimal(-above if fraction["minus"] else above), Decimal(below))
+    return Number(value, written=value, end=end)
 
 
 def _last_side(text: str) -> Number | None:
@@ -260,6 +250,9 @@ def _first(text: str) -> Number | None:
     if not bare:
         return None
     first, rest = bare[0], bare[1:]
+    fraction = FRACTION.search(text, max(0, first.start - 8), first.end + 32)  # rows of blanks stay cheap
+    if fraction and fraction.start() <= first.start and fraction.end() > first.end:
+        return None if PARTED.match(text, fraction.end()) else _divided(fraction, fraction.end())
     between = RANGE.match(text, first.end)
     return None if rest and between and between.end() >= rest[0].start else first
 

@@ -61,6 +61,9 @@ ANNOUNCED = re.compile(
 )
 SUPPOSED = re.compile(
     r"(?:如果|假如|假设|假定|倘若|若|要是|是否|无论|不管)[^,。;.!?\n]{0,12}$"
+    r"|不(?:认为|觉得|相信)[^,。;.!?\n]{0,12}$"
+    r"|(?<![a-z])(?:i|we) (?:do not|don't|cannot|can't) (?:think|believe)(?![a-z])"
+    r"[^,。;.!?\n]{0,24}$"
     r"|(?<![a-z])(?:if|suppose|assuming|whether|unless|had|were)(?![a-z])[^,。;.!?\n]{0,24}$",
     re.I,
 )

@@ -6,14 +6,24 @@ from collections.abc import Sequence
 from eval.extract.labels import fold, held
 from eval.extract.passages import FORM, announcements, boxes, sentence
 
-LIST = re.compile(r"[,、;|\n]")
+LIST = re.compile(r"[,、;|\n]|\s{1,4}(?=\(?[0-9]{1,2}[、)])")  # 1）甲 2）乙
+CODE = re.compile(
+    r"\s?\((?:(?:[a-z]{2}\.?)?[0-9]{6}(?:\.[a-z]{2})?|[0-9]{4,5}\.hk)\)$", re.I
+)  # of a share, behind its name: 甲(600519.SH)
+LEAD_IN = re.compile(  # 该新闻涉及的公司有...; without a noun 涉及有色金属 names 有色金属
+    r"[该本此这]?[篇则条]?(?:新闻|报道|文章|研报|公告)?中?所?(?:涉及|包括|包含|提到|提及)[到了]?的?(?:主要)?"
+    r"(?:(?:上市公司|公司|企业|个股|股票|产品|品种|行业|事件|板块|标签|类别)(?:名称)?(?:主要)?[有为是]\s?:?|(?:主要)?[有为是]\s?:)"
+)
+MARK = re.compile(r"(?:^|(?<=[\s,;|]))\(?[0-9]{1,2}、(?=[^、,;|\n]*[^\W\d])")  # 1、甲 2、乙: marks of a list, no tags
 LEADING = re.compile(r"^(?:[-*•·]|\(?[0-9]{1,2}[.、)])\s*")
 NONE = {"无", "没有", "none", "n/a", "null", "[]"}
 
 
 def of(text: str) -> list[str]:
     """The parts of a written list ("A，B、C", lines, bullets, JSON), folded, each once, in their order."""
-    parts = [fold(LEADING.sub("", part.strip())) for part in LIST.split(text.strip().strip("[]{}"))]
+    bare = text.strip().strip("[]{}")
+    bare = MARK.sub("\n", bare) if bare.startswith(("1、", "(1、")) else bare
+    parts = [fold(CODE.sub("", LEADING.sub("", part.strip()))) for part in LIST.split(bare)]
     return list(dict.fromkeys(part for part in parts if part and part not in NONE))
 
 
@@ -40,7 +50,7 @@ def read(text: str, known: Sequence[str] = (), *, lenient: bool = True) -> tuple
         return tags or None, "after colon"
     if re.search(r"[。!?]\s*\S", text):
         return None, "several"
-    return of(text) or None, "list"
+    return of(text[lead.end() :] if (lead := LEAD_IN.match(text)) else text) or None, "list"
 
 
 def shared(read: Sequence[str], gold: Sequence[str]) -> float:

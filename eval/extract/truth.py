@@ -9,25 +9,56 @@ import re
 from eval.extract.passages import FORM, OPENING, announcements, boxes, conclusions, sentences
 
 NEGATION = (
-    r"(?P<un>不是|并不|并非|不完全|不|没有|没|无|未|not\s+(?:entirely\s+)?|n't\s+|never\s+|isn't\s+|"
+    r"(?P<un>(?<!不[能得可会])不(?:能|可|应|宜)?(?:说|算|认为|视为|称)(?:是|为)?|[谈算称]不上是?|不是|并不|并非|绝非|"
+    r"(?<!不[能得可会])不|没有(?:任何)?|没|无(?:任何)?|未|有失|欠|not\s+|n't\s+|never\s+|isn't\s+|"
     r"in(?=correct)|un(?=true))"
 )
+TWICE = r"(?P<twice>(?:not|n't|never|isn't|hardly)\s+(?=incorrect|untrue))"
 VERDICT = re.compile(
-    rf"{NEGATION}?(?:(?P<yes>正确|准确|属实|成立|(?<!不)对的|肯定的|合规|(?<![a-z])(?:true|right)(?![a-z])|correct(?![a-z]))"
+    rf"{TWICE}?{NEGATION}?(?:(?P<yes>(?:正确|准确)(?!性|与否|率|度)|属实|成立|(?<!不)对的|肯定的|合规|(?<![a-z])(?:true|right)(?![a-z])"
+    r"|(?<=(?<![a-z])un)true(?![a-z])|correct(?![a-z]))"
     r"|(?P<no>错误|(?<=[是为])错|错的|有误|(?<=[无没])误|否定的|违规|(?<![a-z])(?:false|wrong)(?![a-z])))",
     re.I,
 )
+DEGREE = (
+    r"(?:(?:quite|exactly|entirely|fully|completely|totally|wholly|strictly|really|altogether|perfectly|very|so|at all|"
+    r"actually|even|technically|an?|the|be|been|considered)\s+){1,3}"
+)
+AGAINST = re.compile(  # before a verdict, at a distance: not quite right, hardly correct, 并非完全正确
+    rf"(?:(?:not|n't|never|cannot)\s+{DEGREE}|(?<![a-z])(?:hardly|scarcely|barely|far from|no longer|anything but)\s+"
+    r"(?:(?:be|been|entirely|an?|the)\s+){0,2}"
+    r"|(?:^|\W)(?:none|neither)(?:\s+of\s+[\w\s]{1,24}?)?\s+(?:is|are|was|were)\s+"
+    r"|(?<![a-z])(?:i|we)\s+(?:\w+ly\s+)?(?:do not|don't|cannot|can't|would not|wouldn't|did not|didn't)\s+"
+    r"(?:think|believe|agree|consider|find|say|accept)(?![a-z])[^\n]*"
+    r"|(?:^|我们?|本人|笔者)(?:个人)?[并也]?不(?:认为|觉得|同意|相信|赞同)(?!.*的(?:说法|观点|看法)是).*"
+    r"|(?:不|并非|不是|并不是?|绝非|算不上)(?:完全|全部|全|十分|非常|很|太|那么|绝对|严格|特别|怎么|大|甚|尽|够|会)是?|不属于)$",
+    re.I,
+)
+DOUBTFUL = re.compile(  # what is not always true may be either
+    r"(?:(?:未必|不见得|很难|难以?(?:说|算|称|认为)|并不总|不总)(?:都|就)?(?:完全)?[是为]?|(?:不|并非|不是|并不|未必)(?:一定|必然|总|都|始终)是?"
+    r"|(?:not|n't)\s+(?:always|necessarily|usually|generally|universally|all|both|automatically)\s+(?:be\s+)?"
+    r"|(?<![a-z])(?:may|might|could)\s+(?:not\s+)?(?:well\s+)?be\s+)$",
+    re.I,
+)
+LACKS = re.compile(
+    r"(?:不|未|没有?)(?:存在|构成|涉及|发现|出现|属于)(?:任何|什么|明显)?$"
+)  # 不构成违规: which is asked?
+STATED = re.compile(r"说法|表述|观点|陈述|论述|描述|判断|命题|statement|claim", re.I)
+TWICE_HAN = re.compile(r"(?:并非|并不是|绝非)$")  # before 不正确
 UNSURE = re.compile(
-    r"不一定|不确定|无法判断|难以判断|是否|能否|可能|对错|正误|not sure|"
-    r"uncertain|cannot (?:tell|say|determine)|depends|maybe|perhaps"
+    r"不一定|不(?:能|可|应|宜)(?:说|认为|视为)(?![是为正准错属])|不确定|无法判断|难以判断|是否|能否|可能|对错|正误|"
+    r"not sure|uncertain|cannot (?:tell|say|determine)|depends|maybe|perhaps"
     r"|true or false|yes or no|right or wrong|(?:是|对|正确)(?:还是|或)",
     re.I,
 )
 YES = r"是的?|对的?|没错|正确|属实|√|✓|✔|y|yes|yeah|yep|true|t|correct|right|肯定|可以|能|会|有"
 NO = r"不是的?|不对的?|否|错误?的?|非|×|✗|✘|n|no|nope|false|f|incorrect|wrong|untrue|否定|不可以|不能|不会|没有|不正确"
 CLAUSE = re.compile(r"[,;:。!?\n]|\.(?=\s|$)")
+REACH = 80  # characters before a verdict in which its clause is looked for
 STANDING = re.compile(
-    rf"{OPENING}(?:(?P<no>{NO})|(?P<yes>{YES}))(?=$|[\s,.。!;:)\]】\"'<|*}}/、])(?!\s*[:/|]?\s*(?:or\b|或|还是))", re.I
+    rf"{OPENING}(?:(?P<no>{NO})|(?P<yes>{YES}))(?=$|[\s,.。!;:)\]】\"'<|*}}/、])"
+    r"(?!\s*[:/|]?\s*(?:or\b|and (?:no|yes)(?=\s*(?:$|[,.;:!?)\]\"']))|或|还是))",
+    re.I,
 )
 
 
@@ -70,9 +101,24 @@ def _told(text: str, *, verdicts_only: bool = False) -> str | None:
     return said.pop() if len(said) == 1 else None
 
 
-def _side(match: re.Match[str]) -> str:
+def _side(match: re.Match[str]) -> str | None:
+    """What a verdict says by all that stands before it in its clause; None where it is doubted, or denied twice."""
+    says, clause = _alone(match), CLAUSE.split(match.string[max(0, match.start() - REACH) : match.start()])[-1]
+    if DOUBTFUL.search(clause):
+        return None
+    if LACKS.search(clause) and (match["no"] or not clause.endswith("属于")):
+        return "yes" if "误" in match.group() and STATED.search(clause) else None
+    if match["un"] and match["un"].startswith("不") and TWICE_HAN.search(clause):
+        return "yes"
+    if AGAINST.search(clause):
+        return "no" if says == "yes" and not (match["un"] or match["twice"]) else None
+    return says
+
+
+def _alone(match: re.Match[str]) -> str:
+    """What a verdict says with the denials that stand next to it."""
     says = "yes" if match["yes"] else "no"
     turned = match["un"] is not None or (
         match.group().endswith("误") and match.string[match.start() - 1 : match.start()] in ("无", "没")
     )
-    return {"yes": "no", "no": "yes"}[says] if turned else says
+    return {"yes": "no", "no": "yes"}[says] if turned is not bool(match["twice"]) else says

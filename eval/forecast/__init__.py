@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,18 +12,20 @@ from rich.text import Text
 
 from eval.benchmark import Benchmark
 from eval.engines import forbidden
-from eval.forecast.load import Load, read_load
 from eval.forecast.measured import measured, probed
 from eval.forecast.tokens import served
+from eval.foretold.hours import seconds, share
+from eval.foretold.load import Load, read_load
 from eval.money import defaults, device_price
+from eval.terminal import table
 from finetune import plan
-from finetune.methods import AnyMethod
 from finetune.mistakes import BadInput
-from finetune.plan import GIB, Device, Fit, Sheet, Sitting
+from finetune.plan import GIB, Device, Fit, Sheet
 from finetune.recipe import Recipe
 from finetune.recipe.engine_choice import undecided
 
 USUAL = 1024  # tokens of a sheet at least, as finetune.train has it
+Took = tuple[float | None, float | None, float | None]  # device seconds: tuning, exam, exam at the limit of its answers
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def _fit(recipe: Recipe, load: Load, wish: Wish | None) -> Fit:
     devices = wish.devices if wish else 1
     sheet = _sheet(recipe, load, devices)
     device = wish.device if wish else Device(name="any", memory_gib=1e6)
-    return plan.fit(load.shape, _share(recipe, load), load.base, sheet, device, devices)
+    return plan.fit(load.shape, share(recipe, load), load.base, sheet, device, devices)
 
 
 def _sheet(recipe: Recipe, load: Load, devices: int) -> Sheet:
@@ -80,31 +82,23 @@ def _sheet(recipe: Recipe, load: Load, devices: int) -> Sheet:
     return Sheet(tokens, longest, knobs.checkpointing, knobs.packing, math.ceil(tokens * load.densest), load.labels)
 
 
-def _share(recipe: Recipe, load: Load, method: AnyMethod | None = None) -> plan.Share:
-    """Of one training; of the largest without a `method`."""
-    method, mixed, labels = method or load.contender.method, load.base != "float32", load.labels
-    return plan.share(load.shape, method, recipe.train.optimizer, mixed=mixed, labels=labels)
-
-
 def _memory_table(recipe: Recipe, loads: Iterable[Load], fits: dict[str, Fit], wish: Wish | None) -> Table:
     where = f"{wish.devices} x {wish.device.name}" if wish else "an accelerator"
-    table = Table(title=f"Memory of tuning on {where}, GiB of each", title_justify="left")
-    table.caption = (
+    sizes = "trained", "weights", "state", "activations", "logits", "total", "longest row"
+    heads = (*sizes[:-1], "fits", sizes[-1]) if wish else (*sizes[:-1], "held by one")
+    shown = table(f"Memory of tuning on {where}, GiB of each", "contender", *heads, numbers=sizes)
+    shown.caption = (
         "the formula meets 20 published peaks from 8 % below to 24 % above; this engine on a GPU is unmeasured: --probe"
     )
-    for head in ("contender", "trained", "weights", "state", "activations", "logits", "total"):
-        table.add_column(head, justify="left" if head == "contender" else "right")
-    table.add_column("fits" if wish else "held by one")
-    if wish:
-        table.add_column("longest row", justify="right")
+    shown.caption_justify = "left"
     for load in loads:
         if load.name in fits:
-            table.add_row(*_memory_row(recipe, load, fits[load.name], wish))
-    return table
+            shown.add_row(*_memory_row(recipe, load, fits[load.name], wish))
+    return shown
 
 
 def _memory_row(recipe: Recipe, load: Load, fit: Fit, wish: Wish | None) -> Iterator[str]:
-    parts, trained = fit.memory, _share(recipe, load).parameters
+    parts, trained = fit.memory, share(recipe, load).parameters
     yield load.name
     yield f"{trained / 1e6:.1f} M"
     for each in (parts.weights, parts.state, parts.activations, parts.logits, parts.total):
@@ -123,56 +117,52 @@ def _smallest(needed: float) -> str:
 
 
 def _cost(recipe: Recipe, loads: Sequence[Load], wish: Wish) -> Iterator[RenderableType]:
-    device, price = wish.device, _price(recipe, wish.device)
-    table = Table(title=f"Time and money on {wish.devices} x {device.name}", title_justify="left")
-    table.add_column("contender")
-    for head in ("tuning tokens", "hours", "price", "exam: read", "written", "hours", "price", "at the limit"):
-        table.add_column(head, justify="right")
-    sums = [0.0, 0.0]
-    for load in loads:
-        tune, sit, most = seconds(recipe, load, device)
-        sums = [total + (each or 0) for total, each in zip(sums, (tune, sit), strict=True)]
-        answers = _seeds(recipe, load) * sum(s.answers * s.written for s in load.sittings)
-        read = _seeds(recipe, load) * sum(s.prompt_tokens for s in load.sittings)
-        table.add_row(
-            load.name, _count(len(load.runs) * recipe.train.epochs * sum(load.lengths)),
-            *_hours(tune, wish, recipe, price), _count(read), _count(answers), *_hours(sit, wish, recipe, price),
-            _hours(most, wish, recipe, price)[0],
-        )  # fmt: skip
-    table.add_row("all", "", *_hours(sums[0], wish, recipe, price), "", "", *_hours(sums[1], wish, recipe, price), "")
-    yield table
+    """Two tables, since one of both would leave a terminal of 80 columns no room for names."""
+    device = wish.device
+    took = {load.name: seconds(recipe, load, device) for load in loads}
+    tuning, exam = (sum(each[at] or 0 for each in took.values()) for at in (0, 1))
+    if any(load.runs for load in loads):
+        yield _tuning_table(recipe, loads, took, wish)
+    yield _exam_table(recipe, loads, took, wish)
     if device.tflops is None:
         yield Text(f"{device.name}: its speed is not on the shelf; give a file with `tflops` and `bandwidth`", "yellow")
-    elif sums[1] > sums[0]:
+    elif exam > tuning:
         yield Text(
             "The exam costs more than the tuning: lower exam.samples, decoding.max_new_tokens or the tasks first."
         )
+    if said := _said_answers(loads):
+        yield Text(said, style="dim")
     yield Text(_said_price(recipe, device) + _said_lengths(loads), style="dim")
 
 
-def seconds(recipe: Recipe, load: Load, device: Device) -> tuple[float | None, float | None, float | None]:
-    """Device seconds of (tuning, exam, exam with every answer at its limit), all seeds (and trials) together."""
-    seeds = _seeds(recipe, load)
-    sit = plan.exam_seconds(load.shape, load.base, list(load.sittings), device)
-    limit = load.contender.model.decoding.max_new_tokens
-    full = [Sitting(s.answers, s.prompt_tokens, limit if s.written else 0, s.rows) for s in load.sittings]
-    most = plan.exam_seconds(load.shape, load.base, full, device)
-    sit, most = (each * seeds if each is not None else None for each in (sit, most))
-    return _tuning_seconds(recipe, load, device), sit, most
+def _tuning_table(recipe: Recipe, loads: Sequence[Load], took: Mapping[str, Took], wish: Wish) -> Table:
+    counted = "tokens", "hours", "price"
+    shown = _money_table("tuning", counted, wish)
+    price = _price(recipe, wish.device)
+    for load in (load for load in loads if load.runs):
+        tokens = _count(len(load.runs) * recipe.train.epochs * sum(load.lengths))
+        shown.add_row(load.name, tokens, *_hours(took[load.name][0], wish, recipe, price))
+    shown.add_row("all", "", *_hours(sum(each[0] or 0 for each in took.values()), wish, recipe, price))
+    return shown
 
 
-def _tuning_seconds(recipe: Recipe, load: Load, device: Device) -> float | None:
-    """Of every run; None where nothing is tuned here, or the device's speed is not known."""
-    knobs, rows, total = recipe.train, sum(load.lengths), 0.0
-    tokens = knobs.epochs * rows * (1 - knobs.dev)
-    work = plan.Tuning(tokens, tokens * load.targets, knobs.evaluations * knobs.dev * rows)
-    for method in load.runs:
-        share = _share(recipe, load, method)
-        each = plan.tuning_seconds(load.shape, share, load.base, work, device, checkpointing=knobs.checkpointing)
-        if each is None:
-            return None
-        total += each
-    return total if load.runs else None
+def _exam_table(recipe: Recipe, loads: Sequence[Load], took: Mapping[str, Took], wish: Wish) -> Table:
+    counted = "tokens read", "written", "hours", "price", "at limit"
+    shown = _money_table("the exam", counted, wish)
+    price = _price(recipe, wish.device)
+    for load in loads:
+        read = _seeds(recipe, load) * sum(s.prompt_tokens for s in load.sittings)
+        answers = _seeds(recipe, load) * sum(s.answers * s.written for s in load.sittings)
+        _, sit, most = took[load.name]
+        hours, at_limit = _hours(sit, wish, recipe, price), _hours(most, wish, recipe, price)[0]
+        shown.add_row(load.name, _count(read), _most(load) + _count(answers), *hours, at_limit)
+    shown.add_row("all", "", "", *_hours(sum(each[1] or 0 for each in took.values()), wish, recipe, price), "")
+    return shown
+
+
+def _money_table(what: str, counted: Sequence[str], wish: Wish) -> Table:
+    title = f"Time and money of {what} on {wish.devices} x {wish.device.name}"
+    return table(title, "contender", *counted, numbers=counted)
 
 
 def _seeds(recipe: Recipe, load: Load) -> int:
@@ -214,6 +204,22 @@ def _said_lengths(loads: Sequence[Load]) -> str:
     return f"Tokens guessed from characters (within 15 %): {', '.join(guessed)}." if guessed else "Tokens counted."
 
 
+def _most(load: Load) -> str:
+    """The mark of an upper bound, before what is written in the exam."""
+    return "≤ " if load.answer and load.answer.told == "limit" else ""
+
+
+def _said_answers(loads: Sequence[Load]) -> str:
+    """How long answers are foretold to be, and from what; empty where none is written."""
+    alike: dict[str, list[str]] = {}
+    for load in loads:
+        if load.answer:
+            alike.setdefault(load.answer.said, []).append(load.name)
+    each = "; ".join(f"{', '.join(names)} {said}" for said, names in alike.items())
+    bound = " ≤: at most; hours and price count every answer at its limit." if any(map(_most, loads)) else ""
+    return f"Tokens written: {each}.{bound}" if each else ""
+
+
 def _said_engine(recipe: Recipe, benchmark: Benchmark, loads: Sequence[Load]) -> str:
     """By whose figures the exam's hours are, and what that means where another engine runs a contender."""
     said = "Exam hours are of engine hf (transformers)"
@@ -242,7 +248,7 @@ def _advice(recipe: Recipe, loads: Sequence[Load], fits: dict[str, Fit], wish: W
             continue
         if fit.launch == "none":
             sheet = _sheet(recipe, load, wish.devices)
-            ways = plan.remedies(load.shape, _share(recipe, load), load.base, sheet, wish.device)
+            ways = plan.remedies(load.shape, share(recipe, load), load.base, sheet, wish.device)
             remedy = "; or ".join(ways) or "no setting of this method does; take a larger device or a smaller model"
             yield Text(f"{load.name} does not fit on {wish.device.name}: {remedy}", style="red")
         elif fit.launch == "ddp":
@@ -257,7 +263,7 @@ def _advice(recipe: Recipe, loads: Sequence[Load], fits: dict[str, Fit], wish: W
         if single:
             yield Text(
                 f"{load.name}: exam.batch_tokens {recipe.exam.batch_tokens} leaves room for one answer at a time "
-                f"(of {single[0].written:.0f} tokens, as far as is known); this device's memory would "
+                f"(of {load.answer.said if load.answer else 'unknown length'}); this device's memory would "
                 f"take {_roomiest(load, wish):,} tokens", style="yellow",
             )  # fmt: skip
 

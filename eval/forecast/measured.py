@@ -11,6 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from eval.terminal import table
 from finetune.mistakes import BadInput
 from finetune.recipe import Recipe
 from finetune.run import Probed, RunDir, RunManifest, TrainFacts
@@ -62,13 +63,11 @@ def _errors(facts: TrainFacts) -> Iterator[tuple[str, float]]:
 
 
 def _table(out: Path, found: dict[tuple[str, str], list[float]]) -> Table:
-    table = Table(title=f"Predicted against measured, runs in {out}", title_justify="left")
-    for head in ("method", "predicted", "runs", "is off by"):
-        table.add_column(head)
+    shown = table(f"Predicted against measured, runs in {out}", "method", "predicted", "runs", "is off by")
     for method, what in sorted(found):
         errors = found[method, what]
-        table.add_row(method, what, str(len(errors)), _spread(errors))
-    return table
+        shown.add_row(method, what, str(len(errors)), _spread(errors))
+    return shown
 
 
 def _spread(errors: Sequence[float]) -> str:

@@ -5,7 +5,8 @@ from pathlib import Path
 from rich.text import Text
 
 from eval.benchmark import Benchmark
-from eval.forecast.load import FRAME, written
+from eval.foretold.lengths import written
+from eval.foretold.load import FRAME
 from finetune import plan
 from finetune.card import ask
 from finetune.recipe import Recipe
@@ -23,11 +24,14 @@ def served(recipe: Recipe, benchmark: Benchmark, name: str, out: Path) -> Text:
     ]
     read = samples * sum(FRAME + plan.guess_tokens(text) for text in questions)
     limit, answers = contender.model.decoding.max_new_tokens, samples * len(questions)
-    wrote = answers * min(limit, written(recipe, name, contender, out))
-    said = f"{name}: {answers} requests to {engine.host}, about {read:,.0f} tokens read and {wrote:,.0f} written"
+    each = written(recipe, benchmark, name, out)
+    wrote, bound = answers * each.tokens, "at most " if each.told == "limit" else ""
+    said = f"{name}: {answers} requests to {engine.host}, about {read:,.0f} tokens read and {bound}{wrote:,.0f} written"
+    said += f", {each.said}"
     if engine.priced:
         most, currency = engine.price(read, answers * limit), recipe.costs.currency
-        said += f": {engine.price(read, wrote):,.2f} {currency}, {most:,.2f} were every answer at its limit"
+        said += f": {bound}{engine.price(read, wrote):,.2f} {currency}"
+        said += "" if bound else f", {most:,.2f} were every answer at its limit"
     if engine.requests_per_minute:
         hours = answers / engine.requests_per_minute / 60
         said += f"; at {engine.requests_per_minute:g} a minute {hours:.1f} hours or more"

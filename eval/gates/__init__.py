@@ -5,7 +5,7 @@ EXPLORATORY. Advisory gates stand on the page and decide nothing; so does what i
 required.
 """
 
-from eval.gates.advice import judge, merge_faithful, serving_cost, token_budget, unchecked
+from eval.gates.advice import judge, merge_faithful, raised, serving_cost, token_budget, unchecked
 from eval.gates.behaviour import BlankFact, ChanceFact, below_chance, truncated, unparsed
 from eval.gates.canary import CanaryFact, secrets_kept
 from eval.gates.clean import CleanFact, clean_subset
@@ -17,8 +17,10 @@ from eval.gates.gate import (
     GUARD_QUESTIONS,
     PLAN,
     PROMPT_CONTENT,
+    RAISABLE,
     SAME_QUESTIONS,
     TRUNCATED_NAME,
+    UNKNOWN,
     UNPARSED_NAME,
     Gate,
     Words,
@@ -45,8 +47,10 @@ __all__ = [
     "GUARD_QUESTIONS",
     "PLAN",
     "PROMPT_CONTENT",
+    "RAISABLE",
     "SAME_QUESTIONS",
     "TRUNCATED_NAME",
+    "UNKNOWN",
     "UNPARSED_NAME",
     "AdapterFact",
     "Asked",
@@ -74,6 +78,7 @@ __all__ = [
     "plan",
     "prompt_content",
     "questions_of",
+    "raised",
     "same_questions",
     "secrets_kept",
     "serving_cost",

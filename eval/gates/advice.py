@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from eval.gates.gate import BUDGET, JUDGE, MERGE, SERVING, Gate, Status, Words, gate
+from eval.gates.gate import BUDGET, JUDGE, MERGE, RAISABLE, SERVING, Gate, Status, Words, gate
 from eval.opinion.tally import ENOUGH, Tally
 
 
@@ -31,10 +31,15 @@ def serving_cost(unpriced: Sequence[str]) -> tuple[Gate, ...]:
     return (gate(SERVING, "not_checked", words),) if unpriced else ()
 
 
-def token_budget(limits: Mapping[str, int | None], cut: Mapping[str, float]) -> Gate:
+def token_budget(
+    limits: Mapping[str, int | None], cut: Mapping[str, float], thoughts: Mapping[str, tuple[int, float]] | None = None
+) -> Gate:
     """Contender that decides and writes -> tokens an answer may have (None: not known), and share of its answers that
-    were cut. Unlike limits are unfair where the lower one was reached (decision.md 5.2, 5.13)."""
+    were cut; of those that think, tokens a thought may have, and the share that this ended. Unlike limits are unfair
+    where the lower one was reached (decision.md 5.2, 5.13)."""
     figures = {f"{who}: limit": limit for who, limit in limits.items()} | {f"{who}: cut": cut[who] for who in limits}
+    if found := _ended_thoughts(thoughts or {}):
+        return gate(BUDGET, "failed", found, figures, required=False)
     unknown, known = [who for who, limit in limits.items() if limit is None], [each for each in limits.values() if each]
     if unknown:
         names = ", ".join(unknown), "、".join(unknown)
@@ -50,6 +55,19 @@ def token_budget(limits: Mapping[str, int | None], cut: Mapping[str, float]) -> 
     if len(set(known)) > 1:
         words = (f"unlike, but no answer reached a lower one ({told})", f"上限不同，但没有答案触及较低者（{told}）")
     return gate(BUDGET, "passed", words, figures, required=False)
+
+
+def _ended_thoughts(thoughts: Mapping[str, tuple[int, float]]) -> Words | None:
+    """What is unfair in budgets of thoughts; None where nothing is."""
+    most = max((budget for budget, _ in thoughts.values()), default=0)
+    less = [who for who, (budget, ended) in thoughts.items() if budget < most and ended]
+    told = ", ".join(f"{who} {budget:,}" for who, (budget, _) in thoughts.items())
+    if not less:
+        return None
+    return (
+        f"budgets of thought are unlike, and the lower one ended some of {', '.join(less)} (tokens a thought: {told})",
+        f"思考预算不同，且 {'、'.join(less)} 有思考因较低的预算而结束（每次思考 token：{told}）",
+    )
 
 
 def judge(tallies: Sequence[Tally]) -> Gate:
@@ -76,6 +94,17 @@ def judge(tallies: Sequence[Tally]) -> Gate:
         status = "failed"
         words = (f"the server named itself in several ways: {', '.join(names)}", f"服务端先后自称：{'、'.join(names)}")
     return gate(JUDGE, status, words, figures, required=False)
+
+
+def raised(checked: Sequence[Gate], names: Sequence[str]) -> list[Gate]:
+    """The same gates, those named required; one that nobody asked in this study is not checked."""
+    known = {each.name for each in checked}
+    found = [each.model_copy(update={"required": True}) if each.name in names else each for each in checked]
+    why = (
+        "rule.required names it, and nothing in this study asks it",
+        "rule.required 要求此项，但本研究无从检查",
+    )
+    return [*found, *(unchecked((name, RAISABLE[name]), why) for name in names if name not in known)]
 
 
 def unchecked(name: Words, why: Words) -> Gate:

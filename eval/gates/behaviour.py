@@ -1,7 +1,7 @@
 """How the answers behave: none under blind guessing, few that could not be graded, or none that could turn the call."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from eval.gates.gate import BELOW_CHANCE, TRUNCATED_NAME, UNPARSED_NAME, Gate, Words, gate
 
@@ -43,11 +43,13 @@ class BlankFact:
     low: float
     high: float
     margin: float
+    beside: tuple[float, float] = (0.0, 0.0)  # shares of blanks of the other kind, where those are many too
 
     @property
     def bounds(self) -> tuple[float, float]:
         """Manski: whatever the blanks would have scored, the interval lies within these."""
-        return self.low - self.shares[1], self.high + self.shares[0]
+        ours, theirs = (mine + other for mine, other in zip(self.shares, self.beside, strict=True))
+        return self.low - theirs, self.high + ours
 
     def within(self, most: float, gap: float) -> bool:
         return max(self.shares) <= most and abs(self.shares[0] - self.shares[1]) <= gap
@@ -61,13 +63,26 @@ def _side(low: float, high: float, margin: float) -> int:
     return 1 if low > margin else -1 if high < margin else 0
 
 
-def unparsed(facts: Sequence[BlankFact]) -> Gate:
-    return _blanks(UNPARSED_NAME, facts, *UNPARSED)
+def unparsed(facts: Sequence[BlankFact], cut: Sequence[BlankFact] = ()) -> Gate:
+    """`cut`: of the same comparisons, the answers that were cut."""
+    return _blanks(UNPARSED_NAME, _together(facts, cut, TRUNCATED), *UNPARSED)
 
 
-def truncated(facts: Sequence[BlankFact]) -> Gate:
-    """Cut by the length limit, or a thought that never closed."""
-    return _blanks(TRUNCATED_NAME, facts, *TRUNCATED)
+def truncated(facts: Sequence[BlankFact], unread: Sequence[BlankFact] = ()) -> Gate:
+    """Cut by the length limit, or a thought that never closed. `unread`: those that were not parsed."""
+    return _blanks(TRUNCATED_NAME, _together(facts, unread, UNPARSED), *TRUNCATED)
+
+
+def _together(
+    facts: Sequence[BlankFact], others: Sequence[BlankFact], limits: tuple[float, float]
+) -> Sequence[BlankFact]:
+    """With the blanks of the other kind where those are many too: neither kind alone may turn what both together do."""
+    if not others:
+        return facts
+    return [
+        replace(fact, beside=(0.0, 0.0) if other.within(*limits) else other.shares)
+        for fact, other in zip(facts, others, strict=True)
+    ]
 
 
 def _blanks(name: tuple[str, str], facts: Sequence[BlankFact], most: float, gap: float) -> Gate:

@@ -44,6 +44,8 @@ LEARNED = ("items known by heart", "背题")
 CANARY = ("planted secrets", "植入的密语")
 SERVING = ("serving cost", "服务成本")
 BUDGET = ("token budget", "作答上限")
+# What a recipe may raise (decision.md 5.8), by name.
+RAISABLE = dict((MERGE, NOISE, BATCHES, PARITY, CLEAN, DATED, LEARNED, BUDGET, BASE_BELOW, CANARY, JUDGE))
 UNKNOWN = "unknown"  # what a log of others does not tell
 
 

@@ -45,7 +45,7 @@ def batch_invariance(measured: Measured) -> Gate:
 def engine_parity(engines: Mapping[str, Kind], parities: Sequence[Parity] = (), mixed: Sequence[str] = ()) -> Gate:
     """Contender -> (engine, dtype). Where two of either meet, a contender scored on both must link them.
 
-    Weights in 4 bits (`nf4 bfloat16`) are the contender's own, as it would be served; the dtype is that of its sums.
+    Quantised weights (`nf4 bfloat16`) are the contender's own, as it would be served; the dtype is that of its sums.
     `mixed` names those whose own log holds answers of several engines, which no probe can link.
     """
     if mixed:
@@ -116,7 +116,7 @@ def _bounds(found: Apart) -> Iterable[tuple[str, float | None]]:
 
 
 def _plain(kind: Kind) -> Kind:
-    return kind[0], kind[1].removeprefix("nf4 ")
+    return kind[0], kind[1].rpartition(" ")[2]
 
 
 def _linked(kinds: Sequence[Kind], links: Sequence[Parity]) -> bool:

@@ -220,7 +220,7 @@ def _about_rows(splits: tuple[SplitReport, ...], overlaps: dict[str, int], exam:
 def _about_exams(against: Sequence[Overlap]) -> Iterator[str]:
     for it in against:
         if it.any:
-            yield (
-                f"{it.taught} teaches {len(it.any)} of {it.questions} questions of {it.exam}: take them out with "
-                f"train.exclude, or judge on others"
-            )
+            same, partly = len(it.same), len(it.any - {*it.same})
+            ways = [f"{same} the same, whose rows train.exclude takes out"] if same else []
+            ways += [f"{partly} in part, for which tune on other rows, or judge on other questions"] if partly else []
+            yield f"{it.taught} teaches {len(it.any)} of {it.questions} questions of {it.exam}: {'; '.join(ways)}"

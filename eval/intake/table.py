@@ -4,6 +4,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from eval import terminal
 from eval.audit.overlap import Overlap
 from eval.intake.report import CardReport, SplitReport
 
@@ -37,9 +38,8 @@ def table(report: CardReport) -> RenderableType:
 
 
 def _counts(splits: tuple[SplitReport, ...]) -> Table:
-    shown = Table("split", title="Rows (lengths: characters, median / longest)", title_justify="left")
-    for head in COLUMNS:
-        shown.add_column(head, justify="left" if head in ("languages", "empty") else "right")
+    title = "Rows (lengths: characters, median / longest)"
+    shown = terminal.table(title, "split", *COLUMNS, numbers={*COLUMNS} - {"languages", "empty"})
     for it in splits:
         empty = ", ".join(f"{part} {count}" for part, count in it.empty.items())
         languages = ", ".join(f"{lang} {count}" for lang, count in it.languages.items())
@@ -50,9 +50,9 @@ def _counts(splits: tuple[SplitReport, ...]) -> Table:
 
 
 def _choices(splits: tuple[SplitReport, ...]) -> Table:
-    shown = Table("split", "options", title="Choices: what blind rules would score", title_justify="left")
-    for head in ("several right", "letters", "most frequent", "longest", "random"):
-        shown.add_column(head, justify="left" if head == "letters" else "right")
+    heads = "several right", "letters", "most frequent", "longest", "random"
+    title = "Choices: what blind rules would score"
+    shown = terminal.table(title, "split", "options", *heads, numbers={*heads} - {"letters"})
     for it in splits:
         options = ", ".join(f"{rows} with {count}" for count, rows in it.options.items())
         letters = " ".join(f"{letter} {share:.0%}" for letter, share in it.letters.items())
@@ -62,7 +62,7 @@ def _choices(splits: tuple[SplitReport, ...]) -> Table:
 
 
 def _labels(splits: tuple[SplitReport, ...]) -> Table:
-    shown = Table("split", "share of each answer", title="Labels", title_justify="left")
+    shown = terminal.table("Labels", "split", "share of each answer")
     for it in splits:
         if it.labels:
             shown.add_row(it.split, ", ".join(f"{label} {share:.0%}" for label, share in it.labels.items()))
@@ -70,10 +70,10 @@ def _labels(splits: tuple[SplitReport, ...]) -> Table:
 
 
 def _shared(against: tuple[Overlap, ...]) -> Table:
-    title = "Overlap: questions of an exam that stand in the rows"
-    shown = Table("rows", "exam", title=title, title_justify="left")
-    for head in ("questions", "same", "near", "runs", "source", "any"):
-        shown.add_column(head, justify="right")
+    title, counted = (
+        "Overlap: questions of an exam that stand in the rows", ("questions", "same", "near", "runs", "source", "any")
+    )  # fmt: skip
+    shown = terminal.table(title, "rows", "exam", *counted, numbers=counted)
     for it in against:
         counts = (it.questions, *map(len, (it.same, it.near, it.runs, it.source, it.any)))
         shown.add_row(it.taught, it.exam, *map(str, counts))

@@ -37,7 +37,7 @@ class Choice(BaseModel):
     contender: str | None
     reason: str
     reason_zh: str
-    left_out: dict[str, str] = Field(description="Contender -> why it was not looked at")
+    left_out: dict[str, Said] = Field(description="Contender -> why it was not looked at")
 
 
 def choose(board: Board, limits: Limits) -> Choice:
@@ -66,23 +66,26 @@ def _part(board: Board, scenario: str | None) -> Slice:
     return found
 
 
-def _left_out(board: Board, limits: Limits) -> dict[str, str]:
+def _left_out(board: Board, limits: Limits) -> dict[str, Said]:
     """Who is known to break a limit, of whom it is not known, and whose scores are in doubt."""
     currencies = {card.currency for card in board.contenders if card.cost is not None}
     if limits.cost is not None and len(currencies) > 1:
         raise BadInput(f"--max-cost {limits.cost:g}: costs are in {' and '.join(sorted(currencies))}; name runs of one")
     why = {card.contender: _why(card, limits) for card in board.contenders}
-    return {name: reason for name, reason in why.items() if reason}
+    return {name: reason for name, reason in why.items() if reason.en}
 
 
-def _why(card: Card, limits: Limits) -> str:
+def _why(card: Card, limits: Limits) -> Said:
+    """Empty where it keeps within the limits."""
     if card.doubt:
-        return card.doubt
+        return Said(card.doubt, card.doubt_zh)
     if limits.cost is not None and (card.cost is None or card.cost > limits.cost):
-        return "cost unknown" if card.cost is None else f"costs {number(card.cost)} {card.currency}"
+        told = f"{number(card.cost)} {card.currency}" if card.cost is not None else ""
+        return Said(f"costs {told}", f"成本 {told}") if told else Said("cost unknown", "成本未知")
     if limits.memory is not None and (card.memory is None or card.memory > limits.memory):
-        return "memory unknown" if card.memory is None else f"takes {number(card.memory / 1e9)} GB"
-    return ""
+        told = f"{number(card.memory / 1e9)} GB" if card.memory is not None else ""
+        return Said(f"takes {told}", f"占用 {told}") if told else Said("memory unknown", "显存未知")
+    return Said("", "")
 
 
 def _weighed(board: Board, part: Slice, rows: list[Standing]) -> tuple[str | None, Said]:

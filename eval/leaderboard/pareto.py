@@ -27,6 +27,29 @@ class Spot(NamedTuple):
     best: bool
 
 
+Point = tuple[float, float]  # x and y in pixels
+
+
+class Box(NamedTuple):
+    """A rectangle of the drawing, in pixels."""
+
+    left: float
+    right: float
+    top: float
+    bottom: float
+
+    def shared(self, other: Box) -> float:
+        """The area that both cover."""
+        wide = min(self.right, other.right) - max(self.left, other.left)
+        high = min(self.bottom, other.bottom) - max(self.top, other.top)
+        return max(0.0, wide) * max(0.0, high)
+
+    def apart(self, point: Point) -> float:
+        """Pixels from a point to its nearest edge."""
+        x, y = point
+        return math.hypot(max(self.left - x, 0, x - self.right), max(self.top - y, 0, y - self.bottom))
+
+
 @dataclass(frozen=True)
 class Field:
     """Contenders whose price is known, cheapest first, what the price is, and who has none."""
@@ -93,10 +116,16 @@ def draw(name: str, shape: Shape, found: Field) -> Markup:
     _prices(canvas, found.unit)
     line = [(place, y(spot.row.score)) for place, spot in zip(places, found.spots, strict=True) if spot.best]
     canvas.ax.plot(*zip(*line, strict=True), color=colour("shade"), linewidth=1.4, zorder=1)
-    taken: list[tuple[float, float, float]] = []
-    for place, spot in zip(places, found.spots, strict=True):
+    spots = [(canvas.x(place), spot) for place, spot in zip(places, found.spots, strict=True)]
+    taken = [box for x, spot in spots for box in _ink(x, spot, y)]
+    for place, (x, spot) in zip(places, spots, strict=True):
         _mark(canvas, place, spot, y)
-        _label(canvas, canvas.x(place), y(spot.row.score), spot.row.contender, taken)
+        words = same(_ending(spot.row.contender, canvas.width / 3))
+        mark, size = (x, y(spot.row.score)), (canvas.width, canvas.depth)
+        others = [(beyond, y(other.row.score)) for beyond, other in spots if other is not spot]
+        label = beside(mark, text_width(words.en, 12), size, taken, others)
+        canvas.write(label.left, label.top + ROOM / 2, words, size=12)
+        taken.append(label)
     return canvas.svg()
 
 
@@ -134,12 +163,31 @@ def _mark(canvas: Canvas, place: float, spot: Spot, y: Callable[[float], float])
     canvas.ax.plot([place], [y(row.score)], markeredgewidth=2, zorder=5, **style)
 
 
-def _label(canvas: Canvas, x: float, y: float, text: str, taken: list[tuple[float, float, float]]) -> None:
-    """The name beside its mark, moved down until it lies on no other."""
-    words = fitted(same(text), canvas.width / 3, 12)
-    width = text_width(words.en, 12)
-    left = x + 10 if x + 10 + width < canvas.width else x - 10 - width
-    while any(left < right and begin < left + width and abs(y - at) < ROOM for begin, right, at in taken):
-        y += ROOM
-    taken.append((left, left + width, y))
-    canvas.write(left, y, words, size=12)
+def _ink(x: float, spot: Spot, y: Callable[[float], float]) -> list[Box]:
+    """What a contender's mark and interval cover."""
+    row, at = spot.row, y(spot.row.score)
+    mark = Box(x - 6, x + 6, at - 6, at + 6)
+    return [mark] if row.low is None or row.high is None else [mark, Box(x - 1, x + 1, y(row.high), y(row.low))]
+
+
+def _ending(name: str, width: float) -> str:
+    """As much of a name as fits, from its end on: contenders of one run begin alike."""
+    return fitted(same(name[::-1]), width, 12).en[::-1]
+
+
+def beside(
+    mark: Point, width: float, size: tuple[float, float], taken: Sequence[Box], others: Sequence[Point] = ()
+) -> Box:
+    """Where the name of a mark goes in a drawing of this size: where it covers least of marks, intervals and other
+    names, then where no other mark lies about as near to it, and of such places the nearest, rather on the right."""
+    x, y = mark
+
+    def cost(box: Box) -> tuple[float, int, float, bool]:
+        own = box.apart(mark)
+        nearer = sum(box.apart(other) < 1.5 * own for other in others)
+        return sum(map(box.shared, taken)), nearer, abs(box.top + ROOM / 2 - y), box.left < x
+
+    lefts = [left for left in (x + 10, x - 10 - width) if 0 <= left <= size[0] - width] or [0.0]
+    rows = [y + step * ROOM / 2 for step in range(-8, 9) if ROOM < y + step * ROOM / 2 < size[1] - ROOM / 2]
+    places = [Box(left, left + width, row - ROOM / 2, row + ROOM / 2) for row in rows for left in lefts]
+    return min(places, key=cost)

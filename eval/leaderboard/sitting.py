@@ -24,7 +24,16 @@ from finetune.plan.memory import MARGIN
 from finetune.recipe import Contender, Costs
 from finetune.run import RunDir
 
-BASES: dict[str, Base] = {"float32": "float32", "bfloat16": "bfloat16", "nf4": "nf4"}
+# How weights lie in memory, by the first word of what a run says (`awq bfloat16`: packed so, reckoned in that). nf4 is
+# doubly quantised, as finetune.world loads it; AWQ's 4 bits with a scale and a zero for 128 weights come to the same.
+# Of what has no fixed number of bits (gptq) memory is not known.
+BASES: dict[str, Base] = {
+    "float32": "float32",
+    "bfloat16": "bfloat16",
+    "nf4": "nf4_double",
+    "awq": "nf4_double",
+    "fp8": "int8",
+}
 CLOSE = 1e-9  # two computations of one score
 
 
@@ -125,9 +134,18 @@ def _runs(folders: Sequence[Path]) -> list[Run]:
     twice = [path for path, count in Counter(path.resolve() for path in folders).items() if count > 1]
     if twice:
         raise BadInput(f"{twice[0]}: stands twice; name each run once")
-    names = Counter(folder.resolve().name for folder in folders)
-    labels = [name if names[name := folder.resolve().name] == 1 else str(folder) for folder in folders]
-    return [_run(folder, label) for folder, label in zip(folders, labels, strict=True)]
+    return [_run(folder, label) for folder, label in zip(folders, _labels(folders), strict=True)]
+
+
+def _labels(folders: Sequence[Path]) -> list[str]:
+    """The name of each folder; where several are called alike, with as much of its path as tells them apart."""
+    paths = [folder.resolve().parts for folder in folders]
+    found = []
+    for own in paths:
+        others = [other for other in paths if other != own]
+        known = next(size for size in range(1, len(own) + 1) if all(each[-size:] != own[-size:] for each in others))
+        found.append("/".join(own[-known:]))
+    return found
 
 
 def _run(folder: Path, label: str) -> Run:
@@ -175,8 +193,9 @@ def _shape(run: Run, name: str) -> Shape | None:
 
 
 def _memory(shape: Shape | None, row: ContenderRow, origin: ContenderOrigin) -> float | None:
-    base = BASES.get(origin.dtype)
+    kept, _, sums = origin.dtype.partition(" ")
+    base = BASES.get(kept)
     if shape is None or base is None or row.tokens_in is None:
         return None
     tokens = row.tokens_in + (origin.decoding.get("max_new_tokens") or row.tokens_out or 0)
-    return (weight_bytes(shape, base) + tokens * cache_bytes(shape, base)) * MARGIN + CONTEXT
+    return (weight_bytes(shape, base) + tokens * cache_bytes(shape, BASES.get(sums, base))) * MARGIN + CONTEXT

@@ -23,6 +23,7 @@ class Sampling:
     top_p: float = 1.0
     top_k: int = 0
     max_new_tokens: int = 64
+    thinking_tokens: int | None = None  # after which an open thought is closed
 
 
 def noise(generator: torch.Generator, size: int) -> Tensor:

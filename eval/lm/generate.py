@@ -27,11 +27,13 @@ MARGIN = 64  # tokens that a row can still write when it comes in; fewer: rows c
 
 @dataclass(frozen=True)
 class Written:
-    """What a model wrote: ids without the stop token, what ended it, and the row's share of the seconds it took."""
+    """What a model wrote: ids without the stop token, what ended it, the row's share of the seconds it took, and how
+    many of the ids were handed to it, to close a thought whose budget had ended."""
 
     ids: tuple[int, ...]
     finish: Literal["stop", "length"]
     seconds: float = field(compare=False)
+    given: int = 0
 
 
 def write(
@@ -54,7 +56,12 @@ def writing(
     as fit into the memory of a forward of the budget; rows that outgrow it go back, and come in again with what they
     have written."""
     rows = [
-        _Row(place, tuple(prompt), Generator(device=model.device).manual_seed(seed), Answer(chat, until))
+        _Row(
+            place,
+            tuple(prompt),
+            Generator(device=model.device).manual_seed(seed),
+            Answer(chat, until, how.thinking_tokens),
+        )
         for place, (prompt, seed) in enumerate(zip(prompts, seeds, strict=True))
     ]
     rows.sort(key=lambda row: (-len(row.prompt), row.prompt))  # equal ones together
@@ -183,8 +190,10 @@ class _Writer:
 class Answer:
     """One row's output as it grows."""
 
-    def __init__(self, chat: Chat, until: Sequence[str]) -> None:
+    def __init__(self, chat: Chat, until: Sequence[str], thinking: int | None = None) -> None:
         self.chat, self.until = chat, [end for end in until if end]
+        self.thinking, self.thought, self.given = thinking, 0, 0  # budget of the thought, its tokens, those handed over
+        self.owed: list[int] = []
         self.ids: list[int] = []
         self.stopped = False
         # Outside thoughts the answer begins here; None while a thought is open.
@@ -194,11 +203,14 @@ class Answer:
         self.window = 4 * max(map(len, self.until), default=0) + 4
 
     def put(self, token: int) -> bool:
-        """Take the next token; False when the answer has ended."""
+        """Take the next token, or one that closes a thought of which the budget has ended; False when the answer has
+        ended."""
+        token = self._closing(token)
         if token in self.chat.stops:
             self.stopped = True
             return False
         self.ids.append(token)
+        self.thought += self.begin is None
         if token == self.chat.markers.get(OPEN):
             self.begin = None
         elif token == self.chat.markers.get(CLOSE):
@@ -207,7 +219,18 @@ class Answer:
         return not self.stopped
 
     def written(self, seconds: float) -> Written:
-        return Written(tuple(self.ids), "stop" if self.stopped else "length", seconds)
+        return Written(tuple(self.ids), "stop" if self.stopped else "length", seconds, self.given)
+
+    def _closing(self, token: int) -> int:
+        """What stands in place of a drawn token: budget forcing, Muennighoff et al. 2025, arXiv:2501.19393."""
+        close = self.chat.markers.get(CLOSE)
+        spent = self.thinking is not None and self.begin is None and self.thought >= self.thinking
+        if spent and not self.owed and close is not None and token != close:
+            self.owed = [*self.chat.encode("\n"), close, *self.chat.encode("\n\n")]
+        if not self.owed:
+            return token
+        self.given += 1
+        return self.owed.pop(0)
 
     def _reached_until(self) -> bool:
         if not self.until or self.begin is None:

@@ -2,7 +2,8 @@
 
 vLLM shares a device's memory out at its start: weights, what a forward makes, and the rest of `gpu_memory_utilization`
 for keys and values. So too small a share leaves no room for one row, and too large a one none beside the cache. Its
-words are those of 0.10 to 0.32 (`vllm/v1/core/kv_cache_utils.py`, `gpu_worker.py`, `engine/exceptions.py`).
+words are those of 0.10 to 0.32 (`vllm/v1/core/kv_cache_utils.py`, `worker/gpu_worker.py`, `worker/cpu_worker.py`,
+`engine/exceptions.py`).
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from finetune.mistakes import BadInput
 from finetune.recipe import VLLM
 
 LONGEST = 300  # characters of what vLLM says
-TAKEN = re.compile(r"less than desired|[Ff]ree memory on device")  # by somebody else
-CRAMPED = re.compile(r"cache blocks|KV cache|max(?:imum)? (?:seq(?:uence)? len|model length)|auto-fit")
+ASKED = r"requested memory for kv \("  # on a processor: what the share leaves beside what the process holds
+TAKEN = re.compile(rf"less than desired|[Ff]ree memory on device|{ASKED}(?!-)")  # by somebody else
+CRAMPED = re.compile(rf"cache blocks|KV cache|max(?:imum)? (?:seq(?:uence)? len|model length)|auto-fit|{ASKED}-")
 DIED = re.compile(r"See (?:root cause|stack trace)|Failed core proc")  # in a process of its own, which said why itself
 BESIDE = "lower engine.gpu_memory_utilization, so that more is left beside its cache, or exam.batch_tokens"
 

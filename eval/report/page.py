@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from eval.compare import Comparison
 from eval.flips import Flips
+from eval.membership import FLAGGED
 from eval.money import defaults
 from eval.report import charts, disagreements, figures, predictions, view, words
 from eval.report.chances import chances
@@ -50,7 +51,7 @@ def _environment() -> Environment:
         "spoken": lambda said: words.spoken(said if isinstance(said, Said) else same(said)),
         "probability": figures.probability, "tiny": figures.tiny, "queries": _queries, "low": view.deciding_low,
         "curve_caption": view.curve_caption, "known": _known, "count": figures.count, "option": disagreements.option,
-        "predictions": predictions, "reread": lambda each: words.spoken(view.reread(each)),
+        "predictions": predictions, "flagged": f"−{-FLAGGED:g}", "reread": lambda each: words.spoken(view.reread(each)),
         "default": lambda *each: Said(*defaults.said(*each)), "FEW": {"questions": ITEMS, "expected": EXPECTED},
     }  # fmt: skip
     return made

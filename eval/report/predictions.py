@@ -26,13 +26,22 @@ BASES = {
     "probe": Said("by a probe", "按事先探测"),
     "second step": Said("by step 2", "按第二步"),
 }
+TOLD = {
+    "scored": Said("length of answers as scored before", "答案长度：依先前评测"),
+    "logged": Said("length of answers as logged before", "答案长度：依已记录的作答"),
+    "timed": Said("length of answers as timed", "答案长度：依事先计时"),
+    "assumed": Said("length of answers assumed", "答案长度：假定值"),
+    "limit": Said("every answer counted at its limit", "每次作答均按长度上限计"),
+}
 UNITS = {"memory": "GiB", "tuning": "s", "tokens": "", "exam": "s"}
 TICKS = tuple(lead * 10**power for power in range(-4, 5) for lead in (1, 2, 5))
 
 
 def kind(each: Prediction) -> Said:
-    """What was predicted, and of seconds of tuning from what."""
+    """What was predicted, of seconds of tuning from what, and whether it is an upper bound."""
     words, basis = KINDS[each.kind], BASES.get(each.basis or "")
+    if each.told == "limit":
+        return Said(f"{words.en}, at most", f"{words.zh}（至多）")
     if each.kind == "memory" and each.device == "cpu":
         return Said(words.en, "微调峰值内存")
     return Said(f"{words.en}, {basis.en}", f"{words.zh}（{basis.zh}）") if basis else words

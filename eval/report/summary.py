@@ -6,6 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from eval import terminal
 from eval.report import view
 from eval.report.figures import interval, number, points
 from eval.report.words import TRENDS
@@ -44,9 +45,8 @@ def _trend(curve: Curve) -> str:
 
 
 def _scores(verdict: Verdict) -> Table:
-    found = Table(title_justify="left", header_style="dim", box=None, padding=(0, 2, 0, 0))
-    for column in ("rank", "contender", "role", "score", f"over {verdict.incumbent}", "tuning cost", "cost a query"):
-        found.add_column(column, justify="left" if column in ("contender", "role") else "right")
+    numbers = "rank", "score", f"over {verdict.incumbent}", "training cost", "cost a query"
+    found = terminal.table("", "rank", "contender", "role", *numbers[1:], numbers=numbers)
     against = {c.challenger: c for c in verdict.comparisons if c.role == "delta"}
     for row in view.board(verdict):
         c, gain = row.c, against.get(row.c.name)
@@ -59,9 +59,7 @@ def _scores(verdict: Verdict) -> Table:
 
 
 def _checks(verdict: Verdict) -> Table:
-    found = Table(header_style="dim", box=None, padding=(0, 2, 0, 0))
-    for column in ("", "check", "found"):
-        found.add_column(column)
+    found = terminal.table("", "", "check", "found")
     for check in verdict.plumbing.checks if verdict.plumbing else ():
         fault = Text("fail", "red") if check.decides else Text("low", "yellow")
         found.add_row(Text("pass", "green") if check.passed else fault, check.name, check.text)

@@ -242,6 +242,7 @@ def contents(v: Verdict, flips: bool = False) -> list[tuple[str, Said]]:
         "interval": (v.delta, Said("Gain and margin", "增益与门槛")),
         "parts": (v.delta, Said("Parts of the exam", "分项")),
         "atlas": (v.atlas, Said("Where it pays", "在哪里划算")),
+        "slices": (v.slices, Said("Subjects", "学科")),
         "curve": (v.curves, Said("More data?", "加数据？")),
         "sight": (v.power, Said("What it could see", "看清多少")),
         "board": (True, Said("Leaderboard", "排行榜")),

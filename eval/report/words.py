@@ -81,15 +81,7 @@ METHODS = {
     "no spread": Said("no spread: rule of three", "无离散：三法则"),
     "wild cluster bootstrap-t": Said("wild cluster bootstrap", "聚类野自助法"),
 }
-COSTS = {
-    "training": Said("training", "训练"),
-    "search": Said("search", "搜索"),
-    "failed": Said("failed runs", "失败的运行"),
-    "evaluation": Said("evaluation", "评测"),
-    "data": Said("data", "数据"),
-    "people": Said("people", "人力"),
-    "declared": Said("declared", "声明"),
-}
+COSTS = {name: Said(*words) for name, words in wording.PARTS.items()}
 EVENTS = {
     "plan": Said("plans", "登记"),
     "score": Said("scorings", "评分"),
@@ -98,6 +90,7 @@ EVENTS = {
     "opinions": Said("rounds of the judge", "裁判询问"),
     "timing": Said("timings", "计时"),
     "probe": Said("probes of repeatability", "可重复性探测"),
+    "membership": Said("readings for membership", "成员推断测量"),
 }
 PROBES = {
     "kl": Said("tuned against base", "微调对底座"),

@@ -2,6 +2,7 @@
 
     python -m eval.score RECIPE --contender NAME [--seed N] [--out DIR] [--set key=value ...] [--data-root DIR]
     python -m eval.score RECIPE --contender NAME --probe | --timing [--items N] ...
+    python -m eval.score RECIPE --contender NAME --membership ...
 
 Works under `accelerate launch` and `torchrun` too; a second start scores only what is missing, with any number of
 processes. Exit status: 0 done, 1 a fault of ours, 2 bad input (one line, and what was scored is kept).
@@ -19,12 +20,13 @@ from pathlib import Path
 from eval import engines, pledge
 from eval.answerable import refuse_unthought
 from eval.benchmark import Benchmark
+from eval.blind import refuse_blind
 from eval.grading import outdated
 from eval.repeatability import told
-from eval.score.ledger import note
+from eval.score.ledger import note, promise
 from finetune.collector import paused
 from finetune.files import write_whole
-from finetune.mistakes import BadInput, of_the_disk
+from finetune.mistakes import BadInput, ended
 from finetune.recipe import Recipe
 from finetune.recipe.engine_choice import undecided
 from finetune.recipe.engine_fit import Words
@@ -42,16 +44,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         recipe = Recipe.read(asked.recipe, tuple(asked.set))
         if asked.probe:
             return probe(recipe, asked.contender, ITEMS if asked.items is None else asked.items, asked.out)
+        if asked.membership:
+            return membership(recipe, asked.contender, asked.out)
         if asked.timing:
             return timing(recipe, asked.contender, TIMED if asked.items is None else asked.items, asked.out)
         return score(recipe, asked.contender, asked.seed, asked.out)
-    except BadInput as fault:
-        return _say_bad(str(fault))
     except Exception as fault:
-        said = of_the_disk(fault, option="--out", kept="what was scored is kept")
-        if said is None:
-            raise
-        return _say_bad(said)
+        return ended(fault, option="--out", kept="what was scored is kept")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -63,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--timing", action="store_true", help="time development questions, before the plan: timing.json"
     )
+    parser.add_argument("--membership", action="store_true", help="Min-K%%++ of every question: membership.json")
     parser.add_argument(
         "--items", type=int, help=f"questions of the probe ({ITEMS}) or timing ({TIMED}): more see finer"
     )
@@ -72,15 +72,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _say_bad(text: str) -> int:
-    rank = os.environ.get("RANK", "0")
-    print(f"tuneworth: {text}" if rank == "0" else f"tuneworth (process {rank}): {text}", file=sys.stderr, flush=True)
-    return 2
-
-
 def score(recipe: Recipe, name: str, seed: int | None, out: Path) -> int:
     """Score a contender for one training seed or all; what is done and unchanged is left alone. Gives the status."""
-    _refuse_unknown(recipe, name)
+    recipe.refuse_unknown(name)
     if seed is not None and seed not in recipe.seeds(name):
         raise BadInput(f"--seed {seed}: {name} has {', '.join(map(str, recipe.seeds(name)))}")
     recipe, benchmark, run, why = _begun(recipe, name, out)
@@ -136,10 +130,12 @@ def _sit(
 def _begun(recipe: Recipe, name: str, out: Path) -> tuple[Recipe, Benchmark, RunDir, Words | None]:
     """The recipe with the engine that runs `name` here, and why it is this one; None where the recipe names it.
 
-    BadInput: what the run was begun with is not here, or a thinking contender would choose without its thought.
+    BadInput: what the run was begun with is not here, a thinking contender would choose without its thought, or a task
+    is passed blind.
     """
     benchmark, run = Benchmark.read(recipe), RunDir(out / recipe.name)
     refuse_unthought(recipe, benchmark)
+    refuse_blind(recipe, benchmark)
     if not undecided(recipe.contenders[name]):
         return recipe, benchmark, run, None
     found = engines.decide(recipe, benchmark, run)
@@ -148,7 +144,7 @@ def _begun(recipe: Recipe, name: str, out: Path) -> tuple[Recipe, Benchmark, Run
 
 def probe(recipe: Recipe, name: str, count: int, out: Path) -> int:
     """Measure what a contender differs by from itself, on about `count` questions. Gives the status."""
-    _refuse_unknown(recipe, name)
+    recipe.refuse_unknown(name)
     if count < 2:
         raise BadInput(f"--items {count}: an interval needs two questions at least")
     if recipe.contenders[name].items:
@@ -164,7 +160,7 @@ def probe(recipe: Recipe, name: str, count: int, out: Path) -> int:
     else:
         from eval.score.repeat import repeat
     with run.hold(name, [seed]):
-        pledge.keep(recipe, run, benchmark)
+        promise(recipe, run, benchmark)
         note(run, "probe", name, seed, scorer, recipe.contenders[name].engine.kind, why)
         found = repeat(recipe, name, scorer, benchmark, run, count)
         found.write(run.repeatability(name))
@@ -172,9 +168,35 @@ def probe(recipe: Recipe, name: str, count: int, out: Path) -> int:
     return 0
 
 
+def membership(recipe: Recipe, name: str, out: Path) -> int:
+    """Measure how likely a contender finds the words of the exam's questions. Gives the status."""
+    recipe.refuse_unknown(name)
+    chosen = recipe.contenders[name]
+    if chosen.items or chosen.served:
+        raise BadInput(f"--membership: {name} is asked elsewhere, where nobody tells how likely a question's words are")
+    if chosen.head:
+        raise BadInput(f"--membership: {name} answers by a classification head, and says of no word how likely it is")
+    if os.environ.get("WORLD_SIZE", "1") != "1":
+        raise BadInput("--membership: runs in one process; start it without a launcher")
+    _hush()
+    recipe, benchmark, run, why = _begun(recipe, name, out)
+    seed, chosen = recipe.seeds(name)[0], recipe.contenders[name]  # with the engine that its score is made by
+    scorer = recipe.score_fingerprint(name, seed, benchmark.digests)
+    from eval.score.familiar import familiar
+
+    with run.hold(name, [seed]):
+        promise(recipe, run, benchmark)
+        note(run, "membership", name, seed, scorer, chosen.engine.kind, why)
+        found = familiar(recipe, name, scorer, benchmark, run)
+        found.write(run.membership(name))
+    asked = sum(map(len, found.scores.values()))
+    print(f"membership {name}: {len(found.flagged)} of {asked} questions flagged", flush=True)
+    return 0
+
+
 def timing(recipe: Recipe, name: str, count: int, out: Path) -> int:
     """Time a contender on about `count` development questions, of which no score is kept. Gives the status."""
-    _refuse_unknown(recipe, name)
+    recipe.refuse_unknown(name)
     recipe, benchmark, run, why = _begun(recipe, name, out)
     seed = recipe.seeds(name)[0]
     if count < 1:
@@ -197,11 +219,6 @@ def timing(recipe: Recipe, name: str, count: int, out: Path) -> int:
         write_whole(run.timing(name), found.model_dump_json(indent=1) + "\n")
     print(f"timing {name}: {found.seconds:.4g} s a query over {found.answers} answers", flush=True)
     return 0
-
-
-def _refuse_unknown(recipe: Recipe, name: str) -> None:
-    if name not in recipe.contenders:
-        raise BadInput(f"--contender {name}: unknown; the recipe has {', '.join(recipe.contenders)}")
 
 
 def _hush() -> None:

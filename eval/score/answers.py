@@ -191,12 +191,15 @@ class Desk:
 
     def _write(self, model: Any, entries: Sequence[Entry], budget: Budget) -> Iterator[list[ItemScore]]:
         how = Sampling(**self.contender.model.decoding.model_dump())
-        names = [f"{entry.question.task.name}/{entry.question.row.id}" for entry in entries]
-        seeds = [draw_seed(self.exam.seed, name, entry.sample) for name, entry in zip(names, entries, strict=True)]
+        seeds = [self._seed(entry) for entry in entries]
         prompts, until = [entry.prompt for entry in entries], entries[0].question.until
         asked = self.chat, prompts, seeds, how, until
         for done in model.writing(*asked) if isinstance(model, Paged) else writing(model, *asked, budget):
             yield [self._graded(entries[place], written) for place, written in done]
+
+    def _seed(self, entry: Entry) -> int:
+        name = f"{entry.question.task.name}/{entry.question.row.id}"
+        return draw_seed(self.exam.seed, name, entry.sample)
 
     def _graded(self, entry: Entry, written: Written) -> ItemScore:
         question, reply = entry.question, self.chat.split(written.ids)
@@ -204,7 +207,8 @@ class Desk:
         return self._row(
             entry, text=self.chat.decode(written.ids), finish=written.finish, tokens_in=len(entry.prompt),
             tokens_thinking=reply.thinking_tokens, tokens_out=len(written.ids), counted="text",
-            seconds=written.seconds, **facts,
+            seconds=written.seconds, given=written.given,
+            draw_seed=self._seed(entry) if self.contender.model.decoding.temperature else None, **facts,
         )  # fmt: skip
 
     def _row(self, entry: Entry, **facts: Any) -> ItemScore:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from eval import pledge
+from eval import columns, pledge
 from eval.benchmark import Benchmark
+from eval.foretold import foretold
+from eval.grading import second
 from eval.items import ItemScore
 from eval.score.candidate import Candidate
 from eval.score.parts import Parts
+from finetune.chat import FAMILIES, Chat
+from finetune.files import digest_of
 from finetune.recipe import Recipe
 from finetune.recipe.engine_fit import Words
 from finetune.run import RunDir, TaskFacts
@@ -29,9 +35,14 @@ def first_start(run: RunDir, fingerprint: str) -> float | None:
     return min(times, default=None)
 
 
+def promise(recipe: Recipe, run: RunDir, benchmark: Benchmark) -> None:
+    """Keep the plan, with what the exam is foretold to take, unless it stands."""
+    pledge.keep(recipe, run, benchmark, lambda: foretold(recipe, benchmark, run.folder.parent))
+
+
 def begin(recipe: Recipe, run: RunDir, benchmark: Benchmark, parts: Parts, whose: Candidate) -> None:
     """Keep the plan, set aside what is stale, and note the start; on the main process, before the first answer."""
-    pledge.keep(recipe, run, benchmark)
+    promise(recipe, run, benchmark)
     moved = parts.set_aside_others()
     if moved:
         whose.say(f"what stood here was scored otherwise, and is now in {moved.name}")
@@ -43,6 +54,23 @@ def note(run: RunDir, event: str, contender: str, seed: int, fingerprint: str, e
     """That a contender begins to be asked, by which engine, and why by this one where the recipe names none."""
     facts = {"contender": contender, "seed": seed, "fingerprint": fingerprint, "engine": engine}
     run.attempt(event, **facts, **({"why": why[0], "why_zh": why[1]} if why else {}))
+
+
+def column(benchmark: Benchmark, parts: Parts) -> None:
+    """items.parquet beside a log that is whole, as its judge reads it. Where a kill left none, or another log's, it is
+    built by whoever reads next."""
+    columns.read(parts.place.items, second(benchmark.tasks))
+
+
+def rendering(chat: Chat, folder: Path) -> dict[str, Any]:
+    """How prompts were written: tokenizer, family, policy, ids and probes, what is handed to the model at the start of
+    its turn, and the revision of the checkpoint's own template, which this one stands for."""
+    config, beside = folder / "tokenizer_config.json", folder / "chat_template.jinja"
+    own = beside.read_text("utf-8") if beside.is_file() else None
+    if own is None and config.is_file():
+        own = json.loads(config.read_text("utf-8")).get("chat_template")
+    revision = digest_of(own) if own else None  # sha256 of its JSON text
+    return chat.fingerprint() | {"prefill": FAMILIES[chat.family].prefill[chat.think], "template_sha256": revision}
 
 
 def tell(benchmark: Benchmark, rows: Sequence[ItemScore], whose: Candidate) -> None:

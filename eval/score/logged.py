@@ -20,7 +20,7 @@ from eval.extract import EXTRACTOR
 from eval.grading import graded, spoken
 from eval.items import ItemScore
 from eval.score.candidate import Candidate
-from eval.score.ledger import begin, task_facts
+from eval.score.ledger import begin, column, task_facts
 from eval.score.parts import Parts
 from eval.score.questions import Question, questions
 from eval.score.samples import Log, Sample, read_log, refuse_two_models
@@ -226,7 +226,8 @@ def _keep(
 ) -> None:  # fmt: skip
     """Log and manifest, once all is known to fit; the plan is kept before."""
     place = run.seed(candidate.name, candidate.seed)
-    begin(recipe, run, benchmark, Parts(place, candidate.scorer), candidate)
+    mine = Parts(place, candidate.scorer)
+    begin(recipe, run, benchmark, mine, candidate)
     plan = pledge.read(run)
     assert plan is not None, "it has just been kept"
     items.replace(place.items, rows, private=benchmark.private)
@@ -237,6 +238,7 @@ def _keep(
         hardware=Hardware(device="cpu", devices=0, processes=1, host=host()),
         scoring=_facts(plan.digest, benchmark, candidate, parts, rows),
     ).write(place.score_manifest)  # fmt: skip
+    column(benchmark, mine)
     for part in parts:
         _tell(candidate, part, [row for row in rows if row.task == part.log.task])
 

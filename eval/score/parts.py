@@ -28,7 +28,7 @@ class Parts:
         return self.place.folder / f"items.rank-{rank}.jsonl"
 
     def files(self) -> list[Path]:
-        return [self.place.items, *sorted(self.place.folder.glob("items.rank-*.jsonl"))]
+        return self.place.logs()
 
     def rows(self) -> dict[Key, ItemScore]:
         """Every row made so far, by key. BadInput: a broken line that no kill explains."""

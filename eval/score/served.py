@@ -23,7 +23,7 @@ from eval.grading import anew, graded, spoken
 from eval.items import ItemScore, draw_seed
 from eval.repeatability import Kind
 from eval.score.candidate import Candidate
-from eval.score.ledger import begin, first_start, progress, task_facts, tell
+from eval.score.ledger import begin, column, first_start, progress, rendering, task_facts, tell
 from eval.score.parts import Parts
 from eval.score.questions import Question, questions
 from finetune.chat import Chat
@@ -139,8 +139,7 @@ class Sitting:
         prompt: Prompt = each.text
         if self.chat:
             prompt = each.ids if proof.form == "ids" else self.chat.decode(each.ids)
-        item = f"{each.question.task.name}/{each.question.row.id}"
-        seed = draw_seed(self.recipe.exam.seed, item, each.sample)
+        item, seed = f"{each.question.task.name}/{each.question.row.id}", self._seed(each)
         body = request(self.contender, self.engine, prompt, seed, each.question.until)
         try:
             said, seconds = self.client.ask(body, lambda found: read(found, self.chat, prompt))
@@ -153,17 +152,26 @@ class Sitting:
                 return withheld, 0.0
             raise BadInput(f"{item}: {fault}; what was answered is kept, start again to go on") from None
 
+    def _seed(self, each: Asked) -> int:
+        """As it is sent: some servers take no larger one."""
+        item = f"{each.question.task.name}/{each.question.row.id}"
+        return draw_seed(self.recipe.exam.seed, item, each.sample) % 2**31
+
     def _row(self, each: Asked, said: Said, seconds: float) -> ItemScore:
-        """An answer that a stop string ends was not cut by the limit, whatever the server wrote behind it."""
+        """An answer that a stop string ends was not cut by the limit, whatever the server wrote behind it; one that is
+        longer than the limit is cut, whatever the server says: the budget is the same for all."""
+        limit = self.contender.model.decoding.max_new_tokens + 1  # some count the token that ends the answer
         ended = said.closed and any(end in said.answer for end in each.question.until if end)
-        finish = "stop" if ended else said.finish
+        over = said.finish == "stop" and said.tokens_out > limit
+        finish = "stop" if ended else "length" if over else said.finish
         question = each.question
         facts = graded(question.task, question.row, said.answer, closed=said.closed, finish=finish)
+        drawn = self.engine.sampling == "asked" and self.contender.model.decoding.temperature > 0
         return self.candidate.row(
             question, each.sample, prompt=digest_of(each.ids or each.text), text=said.text, finish=finish,
             tokens_in=said.tokens_in,
             tokens_thinking=said.tokens_thinking, tokens_out=said.tokens_out, counted=said.counted, seconds=seconds,
-            **facts,
+            draw_seed=self._seed(each) if drawn else None, **facts,
         )  # fmt: skip
 
     def _served(self, proof: Proof, seen: set[tuple[str, str]], rows: Sequence[ItemScore]) -> ServedFacts:
@@ -185,6 +193,7 @@ class Sitting:
             git=git_state(Path(__file__).parent), scoring=self._facts(rows, first_at, served),
             hardware=Hardware(device=f"served at {self.engine.host}", devices=1, processes=1, host=host()),
         ).write(self.parts.place.score_manifest)  # fmt: skip
+        column(self.benchmark, self.parts)
         tell(self.benchmark, rows, self.candidate)
 
     def _facts(self, rows: Sequence[ItemScore], first_at: float, served: ServedFacts) -> ScoreFacts:
@@ -195,7 +204,7 @@ class Sitting:
             plan_digest=promised.digest, first_score_at=first_at, tasks=tuple(task_facts(self.benchmark)),
             weights_digest="", adapter_digest=None, adapter_probe=None,
             chat_digest=self.chat.digest if self.chat else "",
-            template=self.chat.fingerprint() if self.chat else {},
+            template=rendering(self.chat, model.tokenizer_folder()) if self.chat else {},
             frame_digest=digest_of(frame.model_dump(mode="json")) if frame else None,
             decoding=model.decoding.model_dump(mode="json"),
             engine=self.kind[0], dtype=self.kind[1],

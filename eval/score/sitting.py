@@ -27,7 +27,7 @@ from eval.lm.draw import vocabulary
 from eval.lm.vllm_engine import Paged, need_vllm, version
 from eval.repeatability import Kind
 from eval.score.answers import Desk, Entry, likelihood_chat
-from eval.score.ledger import begin, first_start, progress, task_facts, tell
+from eval.score.ledger import begin, column, first_start, progress, rendering, task_facts, tell
 from eval.score.paged import prove, rank_of
 from eval.score.parts import Parts
 from eval.score.probe import checked_adapter, probe
@@ -104,7 +104,8 @@ class Sitting:
     def kind(self) -> Kind:
         """Engine and dtype, as the manifest has them."""
         chosen = self.desk.contender
-        dtype = said_dtype(self.world.dtype(chosen.model.dtype), four_bit=chosen.four_bit)
+        sums, model = self.world.dtype(chosen.model.dtype), chosen.model.folder()
+        dtype = said_dtype(sums, four_bit=chosen.four_bit, folder=model)
         if chosen.vllm:
             return f"vllm {version()} on {self.world.device.type}", dtype
         return f"transformers {versions()['transformers']} on {self.world.device.type}", dtype
@@ -246,6 +247,7 @@ class Sitting:
             versions=versions(), git=git_state(Path(__file__).parent), scoring=self._facts(rows, first_at, proof),
             hardware=Hardware(device=self.world.device_name(), devices=devices, processes=size, host=host()),
         ).write(self.parts.place.score_manifest)  # fmt: skip
+        column(self.benchmark, self.parts)
         tell(self.benchmark, rows, self.desk.candidate)
 
     def _facts(self, rows: Sequence[ItemScore], first_at: float, proof: AdapterProbe | None) -> ScoreFacts:
@@ -260,7 +262,7 @@ class Sitting:
             adapter_digest=adapter_digest(self.adapter) if self.adapter else None,
             adapter_probe=proof,
             chat_digest=desk.chat.digest,
-            template=desk.chat.fingerprint() | {"likelihood_think": likelihood_chat(desk.chat).think},
+            template=rendering(desk.chat, spec.folder()) | {"likelihood_think": likelihood_chat(desk.chat).think},
             frame_digest=digest_of(frame.model_dump(mode="json")) if frame else None,
             decoding=spec.decoding.model_dump(mode="json"),
             engine=self.kind[0],

@@ -32,6 +32,7 @@ from eval.verdict.pricing import best, money
 from eval.verdict.roll import ContenderRow, Provenance, TaskInfo, contender_rows, provenance, task_rows
 from eval.verdict.ruling import Ruling, amount, headline, overall
 from eval.verdict.sensitivity import Sensitivity, sensitivity
+from eval.verdict.slices import Slice, slices
 from eval.verdict.twins import Twins, twins
 from eval.verdict.validity import asked, same_questions
 from finetune.mistakes import BadInput
@@ -87,6 +88,7 @@ class Verdict(BaseModel):
     money: Money | None = None
     power: Power | None = None
     settle: tuple[Settle, ...] = ()
+    slices: tuple[Slice, ...] = Field((), description="The gain by subject; exploratory, decides nothing")
     atlas: Atlas | None = Field(None, description="The gain by scenario and trait, and where the word does not hold")
     sensitivity: Sensitivity | None = Field(None, description="The rule's word in other ways of looking")
     curves: tuple[Curve, ...] = Field((), description="Gain against training rows, a family each; decides nothing")
@@ -124,7 +126,9 @@ def weigh(evidence: Evidence) -> Verdict:
     smoke = evidence.recipe.purpose == "smoke"  # names nobody, so nothing is shown to anyone
     shown = contamination(evidence, contest) if contest and not smoke else None
     checked = [*same, *asked(evidence, sheets, contest, shown)]
-    return _smoke(evidence, checked) if smoke else _study(evidence, contest, checked, shown)
+    if smoke:
+        return _smoke(evidence, checked)
+    return _study(evidence, contest, gates.raised(checked, evidence.recipe.rule.required), shown)
 
 
 def _contest(evidence: Evidence) -> Contest | None:
@@ -191,8 +195,9 @@ def _sentence(
 def _terms(evidence: Evidence, contest: Contest, lead: Ruling, outcome: Outcome) -> wording.Words:
     """Of the lead challenger's tuning; where a call is made, until when it stands."""
     found = contest.find("delta", lead.challenger)
-    tuning = next(each.tuning for each in contest.bills if each.challenger == lead.challenger)
-    cost = amount(tuning, evidence.recipe.costs.currency) if tuning else ""
+    bill = next(each for each in contest.bills if each.challenger == lead.challenger)
+    whole = amount(bill.tuning, evidence.recipe.costs.currency)
+    cost = wording.campaign(bill.parts, whole) if bill.tuning else ("", "")
     decided = outcome in ("worth_it", "not_worth_it")
     return wording.terms(found, cost, _until(evidence.recipe) if decided else ("", ""))
 
@@ -242,6 +247,7 @@ def _numbers(
         "power": seen(delta, evidence.benchmark, surely(evidence.recipe, evidence.benchmark)[0], best(evidence, delta)),
         "curves": curves(evidence),
         "atlas": atlas(evidence, contest, lead),
+        "slices": slices(evidence, contest.pairs[lead.challenger][0]),
     }
 
 

@@ -117,7 +117,7 @@ def compared(
     level = error / 2 / tried
     parts = [_parts(pairs, tasks, weights) for _, _, tasks in groups]
     above = [max(p.estimate(level=level, margin=margin).p for p in made) for made in parts]
-    below = [1 - made[0].estimate(level=level, margin=margin).p for made in parts]
+    below = [made[0].estimate(level=level, margin=margin).p_under for made in parts]
     rests = [_against_rest(pairs[0], tasks, weights, error) for _, _, tasks in groups]
     told = iter(holm([_two_sided(rest) for rest in rests if rest], error))
     places = []
@@ -163,7 +163,7 @@ def _against_rest(pair: Pair, tasks: tuple[str, ...], weights: dict[str, float],
 
 
 def _two_sided(found: Estimate) -> float:
-    return min(1.0, 2 * min(found.p, 1 - found.p)) if found.se else 1.0
+    return found.p_two_sided if found.se else 1.0
 
 
 def _rest(found: Estimate | None, holm_p: float | None) -> Rest | None:

@@ -9,6 +9,7 @@ from eval.verdict.contest import Contest
 from eval.verdict.dated import Dated, dated
 from eval.verdict.evidence import Evidence
 from eval.verdict.leaks import LEAKED, SIGNS
+from eval.verdict.membership import MembershipRow, membership_rows
 from eval.verdict.part import Part, part_of
 from eval.verdict.ruling import headline, overall
 
@@ -41,6 +42,8 @@ class Contamination(BaseModel):
     clean: Part | None = Field(description="None: nothing is left out, or what is left cannot be judged")
     dated: Dated | None = Field(None, description="None: no card dates its questions")
 
+    membership: tuple[MembershipRow, ...] = Field((), description="Flags of what may be known by heart; decide nothing")
+
     @property
     def fact(self) -> CleanFact:
         """What the gate asks."""
@@ -63,7 +66,7 @@ def contamination(evidence: Evidence, contest: Contest) -> Contamination:
         tasks=_shown(evidence, contest),
         all=Part(n=found.n, clusters=found.clusters, gain=found.gain, low=low, high=found.high, call=call),
         clean=_clean(evidence, contest, lead.challenger) if seen.of(*LEAKED) else None,
-        dated=dated(evidence, contest, lead.challenger),
+        dated=dated(evidence, contest, lead.challenger), membership=membership_rows(evidence),
     )  # fmt: skip
 
 

@@ -162,9 +162,10 @@ def _machine(evidence: Evidence) -> Iterator[Words]:
 def _setting(name: str, chosen: Contender, facts: Sequence[ScoreFacts]) -> Iterator[Words]:
     engines, types = (sorted({getattr(each, key) for each in facts}) for key in ("engine", "dtype"))
     wanted = f"nf4 {chosen.model.dtype}" if chosen.four_bit else chosen.model.dtype
+    ours = [each if each.startswith("nf4 ") else each.rpartition(" ")[2] for each in types]  # kept so, a checkpoint is
     if len(engines) > 1:
         yield f"{name} was scored by {' and by '.join(engines)}", f"{name} 由不同引擎评分：{'、'.join(engines)}"
-    if chosen.here and chosen.model.dtype not in ("auto", "nf4") and types != [wanted]:
+    if chosen.here and chosen.model.dtype not in ("auto", "nf4") and ours != [wanted]:
         yield f"{name}: {wanted} planned, {', '.join(types)} run", f"{name}：计划 {wanted}，实际 {'、'.join(types)}"
 
 

@@ -8,6 +8,7 @@ from statistics import fmean
 
 from eval import columns
 from eval.benchmark import Benchmark
+from eval.membership import Membership
 from eval.repeatability import Repeatability
 from eval.sheet import BadPairing, Sheet
 from finetune.mistakes import BadInput
@@ -61,6 +62,13 @@ def trials(
 def repeats(run: RunDir, scored: Stages) -> dict[str, Repeatability]:
     """Those that were measured on what was scored, not on another state of the recipe."""
     found = {name: Repeatability.read(run.repeatability(name)) for name in scored}
+    prints = {name: {stage.fingerprint for stage in stages.values()} for name, stages in scored.items()}
+    return {name: each for name, each in found.items() if each and each.fingerprint in prints[name]}
+
+
+def members(run: RunDir, scored: Stages) -> dict[str, Membership]:
+    """The same of how likely they find the questions."""
+    found = {name: Membership.read(run.membership(name)) for name in scored}
     prints = {name: {stage.fingerprint for stage in stages.values()} for name, stages in scored.items()}
     return {name: each for name, each in found.items() if each and each.fingerprint in prints[name]}
 

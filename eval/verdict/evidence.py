@@ -13,6 +13,7 @@ import numpy as np
 from eval import engines, gates, grading, pledge
 from eval.benchmark import Benchmark
 from eval.gates import AdapterFact, Asked, ChanceFact, PlanFact, Regraded
+from eval.membership import Membership
 from eval.money import Effort
 from eval.opinion.tally import Tally, tallies_of
 from eval.paired import Floats
@@ -46,6 +47,7 @@ class Evidence:
     guarded: dict[str, Sheet] = field(default_factory=dict)  # answers to guards that the exam does not hold
     rereadings: tuple[record.Reread, ...] = ()
     promises: tuple[dict[str, Any], ...] = ()  # every one that was kept, and what the recipe promises now
+    members: dict[str, Membership] = field(default_factory=dict)  # contender -> how likely it finds the questions
     means: dict[tuple[str, ...], float | None] = field(default_factory=dict, repr=False)  # that were asked for
 
     @classmethod
@@ -79,7 +81,7 @@ class Evidence:
         repeats, tallies = done.repeats(run, scored), tallies_of(recipe, benchmark, run)
         return cls(
             recipe, benchmark, plan, promise, sheets, scored, trained, attempts, trials, earlier, regraded, repeats,
-            twins, tallies, guarded, record.rereadings(run), promises,
+            twins, tallies, guarded, record.rereadings(run), promises, done.members(run, scored),
         )  # fmt: skip
 
     @property

@@ -45,6 +45,10 @@ class Lengths(BaseModel):
     written: Spread | None = Field(description="Thought included")
     cut: int = Field(description="Answers that the limit ended after their thought, or without one")
     unclosed: int = Field(description="Answers that the limit ended within their thought")
+    budget: int | None = Field(
+        None, description="Tokens a thought may have (thinking_tokens); None: as many as an answer"
+    )
+    closed: int = Field(0, description="Answers whose thought that budget ended")
 
 
 def lengths(evidence: Evidence) -> tuple[Lengths, ...]:
@@ -65,6 +69,8 @@ def _lengths(evidence: Evidence, name: str) -> Lengths | None:
     return Lengths(
         contender=name, answers=int(wrote.sum()), read=read, thought=thought, written=written,
         limit=None if chosen.items else chosen.model.decoding.max_new_tokens,
+        budget=None if chosen.items else chosen.model.decoding.thinking_tokens,
+        closed=int((sheet.numbers["given"][wrote] > 0).sum()),
         cut=int((outcomes == OUTCOMES.index("truncated")).sum()),
         unclosed=int((outcomes == OUTCOMES.index("unclosed_thinking")).sum()),
     )  # fmt: skip

@@ -14,13 +14,16 @@ from eval.verdict.dated import Dated
 from eval.verdict.evidence import Evidence
 from eval.verdict.guards import GuardRow
 from eval.verdict.licences import riders
+from eval.verdict.perturbed import unseen
 
 FROZEN = ConfigDict(frozen=True, extra="forbid")
+SERVED = "as served"  # of a dtype that a server keeps to itself
 Outcome = Literal["worth_it", "not_worth_it", "inconclusive", "invalid", "exploratory", "plumbing"]
 NoteCode = Literal[
     "in_distribution",
     "public",
     "dated",
+    "perturbed",
     "no_guard",
     "guards",
     "guard_leak",
@@ -28,6 +31,7 @@ NoteCode = Literal[
     "licence",
     "search",
     "except",
+    "quantised",
 ]
 
 
@@ -56,18 +60,21 @@ def notes(
         words = (f"In distribution only: training and exam share {', '.join(shared)}.",
                  f"仅限同分布：训练与考试同源（{'、'.join(shared)}）。")  # fmt: skip
         found.append(_note("in_distribution", outcome == "worth_it", words))
+    found += [_note("quantised", True, words) for words in _quantised(evidence)]
     public = all(task.card.published for task in evidence.benchmark.tasks)
-    found += _seen(shown.dated if shown else None, outcome, public)
+    found += _seen(shown.dated if shown else None, outcome, unseen(evidence) if public else 0, public)
     return (*found, *lasting(evidence))
 
 
-def _seen(found: Dated | None, outcome: Outcome, public: bool) -> list[Note]:
-    """Whether the newer base may have seen the items: not those that are younger, where they carry the same word; and
-    what the older ones show of who has."""
+def _seen(found: Dated | None, outcome: Outcome, turned: int, public: bool) -> list[Note]:
+    """Whether the newer base may have seen the items: not those that are younger, nor those with other figures
+    (`turned`), where they carry the same word; and what the older ones show of who has."""
     young, fact = found.young if found else None, found.fact if found else None
     said = []
     if public and found and young and young.call == "not_worth_it":
         said.append(_note("dated", False, wording.fresh(young.n, found.newest)))
+    elif turned and outcome == "not_worth_it":
+        said.append(_note("perturbed", False, wording.perturbed(turned)))
     elif public:
         items, count = (fact.items, fact.young) if fact else (0, 0)
         said.append(_note("public", outcome == "not_worth_it", wording.public(items, count)))
@@ -76,6 +83,16 @@ def _seen(found: Dated | None, outcome: Outcome, public: bool) -> list[Note]:
         en, zh = gates.told(fact)
         said.append(_note("dated", turned, (f"By date, {en}.", f"按日期：{zh}。")))
     return said
+
+
+def _quantised(evidence: Evidence) -> list[wording.Words]:
+    """Where contenders that decide ran on weights not quantised alike, which has to be said (decision.md 5.13)."""
+    types = {name: evidence.facts(name).dtype for name in evidence.deciding}
+    packed = {name: dtype.rpartition(" ")[0] for name, dtype in types.items() if dtype not in (SERVED, gates.UNKNOWN)}
+    unknown = [name for name in types if name not in packed]
+    if not any(packed.values()) or (len(set(packed.values())) == 1 and not unknown):
+        return []
+    return [wording.quantised(packed, unknown)]
 
 
 def exceptions(found: Atlas | None, called: bool) -> list[Note]:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from eval.money import Bill
 from eval.money.defaults import runs_on
+from eval.pledge import Told
 from eval.verdict.evidence import Evidence
 from finetune.run import Basis
 
@@ -29,6 +30,12 @@ class Prediction(BaseModel):
     device: str = Field("", description="That ran; empty where it does not matter")
     answers: int | None = Field(None, description="Among which tokens were foretold to be written")
     basis: Basis | None = Field(None, description="What seconds of tuning were told from")
+    told: Told = Field(
+        "",
+        description="Tokens and seconds of the exam: what the length of an answer was told from (scored: an earlier "
+        "scoring; logged: answers logged before; timed: a timing; assumed: by whether it thinks; limit: every answer "
+        "at its limit, an upper bound); empty in older plans",
+    )
 
     @property
     def ratio(self) -> float | None:
@@ -76,13 +83,16 @@ def _exam(evidence: Evidence) -> Iterator[Prediction]:
         if each.tokens_written and wrote and None not in wrote:
             total = float(sum(tokens or 0 for tokens in wrote))
             yield Prediction(
-                contender=name, kind="tokens", predicted=each.tokens_written, measured=total, answers=each.answers
-            )
+                contender=name, kind="tokens", predicted=each.tokens_written, measured=total, answers=each.answers,
+                told=each.told,
+            )  # fmt: skip
         ran = {stage.hardware.device for stage in stages}
         if each.seconds and each.device and ran and all(runs_on(each.device, device) for device in ran):
             took = sum(stage.device_seconds for stage in stages)
             said = ", ".join(sorted(ran))
-            yield Prediction(contender=name, kind="exam", predicted=each.seconds, measured=took, device=said)
+            yield Prediction(
+                contender=name, kind="exam", predicted=each.seconds, measured=took, device=said, told=each.told
+            )
 
 
 def _money(evidence: Evidence, bills: Sequence[Bill]) -> Iterator[Prediction]:

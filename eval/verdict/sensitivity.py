@@ -22,6 +22,7 @@ from eval.verdict.evidence import Evidence
 from eval.verdict.guards import guard_rows
 from eval.verdict.leaks import LEAKED
 from eval.verdict.ruling import Call, Ruling, guards_decide, headline, overall, points, rule, stand
+from eval.verdict.strata import strata
 from eval.verdict.variants import Kind, variants
 from eval.verdict.wording import Words
 from finetune.recipe import Costs
@@ -107,18 +108,11 @@ def sensitivity(evidence: Evidence, contest: Contest) -> Sensitivity:
 
 def _measured(evidence: Evidence, contest: Contest, call: Call) -> Iterator[Case]:
     every = [pair for pairs in contest.pairs.values() for pair in pairs]
-    subjects = {
-        (task.name, row.id): f"{task.card.name}/{row.subject}"
-        for task in evidence.benchmark.tasks for row in task.rows if row.subject
-    }  # fmt: skip
-    sources = {
-        (task.name, row.id): f"{task.card.name}/{row.source}"
-        for task in evidence.benchmark.tasks for row in task.rows if row.source
-    }  # fmt: skip
     margin, costs = evidence.recipe.rule.margin, evidence.recipe.costs
     asked = list({sheet.name: None for pair in every for sheet in (pair.challenger, pair.incumbent)})
     told = asked, evidence.recipe.contenders, evidence.sheets
-    ways = variants(every, evidence.weights, subjects, sources, contest.leaks.of(*LEAKED), contest.timeline.young)
+    groups = strata(evidence.benchmark)
+    ways = variants(every, evidence.weights, groups, contest.leaks.of(*LEAKED), contest.timeline.young)
     for each in (*ways, *siblings.prompts(*told), *siblings.decodings(*told)):
         changed = {name: [each.change(pair) for pair in pairs] for name, pairs in contest.pairs.items()}
         yield _case(evidence, contest, changed, margin, costs, each.kind, each.words, call)

@@ -12,12 +12,14 @@ from eval.sheet import Sheet
 from eval.verdict.variants import Variant
 from finetune.recipe import Contender
 
+DRAWN = 3  # prompts from which on they tell how prompts differ: of two, nobody could say anything
+
 
 def prompts(
     names: Sequence[str], contenders: Mapping[str, Contender], sheets: Mapping[str, Sheet]
 ) -> Iterator[Variant]:
-    """Each contender's mean over the prompts that it was asked with, where one was asked with several. A frame that
-    hands over other knowledge (`known`) is no other wording."""
+    """Each contender's mean over the prompts that it was asked with, where one was asked with several; three and
+    more are a random factor. A frame that hands over other knowledge (`known`) is no other wording."""
     handed = {name: chosen.prompt.known if chosen.prompt else "" for name, chosen in contenders.items()}
     kin = {name: _paired(sheets, name, _alike(contenders, name, {"prompt"})) for name in names}
     kin = {name: [each for each in found if handed[each] == handed[name]] for name, found in kin.items()}
@@ -25,7 +27,8 @@ def prompts(
     if several:
         told = list(dict.fromkeys(", ".join(sorted(found)) for found in several.values()))
         words = f"mean over prompts ({'; '.join(told)})", f"各提示词取平均（{'；'.join(told)}）"
-        yield Variant("prompt", words, lambda pair: _meant(pair, kin, sheets))
+        asked = {name: chosen.model_dump_json(include={"prompt"}) for name, chosen in contenders.items()}
+        yield Variant("prompt", words, lambda pair: _varied(pair, kin, sheets, asked))
 
 
 def decodings(
@@ -60,6 +63,32 @@ def _paired(sheets: Mapping[str, Sheet], name: str, kin: Iterable[str]) -> list[
     own = sheets[name]
     fit = (each for each in kin if each in sheets and mismatch(own, sheets[each]) is None)
     return [each for each in fit if sheets[each].scores.shape == own.scores.shape]
+
+
+def _varied(
+    pair: Pair, kin: Mapping[str, list[str]], sheets: Mapping[str, Sheet], asked: Mapping[str, str]
+) -> Pair:  # fmt: skip
+    """Prompts as a random factor, as training seeds are one: a row each, so that what lies between them stands in the
+    interval. Of fewer than three, or where seeds are drawn already, or where both sides have several prompts that are
+    not the same ones, the mean alone."""
+    sides = _by_prompt(kin[pair.challenger.name], kin[pair.incumbent.name], sheets, asked)
+    if len(sides) < DRAWN or len(pair.differences) > 1:
+        return _meant(pair, kin, sheets)
+    scores = np.concatenate([one.scores - other.scores for one, other in sides])
+    wrong = np.concatenate([one.share("wrong") - other.share("wrong") for one, other in sides])
+    return replace(pair, differences=scores, wrongs=wrong, told={})
+
+
+def _by_prompt(
+    ours: list[str], theirs: list[str], sheets: Mapping[str, Sheet], asked: Mapping[str, str]
+) -> list[tuple[Sheet, Sheet]]:
+    """One pair a prompt: a side with a single one stands against each of the other's, and where both have several, each
+    prompt against itself, in whatever order the recipe names them. Empty where they have not the same ones."""
+    if min(len(ours), len(theirs)) == 1:
+        return [(sheets[one], sheets[other]) for one in ours for other in theirs]
+    at = {asked[other]: other for other in theirs}
+    same = len(at) == len(theirs) == len(ours) and {asked[one] for one in ours} == set(at)
+    return [(sheets[one], sheets[at[asked[one]]]) for one in ours] if same else []
 
 
 def _meant(pair: Pair, kin: Mapping[str, list[str]], sheets: Mapping[str, Sheet]) -> Pair:

@@ -51,10 +51,11 @@ def _behaviour(evidence: Evidence, contest: Contest | None) -> list[Gate]:
     if contest is None:
         why = ("needs the same questions and two clusters a task", "需要相同的题目，且每个任务至少两个题组")
         return [gates.unchecked(name, why) for name in (gates.BELOW_CHANCE, gates.UNPARSED_NAME, gates.TRUNCATED_NAME)]
+    unread, cut = contest.blanks(evidence, ("unparsed",)), contest.blanks(evidence, ("truncated", "unclosed_thinking"))
     found = [
         gates.below_chance(evidence.chances(evidence.deciding)),
-        gates.unparsed(contest.blanks(evidence, ("unparsed",))),
-        _ended(evidence, gates.truncated(contest.blanks(evidence, ("truncated", "unclosed_thinking")))),
+        gates.unparsed(unread, cut),
+        _ended(evidence, gates.truncated(cut, unread)),
     ]
     if evidence.recipe.rule.base not in evidence.deciding:
         base = evidence.chances([evidence.recipe.rule.base])
@@ -97,4 +98,14 @@ def _budget(evidence: Evidence) -> list[Gate]:
         if not headed(each)
     }
     cut = {name: evidence.share(name, "truncated", "unclosed_thinking") for name in limits}
-    return [gates.token_budget(limits, cut)] if len(limits) > 1 else []
+    thoughts = {
+        name: (each.model.decoding.thinking_tokens or each.model.decoding.max_new_tokens, _closed(evidence, name))
+        for name, each in asked.items()
+        if name in limits and not each.items and each.model.think == "keep"
+    }
+    return [gates.token_budget(limits, cut, thoughts)] if len(limits) > 1 else []
+
+
+def _closed(evidence: Evidence, name: str) -> float:
+    """Share of the answers whose thought its budget ended."""
+    return float((evidence.sheets[name].numbers["given"] > 0).mean())

@@ -6,6 +6,7 @@ the table that change prices instead stand in `sensitivity`. Source: decision.md
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from eval.paired import Floats, Layout
 from eval.pairing import Pair
 from eval.sheet import Key, Question, Sheet
+from eval.verdict.strata import Stratum, partition
 from eval.verdict.wording import Words
 
 Kind = Literal[
@@ -37,6 +39,7 @@ Kind = Literal[
 BLANKS: dict[tuple[str, ...], Words] = {
     ("unparsed",): ("answers not read", "无法提取的答案"),
     ("truncated", "unclosed_thinking"): ("answers cut off", "被截断的答案"),
+    ("missing",): ("answers that are missing", "缺失的答案"),
 }
 
 
@@ -52,14 +55,12 @@ class Variant:
 def variants(
     pairs: Sequence[Pair],
     weights: dict[str, float],
-    subjects: dict[tuple[str, str], str],
-    sources: dict[tuple[str, str], str],
+    strata: Sequence[Stratum] = (),
     leaked: Collection[Key] = (),
     young: Collection[Key] = (),
 ) -> Iterator[Variant]:
-    """All that change these pairs at all; `subjects` and `sources` are a question's stratum and where it came from (a
-    filing), where its card names them, `leaked` are questions that training shows, `young` those that no deciding model
-    can have seen."""
+    """All that change these pairs at all; `strata` are other groups than the declared clusters, `leaked` questions that
+    training shows, `young` those that no deciding model can have seen."""
     asked = list(pairs[0].challenger.questions.values())
     yield from _weights(asked, weights)
     yield from _left_out(asked, weights)
@@ -69,7 +70,7 @@ def variants(
     if 0 < len(young) < len(asked):
         words = "questions younger than the models alone", "只看晚于各模型的题目"
         yield from _kept("dated", words, np.array([(q.task, q.id) in young for q in asked]), asked, weights)
-    yield from _clusters(asked, weights, subjects, sources)
+    yield from _clusters(asked, weights, strata)
     sheets = {sheet.name: sheet for pair in pairs for sheet in (pair.challenger, pair.incumbent)}
     yield from _second(list(sheets.values()))
     yield from _blanks(list(sheets.values()))
@@ -137,35 +138,26 @@ def kept_questions(
     )  # fmt: skip
 
 
-def _clusters(
-    asked: Sequence[Question],
-    weights: dict[str, float],
-    subjects: dict[tuple[str, str], str],
-    sources: dict[tuple[str, str], str],
-) -> Iterator[Variant]:
-    """Finer than declared (each question for itself), coarser (its subject) and what lies between (its source), where
-    they differ."""
+def _clusters(asked: Sequence[Question], weights: dict[str, float], strata: Sequence[Stratum]) -> Iterator[Variant]:
+    """Finer than declared (each question for itself), and other groups than declared, each way once."""
     tasks, clusters = [row.task for row in asked], [row.cluster for row in asked]
     named = {task: weights.get(task, 1.0) for task in dict.fromkeys(tasks)}
+    seen = {partition(clusters), partition(range(len(asked)))}
     if len(set(clusters)) < len(asked):
         layout = Layout.of(range(len(asked)), tasks, named)
         yield _laid(("every question a cluster of its own", "每道题自成一组"), "clusters", layout)
-    filed, coarse = ([strata.get((row.task, row.id), "") for row in asked] for strata in (sources, subjects))
-    both = len(set(zip(filed, clusters, strict=True)))
-    if len(set(filed)) < len(asked) and {both} != {len(set(filed)), len(set(clusters))}:
-        yield from _grouped(("clusters are sources", "按来源成组"), filed, tasks, named)
-    if len(set(coarse)) < len(set(clusters)):
-        yield from _grouped(("clusters are subjects", "按学科成组"), coarse, tasks, named)
+    for stratum in strata:
+        groups = stratum.groups(asked)
+        new = (same := partition(groups)) not in seen
+        if new and not (stratum.coarse and len(set(groups)) >= len(set(clusters))):
+            seen.add(same)
+            yield from _grouped(stratum.words, groups, tasks, named)
 
 
 def _grouped(words: Words, groups: Sequence[str], tasks: Sequence[str], named: dict[str, float]) -> Iterator[Variant]:
-    """By these groups; nothing where a question has none, or a task lies in one."""
-    try:
-        layout = Layout.of(groups, tasks, named) if all(groups) else None
-    except ValueError:
-        return
-    if layout:
-        yield _laid(words, "clusters", layout)
+    """By these groups; nothing where a task lies in one."""
+    with suppress(ValueError):
+        yield _laid(words, "clusters", Layout.of(groups, tasks, named))
 
 
 def _scored(kind: Kind, words: Words, scores: dict[str, Floats]) -> Variant:

@@ -21,6 +21,11 @@ TRAITS: dict[str, Words] = {
     "specific": ("specific tasks, of a house's own conventions", "特定任务（机构自有约定）"),
     "novel": ("novel tasks", "新颖任务"),
 }  # fmt: skip
+PARTS: dict[str, Words] = {
+    "training": ("training", "训练"), "search": ("search", "搜索"), "failed": ("failed runs", "失败的运行"),
+    "evaluation": ("evaluation", "评测"), "data": ("data", "数据"), "people": ("people", "人力"),
+    "declared": ("declared", "声明"),
+}  # fmt: skip
 NO_GUARD: Words = ("No guard was declared.", "未声明护栏指标。")
 
 
@@ -74,6 +79,15 @@ def searched(trials: Mapping[str, int], rivals: Sequence[str]) -> Words:
     return join(parts)
 
 
+def quantised(packed: Mapping[str, str], unknown: Sequence[str]) -> Words:
+    """Who ran on weights quantised how (empty: not at all), and of whom nobody knows; rounding leans against whom."""
+    told = [(f"{name} {kind}", f"{name} 为 {kind}") for name, kind in packed.items() if kind]
+    told += [(f"{name} not", f"{name} 未量化") for name, kind in packed.items() if not kind]
+    told += [(f"{name} not known", f"{name} 未知") for name in unknown]
+    return (f"Weights are not quantised alike ({', '.join(en for en, _ in told)}); rounding leans against who has it.",
+            f"各方案权重的量化不同（{'，'.join(zh for _, zh in told)}），量化会压低其成绩。")  # fmt: skip
+
+
 def public(items: int, young: int) -> Words:
     """That a newer base may have seen public questions; of `items` those that are `young` it cannot have."""
     if young:
@@ -86,6 +100,12 @@ def fresh(young: int, newest: date | None) -> Words:
     """That questions which no model can have seen carry a NOT WORTH IT alone."""
     return (f"Not worth it on the {young:,} items that no model can have seen, public after {newest}, too.",
             f"仅看各模型不可能见过的 {young:,} 道题（公开于 {newest} 之后），同样不值得。")  # fmt: skip
+
+
+def perturbed(items: int) -> Words:
+    """That number twins carry a NOT WORTH IT alone."""
+    return (f"Not worth it on {items:,} questions with other figures, which no model can have seen, too.",
+            f"仅看换了数字的 {items:,} 道变体题（各模型不可能见过），同样不值得。")  # fmt: skip
 
 
 def join(parts: Sequence[Words]) -> Words:
@@ -121,10 +141,16 @@ def claim(found: Comparison) -> Words:
     )
 
 
-def terms(found: Comparison, cost: str, until: Words) -> Words:
-    """What the claim is of, what a tuning costs (empty where nothing is priced), and how long it stands."""
-    paid = (f"One tuning costs {cost}.", f"一次微调的成本为 {cost}。") if cost else ("", "")
-    return join([each for each in (claim(found), paid, until) if each[0]])
+def terms(found: Comparison, cost: Words, until: Words) -> Words:
+    """What the claim is of, what a tuning campaign costs (`campaign`), and how long it stands; each may be empty."""
+    return join([each for each in (claim(found), cost, until) if each[0]])
+
+
+def campaign(parts: Mapping[str, float], cost: str) -> Words:
+    """F whole, with what it is made of: the device time of training alone is a part of it."""
+    paid = [PARTS[name] for name, price in parts.items() if price]
+    return (f"One tuning campaign ({', '.join(en for en, _ in paid)}) costs {cost} in all.",
+            f"一轮微调的全部成本（{'、'.join(zh for _, zh in paid)}）为 {cost}。")  # fmt: skip
 
 
 def until(newest: str, released: str) -> Words:

@@ -26,6 +26,7 @@ from finetune.card.dates import Dates, Interval
 from finetune.card.edition import UNPINNED, Files, Split, differences, locate, read_sums, text_digest
 from finetune.card.form import Form
 from finetune.card.front import front_matter
+from finetune.card.grouping import Grouping
 from finetune.card.labels import label_of, labels_of, tagged_of
 from finetune.card.likeness import groups
 from finetune.card.question import LETTERS, Message, Row, ask
@@ -47,7 +48,7 @@ YOUNGER: tuple[tuple[str, str, Any], ...] = (
 )  # fmt: skip
 PROSE = {  # these do not change the rows
     "title", "source", "licence", "published", "private", "hosts", "editions", "defects", "documents",
-    "dates",
+    "dates", "groups",
 }  # fmt: skip
 
 
@@ -98,6 +99,11 @@ class DataCard(BaseModel):
     )
     dates: Dates | None = Field(
         None, description="When the sources of the items became public: what is younger than a model it has not seen"
+    )
+    groups: dict[Annotated[str, Field(pattern=r"^[a-z_]+$")], Grouping] = Field(
+        {},
+        description="What else questions share, such as page, filing, company: {column, pattern}. Each is a row of the "
+        "table of sensitivity, where clusters are these; no score and no interval of the headline depends on them",
     )
     splits: dict[str, Annotated[Split, BeforeValidator(lambda v: {"files": v} if isinstance(v, str | list) else v)]] = (
         Field(min_length=1, description="Name: file patterns, or {files, where, half, options}")
@@ -209,7 +215,7 @@ class DataCard(BaseModel):
         return Form(
             self.columns, self.shape, split, self.languages, self.splits[split].options,
             explained=self.target == "explanation", drop=self.unanswered == "drop", misfits=self.misfits,
-            spans=self.spans, dates=self.dates,
+            spans=self.spans, dates=self.dates, groups=self.groups,
         )  # fmt: skip
 
     def clustered(self, root: Path | None, split: str) -> list[Row]:

@@ -84,11 +84,7 @@ class Dates(BaseModel):
             raise ValueError("say where the dates are: every, column or pattern")
         if self.every:
             Interval.read(self.every)
-        try:
-            if self.pattern and not re.compile(self.pattern).groups:
-                raise ValueError(f"pattern: {self.pattern!r} has no group; put the date between ( and )")
-        except re.error as fault:
-            raise ValueError(f"pattern: {self.pattern!r} is no regular expression ({fault})") from None
+        need_group(self.pattern, "date")
         return self
 
     def of(self, record: Record, place: str, file: str) -> Interval | None:
@@ -106,7 +102,7 @@ class Dates(BaseModel):
         """The text of the date, empty where there is none."""
         text = file.rpartition(".")[0]
         if self.column:
-            value = _value(record, self.column, place)
+            value = value_of(record, self.column, place)
             text = "" if value is None else str(value).strip()
         if not self.pattern:
             return text
@@ -114,14 +110,24 @@ class Dates(BaseModel):
         return (match[1] or "") if match else ""
 
 
-def _value(record: Record, name: str, place: str) -> Any:
-    """Of a column; of a key inside one, None where it is not there."""
+def need_group(pattern: str, sought: str) -> None:
+    """ValueError: a pattern is given that is no regular expression, or has no group to find what is sought."""
+    try:
+        if pattern and not re.compile(pattern).groups:
+            raise ValueError(f"pattern: {pattern!r} has no group; put the {sought} between ( and )")
+    except re.error as fault:
+        raise ValueError(f"pattern: {pattern!r} is no regular expression ({fault})") from None
+
+
+def value_of(record: Record, name: str, place: str, asked: str = "dates") -> Any:
+    """Of a column; of a key inside one, None where it is not there. BadCard: no such column (`asked`: card's key)."""
     outer, dot, inner = name.partition(".")
+    known = ", ".join(map(str, record))
     if name in record or not dot:
         if name not in record:
-            raise BadCard(f"{place}: dates: no column {name!r}; there are {', '.join(map(str, record))}; correct dates")
+            raise BadCard(f"{place}: {asked}: no column {name!r}; there are {known}; correct {asked}")
         return record[name]
     if outer not in record:
-        raise BadCard(f"{place}: dates: no column {outer!r}; there are {', '.join(map(str, record))}; correct dates")
+        raise BadCard(f"{place}: {asked}: no column {outer!r}; there are {known}; correct {asked}")
     held = record[outer]
     return held.get(inner) if isinstance(held, dict) else None

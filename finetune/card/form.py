@@ -2,12 +2,14 @@
 
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from finetune.card.columns import EXAMS, Columns, Shape, language_of, plain
 from finetune.card.dates import Dates
 from finetune.card.found import Found
+from finetune.card.grouping import Grouping
 from finetune.card.labels import tagged_of
 from finetune.card.options import letters_of
 from finetune.card.question import ANSWER_LINE, Row
@@ -31,6 +33,7 @@ class Form:
     misfits: str = "refuse"  # drop: records whose options and answer do not fit each other are left out
     spans: str = "free"  # refuse, drop: records whose answer lists a passage that does not stand in the text
     dates: Dates | None = None
+    groups: Mapping[str, Grouping] = field(default_factory=dict)
 
     def row(self, record: Record, *, place: str, file: str, number: int, several: bool) -> Row | None:
         """The row of a record; None: the card drops such. BadCard: it cannot be used. `number` as in `_read`."""
@@ -57,6 +60,7 @@ class Form:
         name = f"{file.rpartition('.')[0]}/{own}" if several else own
         said: dict[str, Any] = {"id": name, "split": self.split, "cluster": found.cluster()}
         said |= {part: found.text(part) for part in ("subject", "source", "program")}
+        said["groups"] = {name: each.of(record, place) for name, each in self.groups.items()}
         said["public"] = self.dates.of(record, place, file) if self.dates else None
         if self.shape not in EXAMS:
             messages = turns(self.shape, found.value, found.text, place)

@@ -15,11 +15,13 @@ from typing import Literal
 Kind = Literal["resident_id", "bank_card", "phone", "email", "fund_account", "shareholder_account", "client_number"]
 KEPT: tuple[Kind, ...] = ("fund_account", "shareholder_account", "client_number")  # by a broker
 WIDE = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {0x3000: 0x20}  # full-width forms, one for one
-ANY = re.compile(r"@|\d(?:[ \-()]?\d){5}")  # without it no text holds any of these
+ANY = re.compile(r"@|\d(?:[ \-()]?\d){4}")  # without it no text holds any of these
 EMAIL = re.compile(
     r"(?<![\w.+-])[A-Za-z0-9][\w.+-]{0,63}@(?:[A-Za-z0-9-]{1,63}\.){1,5}[A-Za-z]{2,24}(?![\w-])", re.ASCII
 )
-BEFORE, AFTER = r"(?<![A-Za-z0-9_])(?<!\d[.,])", r"(?![A-Za-z0-9_])(?![.,]\d)"
+# No part of a word or decimal; behind a comma another number of a list may stand, but no three digits of a long one.
+BEFORE = r"(?<![A-Za-z0-9_])(?<!\d\.)(?:(?<!\d,)|(?<=\d{5},))"
+AFTER = r"(?![A-Za-z0-9_])(?!\.\d|,\d{1,3}(?!\d))"
 RESIDENT = re.compile(BEFORE + r"\d{6}[ -]?\d{8}[ -]?\d{3}[\dXx]" + AFTER)
 CARD = re.compile(BEFORE + r"(?:\d{4}[ -]?){3,4}\d{1,4}" + AFTER)
 ISSUER = re.compile(  # UnionPay, older Chinese debit cards, Visa, Mastercard, JCB, Amex, Discover
@@ -32,14 +34,19 @@ PHONE = re.compile(
     r"|\(?0\d{2,3}(?:\)[ -]?|-)\d{7,8}"  # a line of China, its area set off
     r"|(?:\(\d{3}\) ?|\d{3}-)\d{3}-\d{4})" + AFTER  # North America
 )
+MARKET = r"(?:(?:沪|深|京|上海|深圳|北京)[市]?(?:[AB]股)?[:： ]?)?"  # a shareholder has an account at each exchange
 CALLED = re.compile(  # the numbers that only their name tells
     r"(?:(?P<fund_account>资金[账帐][号户]|(?:fund|capital|cash|trading|brokerage) account)"
     r"|(?P<shareholder_account>股东[账帐][号户]|股东代码|证券[账帐][号户]|(?:shareholder|securities) account)"
     r"|(?P<client_number>客户[编代]?[号码]|(?:client|customer) (?:id|no\b|number|code)))"
-    r"(?:号码|代码|编号|号)? ?(?:no\.?|number|id|code)?[\s:：=#是为(（\[【\"'“.]{0,6}"
-    r"(?P<number>[A-Za-z]{0,2}\d{5,16})" + AFTER, re.IGNORECASE,
+    r"(?:号码|代码|编号|号)? ?(?:no\.?|number|id|code)?(?:[(（][^()（）\n元万亿]{1,8}[)）])?"  # but no unit
+    r"[\s:：=#是为(（\[【\"'“.|>-]{0,6}" + MARKET + r"(?P<number>[A-Za-z]{0,2}-?\d{5,16})" + AFTER, re.IGNORECASE,
 )  # fmt: skip
+ALSO = re.compile(
+    r"\s?[，,、;；/和及]\s?" + MARKET + r"(?P<number>[A-Za-z]?\d{9,10})" + AFTER
+)  # another market's account
 CARD_NAMED = re.compile(r"卡号|银行卡|借记卡|信用卡|card (?:no|number)|card[:：#]", re.IGNORECASE)
+LISTED = re.compile(r"\d,$|,(?=\d)")  # among other numbers, such as the options of a question
 PHONE_NAMED = re.compile(r"电话|手机|联系|致电|phone|mobile|\btel\b|\bcall\b|whatsapp|微信", re.IGNORECASE)
 MONEY_BEFORE = re.compile(r"(?:[¥￥$€£]|RMB|CNY|USD|HKD|EUR|人民币|港币|港元|美元)[ :：]?$", re.IGNORECASE)
 UNIT_AFTER = re.compile(
@@ -120,6 +127,11 @@ def _called(text: str) -> Iterator[Finding]:
         kind = next(kind for kind in KEPT if match[kind])
         if not UNIT_AFTER.match(text, match.end("number")):
             yield Finding(kind, *match.span("number"))
+            while kind == "shareholder_account" and (also := ALSO.match(text, match.end("number"))):
+                if UNIT_AFTER.match(text, also.end("number")):
+                    break
+                match = also
+                yield Finding(kind, *match.span("number"))
 
 
 def _cards(text: str) -> Iterator[Finding]:
@@ -134,9 +146,13 @@ def _cards(text: str) -> Iterator[Finding]:
 
 
 def _phones(text: str) -> Iterator[Finding]:
+    last = -1  # where the phone before ended: a list that begins with a phone is one of phones
     for match in PHONE.finditer(text):
-        named = PHONE_NAMED.search(text, max(0, match.start() - NEAR), match.start())
-        if _is_phone(match[0]) and (named or not _amount(text, *match.span())):
+        start, end = match.span()
+        named = PHONE_NAMED.search(text, max(0, start - NEAR), start)
+        listed = start - 1 != last and (LISTED.search(text[max(0, start - 2) : start]) or LISTED.match(text, end))
+        if _is_phone(match[0]) and (named or not (listed or _amount(text, start, end))):
+            last = end
             yield Finding("phone", *match.span())
 
 

@@ -46,6 +46,7 @@ class Row(BaseModel):
     subject: str = ""
     cluster: str | None = None
     source: str = ""
+    groups: dict[str, str] = {}  # what else it shares with others: page, filing, company
     program: str = ""  # what computes the answer; number twins are made by it
     messages: tuple[Message, ...] = ()
     public: Interval | None = None  # when its source became public; None: the card does not tell

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from finetune.collector import paused
-from finetune.mistakes import BadInput, of_the_disk
+from finetune.mistakes import BadInput, ended
 from finetune.recipe import Recipe
 from finetune.run import RunDir
 
@@ -26,13 +26,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         recipe = Recipe.read(asked.recipe, tuple(asked.set))
         return export(recipe, asked.contender, asked.seed, asked.out, asked.to, merge=asked.merge)
-    except BadInput as fault:
-        return _complain(str(fault))
     except Exception as fault:
-        said = of_the_disk(fault, option="--to", kept="nothing is kept")
-        if said is None:
-            raise
-        return _complain(said)
+        return ended(fault, option="--to", kept="nothing is kept")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -48,14 +43,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _complain(text: str) -> int:
-    print(f"tuneworth: {text}", file=sys.stderr, flush=True)
-    return 2
-
-
 def export(recipe: Recipe, name: str, seed: int | None, out: Path, to: Path | None, *, merge: bool) -> int:
     """Write the folder. BadInput: not tuned here, not trained yet, cannot be merged, or the folder is there."""
-    _refuse_unknown(recipe, name)
+    _refuse_untuned(recipe, name)
     chosen, run = _seed(recipe, name, seed), RunDir(out / recipe.name)
     with paused():
         from finetune.export.parcel import Parcel  # torch takes its time: a wrong name was said before
@@ -69,9 +59,8 @@ def export(recipe: Recipe, name: str, seed: int | None, out: Path, to: Path | No
     return 0
 
 
-def _refuse_unknown(recipe: Recipe, name: str) -> None:
-    if name not in recipe.contenders:
-        raise BadInput(f"--contender {name}: unknown; the recipe has {', '.join(recipe.contenders)}")
+def _refuse_untuned(recipe: Recipe, name: str) -> None:
+    recipe.refuse_unknown(name)
     chosen = recipe.contenders[name]
     if chosen.method is None:
         why = f"was tuned elsewhere and lies in {chosen.adapter}" if chosen.adapter else "has no method"

@@ -245,6 +245,7 @@ def _asking(facts: Facts) -> list[str]:
         *([HEADED[facts.contender.head]] if facts.contender.head else []),
         f"- {SHIPPED[facts.rendering.template]}",
         "- Decoding: `generation_config.json`, as the model's YAML declares it.",
+        *_budget(facts),
         *([f"- {PLAIN_PEFT[facts.method['kind']]}"] if facts.method["kind"] in PLAIN_PEFT else []),
         "",
         "One question as it was rendered, up to where the model writes:",
@@ -253,6 +254,12 @@ def _asking(facts: Facts) -> list[str]:
         facts.rendering.text,
         FENCE,
     ]
+
+
+def _budget(facts: Facts) -> list[str]:
+    budget = facts.contender.model.decoding.thinking_tokens
+    said = f"- Its thought was closed after {budget} tokens (`thinking_tokens`), which no setting of `generate` does."
+    return [said] if budget else []
 
 
 def _training(facts: Facts) -> list[str]:

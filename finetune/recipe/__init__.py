@@ -159,6 +159,18 @@ class Recipe(BaseModel):
             if kin := judge.kin(model.family, model.id, served.model if served else ""):
                 raise ValueError(f"exam.judge.family: {kin} is {name}'s too ({model.id}); ask another judge")
 
+    def refuse_unknown(self, contender: str) -> None:
+        """BadInput: `--contender` names none of the recipe's."""
+        if contender not in self.contenders:
+            raise BadInput(f"--contender {contender}: unknown; the recipe has {', '.join(self.contenders)}")
+
+    def named(self, contender: str | None) -> list[str]:
+        """The one that `--contender` names, or all without it. BadInput as `refuse_unknown`."""
+        if not contender:
+            return list(self.contenders)
+        self.refuse_unknown(contender)
+        return [contender]
+
     def seeds(self, contender: str) -> tuple[int, ...]:
         """Training seeds of a contender; one not tuned here has the single folder seed-0."""
         return self.train.seeds if self.contenders[contender].method else (0,)

@@ -239,6 +239,12 @@ class Exam(BaseModel):
     )
 
 
+Raised = Literal[  # gates of eval.gates that are advisory unless a recipe raises them
+    "merge faithful", "noise floor", "batch invariance", "engine parity", "clean subset", "dated questions",
+    "items known by heart", "token budget", "base below chance", "planted secrets", "judge",
+]  # fmt: skip
+
+
 class DecisionRule(BaseModel):
     model_config = FROZEN
     challengers: tuple[str, ...] = Field(min_length=1, description="Tuned contenders that want to be worth it")
@@ -255,4 +261,7 @@ class DecisionRule(BaseModel):
     confidence: float = Field(0.95, gt=0.5, lt=1, description="Of every interval; higher: fewer false yes, more unsure")
     guards: Guards | None = Field(
         None, description="What tuning must not harm; worth it needs every guard to pass. Without it none is asked"
+    )
+    required: tuple[Raised, ...] = Field(
+        (), description="Advisory gates raised: one that fails makes it invalid, one left open or unasked inconclusive"
     )

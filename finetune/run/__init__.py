@@ -1,7 +1,7 @@
 """Where the files of a run lie, and what a finished stage says of itself.
 
     <out>/<recipe name>/recipe.json  attempts.jsonl  verdict.json  flips.json.gz  verdict.md  report.html
-    <out>/<recipe name>/<contender>/{repeatability.json, opinions.jsonl, to_label.jsonl}
+    <out>/<recipe name>/<contender>/{repeatability.json, membership.json, opinions.jsonl, to_label.jsonl}
     <out>/<recipe name>/<contender>/seed-<n>/{adapter/, train.json, items.{jsonl,parquet}, score.json}
 
 A manifest is written last: its presence means "done".
@@ -76,6 +76,10 @@ class SeedDir:
     def items(self) -> Path:
         return self.folder / "items.jsonl"
 
+    def logs(self) -> list[Path]:
+        """Item logs: the whole one, and those of processes that are at it or were killed; they need not exist."""
+        return [self.items, *sorted(self.folder.glob("items.rank-*.jsonl"))]
+
     @property
     def score_manifest(self) -> Path:
         return self.folder / "score.json"
@@ -146,6 +150,10 @@ class RunDir:
     def repeatability(self, contender: str) -> Path:
         """What it differs by from itself: `tuneworth score --probe`."""
         return self.folder / contender / "repeatability.json"
+
+    def membership(self, contender: str) -> Path:
+        """How likely it finds the questions: `tuneworth score --membership`."""
+        return self.folder / contender / "membership.json"
 
     def timing(self, contender: str) -> Path:
         """What a query takes it: `tuneworth score --timing`."""

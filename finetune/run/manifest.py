@@ -124,7 +124,7 @@ class ScoreFacts(BaseModel):
     adapter_digest: str | None
     adapter_probe: AdapterProbe | None
     chat_digest: str
-    template: dict[str, Any]  # Chat.fingerprint()
+    template: dict[str, Any]  # Chat.fingerprint(), prefill and the revision of the checkpoint's own template
     frame_digest: str | None
     decoding: dict[str, Any]
     engine: str

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from finetune.collector import paused
 from finetune.files import write_whole
-from finetune.mistakes import BadInput, of_the_disk
+from finetune.mistakes import BadInput, complain, ended
 from finetune.recipe import Recipe
 from finetune.run import RunDir
 
@@ -35,13 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if asked.probe:
             return measure(recipe, asked.contender, asked.out)
         return train(recipe, asked.contender, asked.seed, asked.out)
-    except BadInput as fault:
-        return _complain(str(fault), 2)
     except Exception as fault:
-        said = of_the_disk(fault, option="--out", kept="what was saved is kept")
-        if said is None:
-            raise
-        return _complain(said, 2)
+        return ended(fault, option="--out", kept="what was saved is kept")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -56,14 +51,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _complain(text: str, status: int) -> int:
-    print(f"tuneworth: {text}" if RANK == "0" else f"tuneworth (process {RANK}): {text}", file=sys.stderr, flush=True)
-    return status
-
-
 def measure(recipe: Recipe, name: str, out: Path) -> int:
     """Take one step at the heaviest batch, print its memory and time as JSON, and train nothing."""
-    _refuse_unknown(recipe, name, None)
+    _refuse_untuned(recipe, name, None)
     from finetune.train.probe import probe
 
     probe(recipe, name, RunDir(out / recipe.name))
@@ -72,7 +62,7 @@ def measure(recipe: Recipe, name: str, out: Path) -> int:
 
 def train(recipe: Recipe, name: str, seed: int | None, out: Path) -> int:
     """Tune a contender for one seed or all; what is done and unchanged is left alone. Gives the exit status."""
-    _refuse_unknown(recipe, name, seed)
+    _refuse_untuned(recipe, name, seed)
     run, pending = RunDir(out / recipe.name), []
     for each in recipe.seeds(name) if seed is None else (seed,):
         fingerprint, done = recipe.train_fingerprint(name, each), run.seed(name, each).trained()
@@ -107,7 +97,7 @@ def _tune(recipe: Recipe, name: str, pending: list[tuple[int, str]], run: RunDir
     except Stopped as stop:
         if stop.opens and RANK == "0":
             write_whole(run.paused(name), f"{stop}\n{stop.opens.timestamp():.0f}\n")
-        return _complain(str(stop), stop.status)
+        return complain(str(stop), stop.status)
     return 0
 
 
@@ -116,9 +106,8 @@ def _forget_pause(note: Path) -> None:
         note.unlink(missing_ok=True)
 
 
-def _refuse_unknown(recipe: Recipe, name: str, seed: int | None) -> None:
-    if name not in recipe.contenders:
-        raise BadInput(f"--contender {name}: unknown; the recipe has {', '.join(recipe.contenders)}")
+def _refuse_untuned(recipe: Recipe, name: str, seed: int | None) -> None:
+    recipe.refuse_unknown(name)
     if recipe.contenders[name].method is None:
         raise BadInput(f"--contender {name}: has no method, so there is nothing to train")
     if seed is not None and seed not in recipe.seeds(name):

@@ -8,6 +8,7 @@ Under DeepSpeed its engine sums, clips and steps (`finetune.train.zero`); here i
 from __future__ import annotations
 
 import importlib.util
+import json
 import logging
 import math
 import os
@@ -206,9 +207,17 @@ def _nf4(dtype: torch.dtype) -> Any:
     )
 
 
-def said_dtype(dtype: torch.dtype, *, four_bit: bool) -> str:
-    """As manifests have it: float32, bfloat16; `nf4 bfloat16` for weights in 4 bits and sums in bfloat16."""
-    return ("nf4 " if four_bit else "") + str(dtype).removeprefix("torch.")
+def said_dtype(dtype: torch.dtype, *, four_bit: bool, folder: Path | None = None) -> str:
+    """As manifests have it: float32, bfloat16; `nf4 bfloat16` for weights in 4 bits and sums in bfloat16, and alike
+    `awq bfloat16` for a checkpoint (`folder`) that is kept quantised."""
+    kept = "nf4" if four_bit else _quantised(folder) if folder else ""
+    return f"{kept} {dtype}".replace("torch.", "").lstrip()
+
+
+def _quantised(folder: Path) -> str:
+    """How a checkpoint's weights are quantised, as its config.json has it; empty where they are not."""
+    found = json.loads((folder / "config.json").read_text("utf-8")).get("quantization_config") or {}
+    return str(found.get("quant_method") or "quantised").replace(" ", "-") if found else ""
 
 
 def keep_layout(model: Any) -> None:

@@ -4,8 +4,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from eval.benchmark import Benchmark
-from eval.forecast import seconds
-from eval.forecast.load import read_load, written
+from eval.foretold.hours import seconds
+from eval.foretold.lengths import written
+from eval.foretold.load import read_load
 from eval.pledge import Foretold
 from finetune import plan
 from finetune.mistakes import BadInput
@@ -22,10 +23,11 @@ def _foretold(recipe: Recipe, benchmark: Benchmark, name: str, out: Path) -> For
     contender, seeds = recipe.contenders[name], len(recipe.seeds(name))
     tasks = [task for task in benchmark.asked if task.protocol == "generated" and not contender.head]
     answers = seeds * recipe.exam.samples * sum(len(task.rows) for task in tasks)
-    each = min(written(recipe, name, contender, out), contender.model.decoding.max_new_tokens)
+    each = written(recipe, benchmark, name, out)
     took = _seconds(recipe, benchmark, name, out) if contender.here else None
     device = recipe.costs.device or "" if took is not None else ""
-    return Foretold(answers=answers, tokens_written=answers * each, seconds=took, device=device)
+    told = each.told if answers else ""
+    return Foretold(answers=answers, tokens_written=answers * each.tokens, told=told, seconds=took, device=device)
 
 
 def _seconds(recipe: Recipe, benchmark: Benchmark, name: str, out: Path) -> float | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eval.benchmark import Benchmark
+from eval.foretold.lengths import Length, written
 from finetune import plan
 from finetune.card import Row, ask, labels_of
 from finetune.card.likeness import normalise
@@ -18,12 +19,9 @@ from finetune.mistakes import BadInput
 from finetune.plan import Base, Shape, Sitting
 from finetune.recipe import Contender, Recipe, data_root
 from finetune.recipe.shares import within
-from finetune.run import RunDir
 
 SAMPLE = 100  # rows whose tokens are counted, to set the guess of all right
 FRAME = 12  # tokens of markers around a conversation
-THOUGHT = 2000  # tokens of a reasoning model's answer, where no run has shown it; finance questions take 1,000 to 4,000
-ANSWER = 200  # of one without a thought
 
 
 @dataclass(frozen=True)
@@ -38,6 +36,7 @@ class Load:
     targets: float  # share of those tokens with a loss
     densest: float  # the same of the row that has most: what a whole sheet may be like
     sittings: tuple[Sitting, ...]
+    answer: Length | None  # of what is written; None where nothing is
     counted: bool  # lengths were set right by the tokenizer
     labels: int = 0  # of its classification head; 0 where it has none
 
@@ -80,9 +79,11 @@ def read_load(recipe: Recipe, benchmark: Benchmark, name: str, out: Path) -> Loa
     lengths = tuple(min(each * right, recipe.train.max_length) for each in guessed)
     targets = min(1.0, sum(answers) / max(sum(guessed), 1))
     densest = max((min(1.0, answer / row) for answer, row in zip(answers, guessed, strict=True)), default=0.0)
-    sittings = tuple(_sittings(recipe, benchmark, name, contender, shape, right, out))
+    answer = written(recipe, benchmark, name, out)
+    sittings = tuple(_sittings(recipe, benchmark, contender, shape, right, answer))
     labels = 0 if contender.head is None else len(BIO if contender.head == "token" else labels_of(_every(recipe, name)))
-    return Load(name, contender, runs, shape, lengths, targets, densest, sittings, counted, labels)
+    wrote = answer if any(sitting.written for sitting in sittings) else None
+    return Load(name, contender, runs, shape, lengths, targets, densest, sittings, wrote, counted, labels)
 
 
 def _every(recipe: Recipe, name: str) -> list[Row]:
@@ -116,29 +117,15 @@ def _correction(
 
 
 def _sittings(
-    recipe: Recipe, benchmark: Benchmark, name: str, contender: Contender, shape: Shape, right: float, out: Path,
+    recipe: Recipe, benchmark: Benchmark, contender: Contender, shape: Shape, right: float, answer: Length,
 ) -> Iterator[Sitting]:  # fmt: skip
-    limit, room = contender.model.decoding.max_new_tokens, recipe.exam.batch_tokens * shape.held
+    room = recipe.exam.batch_tokens * shape.held
     for task in benchmark.asked:
         asked = [contender.prompt.wrap(ask(row)) if contender.prompt else ask(row) for row in task.rows]
         tokens = right * sum(FRAME + plan.guess_tokens(text) for text in asked)
         if task.protocol == "likelihood" or contender.head:
             yield Sitting(len(asked), tokens, 0, 1)
             continue
-        samples = recipe.exam.samples
-        each = min(written(recipe, name, contender, out), limit)
+        samples, each = recipe.exam.samples, answer.tokens
         rows = max(1, int(room // (tokens / len(asked) + each)))  # rows come in as others leave
         yield Sitting(samples * len(asked), tokens, each, rows)  # the samples of a question share its prompt
-
-
-def written(recipe: Recipe, name: str, contender: Contender, out: Path) -> float:
-    """Tokens of an answer: as an earlier scoring of this contender had them, else by whether it thinks."""
-    for seed in recipe.seeds(name):
-        done = RunDir(out / recipe.name).seed(name, seed).scored()
-        if done and done.scoring and done.scoring.generated_tokens is not None:
-            asked = sum(
-                task.items * done.scoring.samples for task in done.scoring.tasks if task.protocol == "generated"
-            )
-            if asked:
-                return done.scoring.generated_tokens / asked
-    return THOUGHT if contender.model.think == "keep" else ANSWER
