@@ -120,17 +120,20 @@ def write_adapter(
     return folder
 
 
-def teach(folder: Path, exam: Path, family: str, *, steps: int = 40) -> Path:
-    """Train a tiny checkpoint in place until it answers the generated task with a letter and stops; often wrongly."""
+def teach(folder: Path, exam: Path, family: str, *, steps: int = 40, thinks: bool = False) -> Path:
+    """Train a tiny checkpoint in place until it answers the generated task with a letter and stops; often wrongly. One
+    that `thinks` does so before it answers, of some questions longer than of others."""
     import torch
     from transformers import AutoModelForCausalLM
 
     from finetune.card import DataCard, ask
     from finetune.chat import Chat
 
-    chat = Chat.open(folder, family, "drop" if family == "plain" else "empty")
+    chat = Chat.open(folder, family, "drop" if family == "plain" else "keep" if thinks else "empty")
     rows = DataCard.read(exam / "own.md").rows(None, "test")
     said = ["ABC"[(ord(row.answer) + number // 4) % 3] for number, row in enumerate(rows)]
+    if thinks:
+        said = [f"<think>\n{'利好' * (1 + 4 * (n % 2))}\n</think>\n\n{letter}" for n, letter in enumerate(said)]
     turns = [
         [{"role": "user", "content": ask(row)}, {"role": "assistant", "content": a}]
         for row, a in zip(rows, said, strict=True)

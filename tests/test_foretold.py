@@ -157,3 +157,9 @@ def test_a_thought_is_foretold_by_its_budget(study, tmp_path):
     items.append(place.folder / "items.rank-1.jsonl", [row.model_copy(update=ended) for row in rows])
     assert (told(copy, thinks, budget(15)).tokens, told(copy, thinks, budget(15)).told) == (20, "logged")
     assert told(copy, thinks, budget(None)).told == "assumed"
+    log = place.folder / "items.rank-1.jsonl"
+    log.unlink()  # at a server that was paid for 38 of an answer's 40 tokens, the one that was cut off among them
+    ended |= {"finish": "length", "tokens_out": 38, "counted": "server"}
+    items.append(log, [row.model_copy(update=ended) for row in rows])
+    assert told(copy, thinks, budget(15, 40)) == Length(38, "logged")
+    assert told(copy, thinks, budget(15, 80)).told == "limit"

@@ -39,13 +39,14 @@ class Said:
     counted: Literal["text", "server"]  # tokens_out: by our tokenizer, of the text; or by the server, as it is paid
     model: str  # as the server names it
     fingerprint: str  # of the server's system
+    given: int = 0  # tokens that were handed to the model, to close its thought
 
 
 def request(
-    contender: Contender, engine: OpenAI, prompt: Prompt, seed: int, until: Sequence[str] = ()
+    contender: Contender, engine: OpenAI, prompt: Prompt, seed: int, until: Sequence[str] = (), most: int | None = None
 ) -> dict[str, Any]:
-    """The body of one request, after the contender's decoding."""
-    body: dict[str, Any] = {"model": engine.model, "max_tokens": contender.model.decoding.max_new_tokens}
+    """The body of one request, after the contender's decoding; for `most` tokens, where that is less."""
+    body: dict[str, Any] = {"model": engine.model, "max_tokens": most or contender.model.decoding.max_new_tokens}
     body |= _drawing(contender, engine, seed) | engine.body
     if until and _thoughtless(contender):
         body["stop"] = list(until)[:MOST_STOPS]
