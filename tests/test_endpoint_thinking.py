@@ -163,6 +163,28 @@ def test_check_counts_both_requests(muse):
 DIGITS = "0123456789"  # each a token of its own wherever it stands, so that a text is read back as it was written
 
 
+def contender(budget: int, most: int) -> Any:
+    return SimpleNamespace(model=SimpleNamespace(decoding=SimpleNamespace(max_new_tokens=most, thinking_tokens=budget)))
+
+
+@pytest.mark.parametrize(
+    ("text", "kept", "untold"), [("1234567", "123456", 0), ("12345", "12345", 2), ("123456\ufffd", "123456", 1)]
+)
+def test_what_a_server_counts_is_spent_where_its_text_has_fewer_tokens(chats, text, kept, untold):
+    """Tokens that are spelled otherwise than our tokenizer would, and the part of a character that a limit cut off."""
+    chat, rooms = chats["r1_distill_qwen"], []
+
+    def asked(ids, turn, room):
+        rooms.append(room)
+        choice = {"text": "B" if turn else text, "finish_reason": "stop" if turn else "length"}
+        usage = {"prompt_tokens": len(ids), "completion_tokens": 2 if turn else room}
+        return read({"choices": [choice], "usage": usage}, chat, tuple(ids)), 1.0
+
+    said, _ = in_rounds(chat, contender(BUDGET, LIMIT), (), asked)
+    assert (said.text, said.tokens_out) == (f"{kept}\n</think>\n\nB", BUDGET + 1 + 2)
+    assert rooms == [BUDGET + 1, LIMIT - len(kept) - len(spent(chat)) - untold]
+
+
 def hf(chat: Chat, following: Any, budget: int, most: int) -> Answer:
     """As the loop of `engine: hf` writes, greedily."""
     answer = Answer(chat, (), budget)
@@ -211,8 +233,7 @@ def test_rounds_and_pieces_write_what_token_by_token_is_written(chats, family, d
         usage = {"prompt_tokens": len(ids), "completion_tokens": len(found)}
         return read({"choices": [choice], "usage": usage}, chat, tuple(ids)), 1.0
 
-    decoding = SimpleNamespace(max_new_tokens=most, thinking_tokens=budget)
-    said, seconds = in_rounds(chat, SimpleNamespace(model=SimpleNamespace(decoding=decoding)), (), asked)
+    said, seconds = in_rounds(chat, contender(budget, most), (), asked)
     assert isinstance(said, Said)
     assert seconds == len(turns) <= MOST
     if len(turns) < MOST:

@@ -57,9 +57,10 @@ def _tokens(chat: Chat, said: Said) -> tuple[list[int], int]:
 
 
 def _goes_on(answer: Answer, ids: Sequence[int], more: int, most: int) -> bool:
-    """Whether another round follows, what was said taken in up to where it does."""
+    """Whether another round follows, what was said taken in up to where it does. `more` tokens are of the thought that
+    is open; without any, the one after a budget's last is still to come, and may close it."""
     state = answer.take(ids, most)
-    if state == "on" and answer.begin is None:
+    if state == "on" and answer.begin is None and more:
         answer.thought += more
         if answer.spent:
             state = answer.take([answer.chat.eos], most)
