@@ -262,7 +262,7 @@ def test_labels_are_few_short_and_repeated():
 def test_what_check_finds_at_the_front_door(tmp_path):
     cards = Path(__file__).parent.parent / "data_cards"
     rows = [{"prompt": "沪铜的交易单位是多少？", "completion": "5吨"}] * 2
-    rows += [{"prompt": "the bank\u2019s rate".encode().decode("cp1252"), "completion": "```up"}]
+    rows += [{"prompt": "the bank\ufffds rate", "completion": "```up"}]
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
     front = {
         "languages": ["zh", "en"],
@@ -278,13 +278,13 @@ def test_what_check_finds_at_the_front_door(tmp_path):
     assert done.exit_code == 0, done.output
     found = json.loads((tmp_path / "found.json").read_text("utf-8"))
     (split,) = found["splits"]
-    assert (split["rows"], split["exact"], split["cut"], split["encoding"]) == (3, 1, ["2"], {"mojibake": ["2"]})
+    assert (split["rows"], split["exact"], split["cut"], split["encoding"]) == (3, 1, ["2"], {"replaced": ["2"]})
     demo, itself = found["against"]
     assert (demo["exam"], demo["questions"], demo["same"], demo["runs"]) == ("demo_label#test", 480, [], [])
     assert (itself["same"], itself["questions"]) == (["0", "1", "2"], 3)
     for line in (
         "own#train teaches 3 of 3 questions of own#train: 3 the same, whose rows train.exclude takes out",
-        "decoded wrongly (mojibake) in 1 rows",
+        "decoded wrongly (replaced) in 1 rows",
         "cut off: 1",
     ):
         assert line in " ".join(done.output.split())

@@ -121,6 +121,21 @@ def test_lm_eval_hook_is_the_same_grading():
     assert process_results(doc, ["B，因为利率下降"]) == {"exact": 1.0}
 
 
+@pytest.mark.parametrize(
+    ("said", "score"),
+    [
+        ("<think>\n先看A：\\boxed{A}\n</think>\n\nB", 1.0),
+        ("the prompt opened it: A\n</think>\n\n答案：B", 1.0),
+        ("<think>\nB\n</think>\n\nA", 0.0),
+        ("<think>\nI believe the answer is B", 0.0),
+        ("B\n<think>\nor was it A", 0.0),
+    ],
+)
+def test_lm_eval_hook_grades_no_thought(said, score):
+    doc = {"answer_kind": "letter", "answer": "B", "options": ["x", "y", "z"]}
+    assert process_results(doc, [said]) == {"exact": score}
+
+
 WIDE = str.maketrans({chr(c): chr(c + 0xFEE0) for c in range(0x21, 0x7F) if chr(c) not in "\\{}"})
 
 
