@@ -16,6 +16,7 @@ from small_server import serving
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
 os.environ.setdefault("WANDB_MODE", "offline")
+os.environ.setdefault("WANDB__SERVICE_WAIT", "600")  # seconds for its service to begin, thirty else
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 # A loaded machine is no fault, and every run meets the examples of the one before, whichever modules its process knows:
