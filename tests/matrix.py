@@ -25,6 +25,7 @@ import torch
 from conftest import build_checkpoint
 from matrix_table import put
 from safetensors.torch import load_file
+from small_exam import HANGS
 from small_lesson import LAUNCH, ROOT, facts, manifest, place, write_lesson
 
 from eval.lm.context import left_padded
@@ -281,7 +282,7 @@ def launch(cases: Sequence[Case]) -> dict[str, str]:
     line = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
     line += [str(Path(__file__).with_name("matrix_pair.py")), str(path)]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(line, env=environment, capture_output=True, text=True, timeout=900, check=False)
+    done = subprocess.run(line, env=environment, capture_output=True, text=True, timeout=2 * HANGS, check=False)
     assert done.returncode == 0, done.stderr[-4000:]
     found: dict[str, str] = json.loads(path.with_suffix(".said").read_text("utf-8"))
     return found

@@ -11,6 +11,7 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).parent.parent
+HANGS = 1800  # seconds: a line that takes longer hangs; no measure of speed
 COMPANIES = ["鼎泰", "海辰", "岭铭", "Northwind", "Fabrikam", "Contoso"]
 EVENTS = [("净利润大增", 0), ("profit jumped", 0), ("sales fell", 1), ("股价下跌", 1), ("开会", 2), ("met", 2)]
 OPTIONS = ["利好", "the shares fell", "中性"]
@@ -165,4 +166,4 @@ def score_line(recipe: Path, out: Path, contender: str, *more: str, processes: i
 
 def run_line(words: list[str], **more: str) -> subprocess.CompletedProcess[str]:
     """Run one line to its end; `more` is added to its environment."""
-    return subprocess.run(words, env=environment() | more, capture_output=True, text=True, check=False, timeout=300)
+    return subprocess.run(words, env=environment() | more, capture_output=True, text=True, check=False, timeout=HANGS)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 from conftest import build_checkpoint
-from small_exam import environment, model, teach, write_exam
+from small_exam import HANGS, environment, model, teach, write_exam
 
 from eval import items
 from eval.score import __main__ as score
@@ -51,35 +51,42 @@ def place(tmp_path_factory):
 @pytest.fixture(scope="module")
 def url():
     """Of a server that loads whatever folder is asked for."""
+    words = [str(Path(sys.executable).parent / "transformers"), "serve", "--host", "127.0.0.1", "--device", "cpu"]
+    quiet = subprocess.DEVNULL
+    for _ in range(5):  # another program may take the port before the server does
+        port = _free()
+        with subprocess.Popen([*words, "--port", str(port)], env=environment(), stdout=quiet, stderr=quiet) as running:
+            try:
+                if _up(running, f"http://127.0.0.1:{port}/health"):
+                    yield f"http://127.0.0.1:{port}/v1"
+                    return
+            finally:
+                running.kill()
+    raise AssertionError("the server does not come up")
+
+
+def _free() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    words = [str(Path(sys.executable).parent / "transformers"), "serve", "--host", "127.0.0.1", "--port", str(port)]
-    quiet = subprocess.DEVNULL
-    with subprocess.Popen([*words, "--device", "cpu"], env=environment(), stdout=quiet, stderr=quiet) as running:
-        try:
-            _wait(running, f"http://127.0.0.1:{port}/health")
-            yield f"http://127.0.0.1:{port}/v1"
-        finally:
-            running.kill()
+        return free.getsockname()[1]
 
 
-def _wait(running: subprocess.Popen, health: str) -> None:
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        assert running.poll() is None, "the server has ended"
+def _up(running: subprocess.Popen, health: str) -> bool:
+    """Once it answers; False where it has ended instead."""
+    deadline = time.monotonic() + HANGS
+    while running.poll() is None and time.monotonic() < deadline:
         try:
-            with urllib.request.urlopen(health, timeout=2):  # noqa: S310 (loopback)
-                return
+            with urllib.request.urlopen(health, timeout=30):  # noqa: S310 (loopback)
+                return running.poll() is None
         except OSError:
             time.sleep(0.2)
-    raise AssertionError("the server does not come up")
+    return False
 
 
 def write(place: Path, url: str, folder: str, decoding: dict, think: str = "drop", **engine) -> Path:
     """A recipe with the checkpoint run here and served."""
     spec = model(place / folder, "qwen3", think=think, decoding=decoding)
-    asked = {"kind": "openai", "url": url, "model": str(place / folder), "concurrency": 2, "timeout_s": 60} | engine
+    asked = {"kind": "openai", "url": url, "model": str(place / folder), "concurrency": 2, "timeout_s": 600} | engine
     recipe = {
         "question": "Is it?", "data": [f"{place}/exam/own.md#test"],
         "contenders": {

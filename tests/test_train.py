@@ -104,7 +104,7 @@ def test_the_manifest_says_what_happened(lesson, tiny, contender):
     assert (whole.stage, whole.contender, whole.seed) == ("train", contender, 17)
     assert whole.fingerprint == Recipe.read(recipe).train_fingerprint(contender, 17)
     assert whole.started_at < whole.finished_at
-    assert 0 < whole.device_seconds < 300
+    assert 0 < whole.device_seconds < whole.finished_at - whole.started_at + 1
     assert whole.versions["torch"] == torch.__version__
     assert (whole.hardware.device, whole.hardware.processes) == ("cpu", 1)
     assert found.rows + found.dev_rows == 48
