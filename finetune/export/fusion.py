@@ -10,7 +10,8 @@ from typing import Any
 
 import torch
 
-from finetune.chat import LOSSLESS, Chat
+from finetune.chat import Chat
+from finetune.chat.tokenizer import LOSSLESS
 from finetune.methods import heads, load
 from finetune.methods.full import save_checkpoint
 from finetune.methods.merging import BOUND, merge, unmergeable
