@@ -46,11 +46,8 @@ def fuse(base: Path, adapter: Path, folder: Path, chat: Chat, *, four_bit: bool)
     if reason:
         raise BadInput(f"--merge: {reason}")
     unmerged, told = logits(model, ids), heads.answers(model, ids)
-    whole = merge(model)
-    whole.name_or_path = str(base)  # where its tokenizer lies
-    save_checkpoint(whole, folder)
-    heads.save(whole, folder)
-    del model, whole
+    _save(merge(model), base, folder)
+    del model
     gc.collect()  # two copies may not fit
     again = open_base(folder, dtype)
     merged = logits(again, ids)
@@ -63,6 +60,13 @@ def fuse(base: Path, adapter: Path, folder: Path, chat: Chat, *, four_bit: bool)
     found = _compared(str(dtype).removeprefix("torch."), merged, unmerged, quantised)
     _refuse(found)
     return found
+
+
+def _save(whole: Any, base: Path, folder: Path) -> None:
+    """A merged model, and its head where it has one."""
+    whole.name_or_path = str(base)  # where its tokenizer lies
+    save_checkpoint(whole, folder)
+    heads.save(whole, folder)
 
 
 def _compared(dtype: str, merged: torch.Tensor, unmerged: torch.Tensor, quantised: torch.Tensor | None) -> Fusion:
