@@ -162,19 +162,10 @@ def _write(model: Any, origin: Origin, folder: Path) -> None:
 def card(origin: Origin) -> str:
     """The model card: front matter for machines, a few lines for people."""
     contender, chat = origin.contender, origin.chat
-    spec = contender.model
+    spec, kind = contender.model, contender.method.kind if contender.method else "adapter"
     method = contender.method.model_dump(mode="json", exclude={"search"}) if contender.method else {}
-    whole = method.get("kind") == "full"
-    front = {
-        "base_model": spec.id,
-        "library_name": "transformers" if whole else "peft",
-        "pipeline_tag": PIPELINES[contender.head],
-        "tags": [str(method.get("kind", "adapter")), "tuneworth"],
-        "datasets": [use.card.name for use in origin.data],
-        "license": "other",
-    }
     lines = [
-        f"# {'A tuned copy of' if whole else 'An adapter for'} {spec.id}",
+        f"# {'A tuned copy of' if kind == 'full' else 'An adapter for'} {spec.id}",
         "",
         f"- Base: {spec.id} {spec.revision or ''}".rstrip(),
         f"- Licence of the base: {spec.licence or 'not stated'}. It binds what is tuned, as that of the data does.",
@@ -187,7 +178,19 @@ def card(origin: Origin) -> str:
         "  and serve it with the same rendering: another one is another model.",
         "- Prompt frame: " + ("as in the recipe; it belongs around every question" if contender.prompt else "none"),
     ]
-    return f"---\n{yaml.safe_dump(front, allow_unicode=True, sort_keys=False)}---\n\n" + "\n".join(lines) + "\n"
+    front = yaml.safe_dump(_front(origin, kind), allow_unicode=True, sort_keys=False)
+    return f"---\n{front}---\n\n" + "\n".join(lines) + "\n"
+
+
+def _front(origin: Origin, kind: str) -> dict[str, Any]:
+    return {
+        "base_model": origin.contender.model.id,
+        "library_name": "transformers" if kind == "full" else "peft",
+        "pipeline_tag": PIPELINES[origin.contender.head],
+        "tags": [kind, "tuneworth"],
+        "datasets": [use.card.name for use in origin.data],
+        "license": "other",
+    }
 
 
 def _headed(kind: str) -> str:
