@@ -106,13 +106,7 @@ def second(tasks: Sequence[Task]) -> Reading | None:
 
     @lru_cache(maxsize=4096)  # samples of a question stand together, and short answers are often the same
     def read(named: str, number: str, answer: str) -> tuple[float, float]:
-        """As the log was graded, and the other way."""
-        task, question = written[named], asked[named, number]
-        other = "strict" if task.reading == "lenient" else "lenient"
-        gold, options = question.answer or "", question.known
-        ways = task.reading, other
-        ours, theirs = (grade(task.answer, answer, gold, options, way, task.fields).score for way in ways)
-        return ours, theirs
+        return _both_ways(written[named], asked[named, number], answer)
 
     def score(row: ItemScore) -> float:
         kept = row.rule == HEAD or row.outcome in ("missing", "truncated", "unclosed_thinking")
@@ -125,6 +119,15 @@ def second(tasks: Sequence[Task]) -> Reading | None:
         return other if as_logged == row.score else row.score
 
     return Reading(digest_of([EXTRACTOR, kinds]), score)
+
+
+def _both_ways(task: Task, question: Row, answer: str) -> tuple[float, float]:
+    """What an answer scores as the task reads it, and as it does not."""
+    other = "strict" if task.reading == "lenient" else "lenient"
+    gold, options = question.answer or "", question.known
+    ways = task.reading, other
+    ours, theirs = (grade(task.answer, answer, gold, options, way, task.fields).score for way in ways)
+    return ours, theirs
 
 
 def spoken(chat: Chat | None) -> Callable[[str], tuple[str, bool]]:
