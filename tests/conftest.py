@@ -23,7 +23,8 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 # a rare one is to be met by who looks for it (--hypothesis-profile=default), not by who pushes next.
 settings.register_profile("unhurried", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
-providers._get_local_constants = providers.Constants  # else numbers and words of whatever is imported are drawn too
+if hasattr(providers, "_get_local_constants"):  # else numbers and words of whatever is imported are drawn too
+    providers._get_local_constants = providers.Constants
 
 TEXT = [
     "The quick brown fox sold its shares and the stock rose. Profit jumped, sales surged, answer: A B C D.",
