@@ -131,6 +131,7 @@ def test_killed_in_the_middle_only_what_is_missing_is_asked_again_and_the_key_st
     kept = lines(log)
     assert kept == 10
     server.seen, server.faults = [], []
+    server.say = aloud
     code = (
         f"import sys\nfrom eval.score.__main__ import main\nstatus = main({words[3:]!r})\n"
         "assert 'torch' not in sys.modules and 'transformers' not in sys.modules\nsys.exit(status)"
@@ -141,9 +142,16 @@ def test_killed_in_the_middle_only_what_is_missing_is_asked_again_and_the_key_st
     assert len(server.seen) == 24 - kept
     assert len({row.key for row in rows(out)}) == 24
     assert all(headers["Authorization"] == f"Bearer {KEY}" for headers in server.headers)
+    assert sum("Bearer ***" in row.text for row in rows(out)) == 24 - kept
     texts = [path.read_text("utf-8", "replace") for path in out.rglob("*") if path.is_file()]
     assert len(texts) >= 4
     assert not [text for text in [*texts, done.stdout, done.stderr] if KEY in text]
+
+
+def aloud(body: dict, reply: dict) -> dict:
+    """A server that says with every answer whose it is."""
+    reply["choices"][0]["message"]["content"] += f" (asked by Bearer {KEY})"
+    return reply
 
 
 def lines(path) -> int:
