@@ -105,24 +105,25 @@ def second(tasks: Sequence[Task]) -> Reading | None:
     ]
 
     @lru_cache(maxsize=4096)  # samples of a question stand together, and short answers are often the same
-    def read(named: str, number: str, answer: str) -> tuple[float, float]:
-        """As the log was graded, and the other way."""
+    def read(named: str, number: str, answer: str) -> tuple[tuple[float, bool], tuple[float, bool]]:
+        """Score, and whether it is wrong: as the log was graded, and the other way."""
         task, question = written[named], asked[named, number]
         other = "strict" if task.reading == "lenient" else "lenient"
         gold, options = question.answer or "", question.options
         ways = task.reading, other
-        ours, theirs = (grade(task.answer, answer, gold, options, way, task.fields).score for way in ways)
-        return ours, theirs
+        ours, theirs = (grade(task.answer, answer, gold, options, way, task.fields) for way in ways)
+        return (ours.score, ours.outcome == "wrong"), (theirs.score, theirs.outcome == "wrong")
 
-    def score(row: ItemScore) -> float:
+    def score(row: ItemScore) -> tuple[float, bool]:
+        stays = row.score, row.outcome == "wrong"
         kept = row.rule == HEAD or row.outcome in ("missing", "truncated", "unclosed_thinking")
         if (row.task, row.id) not in asked or kept or row.finish == "filter":
-            return row.score
+            return stays
         _, answer, closed = split(row.text)
         if not closed:
-            return row.score
+            return stays
         as_logged, other = read(row.task, row.id, cut(answer, written[row.task].until))
-        return other if as_logged == row.score else row.score
+        return other if as_logged == stays else stays
 
     return Reading(digest_of([EXTRACTOR, kinds]), score)
 
