@@ -29,18 +29,21 @@ WORDS = ["scorer", "task", "id", "hash", "content", "cluster", "part", "lang", "
 WORDS += ["engine", "template"]
 WORDS += ["options", "gold", "extracted"]  # what was named, for metrics over labels
 SECOND = "second"  # what the answer is worth by a second reading; not a number where there is none
+SECOND_WRONG = "second_wrong"  # 1 where that reading calls it wrong, else 0; the same
+REREAD = [SECOND, SECOND_WRONG]
 NUMBERS = ["sample", "score", "seconds", "tokens_in", "tokens_thinking", "tokens_out", "given", "figures"]
-NUMBERS += ["unsupported", SECOND]
+NUMBERS += ["unsupported", *REREAD]
 DIGEST = b"items.jsonl sha256"
 BATCH = 2048  # answers that stand as objects at once
 
 
 @dataclass(frozen=True)
 class Reading:
-    """A second way to read answers, strict where the first is lenient: its name, and what it gives for an answer."""
+    """A second way to read answers, strict where the first is lenient: its name, what it gives for an answer, and
+    whether it calls that wrong."""
 
     mark: str
-    score: Callable[[ItemScore], float]
+    score: Callable[[ItemScore], tuple[float, bool]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +135,7 @@ def _kept(path: Path, mark: str) -> Columns | None:
             return None
         schema = pq.read_schema(path)
         said = (schema.metadata or {}).get(DIGEST, b"").decode()
-        if (said if " " in mark else said.partition(" ")[0]) != mark or schema.names != [*NAMES, SECOND]:
+        if (said if " " in mark else said.partition(" ")[0]) != mark or schema.names != [*NAMES, *REREAD]:
             return None
         return Columns(pq.read_table(path, columns=[*WORDS, *NUMBERS], read_dictionary=WORDS))
     except (pa.ArrowException, OSError):
@@ -155,7 +158,7 @@ def _made(log: Path, second: Reading | None) -> Any:
     """All columns of a log, some answers at a time: what stands is looked through for garbage again and again."""
     import pyarrow as pa
 
-    rows, names = iter(items.rows(log, ItemScore, "an item score")), [*NAMES, SECOND]
+    rows, names = iter(items.rows(log, ItemScore, "an item score")), [*NAMES, *REREAD]
     parts = iter(lambda: _table(list(islice(rows, BATCH)), names, second), _table([], names, second))
     return pa.concat_tables([_table([], names, second), *parts]).combine_chunks()
 
@@ -164,12 +167,13 @@ def _table(rows: Sequence[ItemScore], names: Sequence[str], second: Reading | No
     import pyarrow as pa
 
     kinds: dict[Any, Any] = {int: pa.int64(), int | None: pa.int64(), float: pa.float64(), float | None: pa.float64()}
-    types: dict[str, Any] = {n: float if n == SECOND else ItemScore.model_fields[n].annotation for n in names}
+    types: dict[str, Any] = {n: float if n in REREAD else ItemScore.model_fields[n].annotation for n in names}
     schema = pa.schema([(name, kinds.get(kind, pa.string())) for name, kind in types.items()])
-    held = [name for name in names if name != SECOND]
+    held = [name for name in names if name not in REREAD]
     told = zip(*map(attrgetter(*held), rows), strict=True) if rows else ([] for _ in held)
     data: dict[str, Sequence[Any]] = dict(zip(held, told, strict=True))
-    data[SECOND] = [second.score(row) if second else np.nan for row in rows]
+    anew = [second.score(row) if second else (np.nan, np.nan) for row in rows]
+    data |= {name: [float(each[at]) for each in anew] for at, name in enumerate(REREAD)}
     data["options"] = [json.dumps(options, ensure_ascii=False) for options in data["options"]]
     return pa.table(data, schema=schema)
 

@@ -22,6 +22,7 @@ from finetune.chat import Chat
 from finetune.files import digest_of
 
 DECLINED = "declined"  # the rule of a refusal where the evidence was taken away
+Told = tuple[float, bool]  # a score, and whether the answer is wrong
 HEAD = "head"  # the rule of a classification head: its text is the label itself
 
 
@@ -105,29 +106,30 @@ def second(tasks: Sequence[Task]) -> Reading | None:
     ]
 
     @lru_cache(maxsize=4096)  # samples of a question stand together, and short answers are often the same
-    def read(named: str, number: str, answer: str) -> tuple[float, float]:
+    def read(named: str, number: str, answer: str) -> tuple[Told, Told]:
         return _both_ways(written[named], asked[named, number], answer)
 
-    def score(row: ItemScore) -> float:
+    def score(row: ItemScore) -> Told:
+        stays = row.score, row.outcome == "wrong"
         kept = row.rule == HEAD or row.outcome in ("missing", "truncated", "unclosed_thinking")
         if (row.task, row.id) not in asked or kept or row.finish == "filter":
-            return row.score
+            return stays
         _, answer, closed = split(row.text)
         if not closed:
-            return row.score
+            return stays
         as_logged, other = read(row.task, row.id, cut(answer, written[row.task].until))
-        return other if as_logged == row.score else row.score
+        return other if as_logged == stays else stays
 
     return Reading(digest_of([EXTRACTOR, kinds]), score)
 
 
-def _both_ways(task: Task, question: Row, answer: str) -> tuple[float, float]:
-    """What an answer scores as the task reads it, and as it does not."""
+def _both_ways(task: Task, question: Row, answer: str) -> tuple[Told, Told]:
+    """What an answer is worth as the task reads it, and as it does not."""
     other = "strict" if task.reading == "lenient" else "lenient"
     gold, options = question.answer or "", question.known
     ways = task.reading, other
-    ours, theirs = (grade(task.answer, answer, gold, options, way, task.fields).score for way in ways)
-    return ours, theirs
+    ours, theirs = (grade(task.answer, answer, gold, options, way, task.fields) for way in ways)
+    return (ours.score, ours.outcome == "wrong"), (theirs.score, theirs.outcome == "wrong")
 
 
 def spoken(chat: Chat | None) -> Callable[[str], tuple[str, bool]]:

@@ -15,12 +15,13 @@ from typing import NamedTuple, Self, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.columns import NUMBERS, SECOND, Columns
+from eval.columns import NUMBERS, SECOND, SECOND_WRONG, Columns
 from eval.items import ItemScore, Outcome
 from eval.paired import Floats, Layout
 
 Key = tuple[str, str]  # task, question id
 OUTCOMES: tuple[str, ...] = get_args(Outcome)
+UNREAD, CUT = ("unparsed",), ("truncated", "unclosed_thinking")  # blanks: asked, and never graded
 NO_ANSWER = tuple(outcome for outcome in OUTCOMES if outcome not in ("correct", "wrong"))
 ONE = ("hash", "content", "cluster", "protocol", "gold")  # of a question the same in all samples and seeds
 
@@ -112,9 +113,16 @@ class Sheet:
         found = self.values(SECOND)
         return found if np.isfinite(found).all() else None
 
-    def halves(self) -> tuple[Floats, Floats]:
-        """[S, n] each: the mean score of the first half of a question's samples and of the rest."""
-        parts = [self.drawn(task) for task in self.asked]
+    @property
+    def second_wrong(self) -> Floats:
+        """[S, n]: the share of samples that are wrong by the second reading, where there is one."""
+        return self.values(SECOND_WRONG)
+
+    def halves(self, *outcomes: str) -> tuple[Floats, Floats]:
+        """[S, n] each, of the first half of a question's samples and of the rest: the mean score, or the share with one
+        of these outcomes."""
+        flat = self._having(outcomes).astype(float) if outcomes else self.numbers["score"]
+        parts = [self._by_sample(flat, task) for task in self.asked]
         cut = [max(1, part.shape[2] // 2) for part in parts]  # a single sample stands in both
         first = [part[:, :, :at].mean(axis=2).T for part, at in zip(parts, cut, strict=True)]
         rest = [part[:, :, at % part.shape[2] :].mean(axis=2).T for part, at in zip(parts, cut, strict=True)]
@@ -137,7 +145,10 @@ class Sheet:
 
     def drawn(self, task: str) -> Floats:
         """[n, S, K]: every single score of a task."""
-        return self.numbers["score"][self._span(task)].reshape(-1, len(self.seeds), self.samples[task])
+        return self._by_sample(self.numbers["score"], task)
+
+    def _by_sample(self, flat: Floats, task: str) -> Floats:
+        return flat[self._span(task)].reshape(-1, len(self.seeds), self.samples[task])
 
     def read(self, task: str) -> NDArray[np.intp]:
         """[n, S, K]: what was read out of every single answer of a task, as places in `words`."""

@@ -20,7 +20,9 @@ def shelved(folder: Path, *names: str) -> list[str]:
     return [str(folder / name) for name in names]
 
 
-def guarding(folder: Path, rates: dict[str, dict[str, float]] | None = None, terms: str = "", **kinds: list[str]):
+def guarding(
+    folder: Path, rates: dict[str, dict[str, float]] | None = None, terms: str = "", sit=None, **kinds: list[str]
+):
     """A study worth it by its gain, whose contenders answer the guard sets at these rates, else alike."""
     named = {kind: shelved(folder, *names) for kind, names in kinds.items()}
     told = {who: dict.fromkeys(("letters", "numbers"), rate) | SAME for who, rate in CLEAR.items()}
@@ -28,4 +30,4 @@ def guarding(folder: Path, rates: dict[str, dict[str, float]] | None = None, ter
     change = "{" + ", ".join(
         [*(f"{kind}: {json.dumps(paths)}" for kind, paths in named.items()), *filter(None, [terms])]
     )
-    return finished(folder, f"rule.guards={change}}}", rates=told)
+    return finished(folder, f"rule.guards={change}}}", rates=told, sit=sit)

@@ -27,14 +27,14 @@ def log(tmp_path):
 
 def bare(log):
     """What judging needs of each answer, made from the log row by row."""
-    wanted = {*columns.WORDS, *columns.NUMBERS} - {columns.SECOND}
+    wanted = {*columns.WORDS, *columns.NUMBERS} - {*columns.REREAD}
     rows = [each.model_dump(mode="json", include=wanted) for each in items.read(log)]
     return [row | {"options": json.dumps(row["options"], ensure_ascii=False)} for row in rows]
 
 
 def rows(found):
-    assert np.isnan(found.numbers(columns.SECOND)).all(), "there was no second reading"
-    return found.table.drop_columns([columns.SECOND]).to_pylist()
+    assert all(np.isnan(found.numbers(each)).all() for each in columns.REREAD), "there was no second reading"
+    return found.table.drop_columns(columns.REREAD).to_pylist()
 
 
 def from_columns(log, monkeypatch):
@@ -85,7 +85,7 @@ def test_a_second_reading_is_kept_and_another_one_read_anew(log, monkeypatch):
     seen = []
 
     def reading(mark, worth):
-        return columns.Reading(mark, lambda answer: seen.append(answer.id) or worth * answer.score)
+        return columns.Reading(mark, lambda answer: seen.append(answer.id) or (worth * answer.score, False))
 
     assert columns.read(log, reading("half", 0.5)).numbers("second")[:3].tolist() == [0.5, 0.125, 0.0]
     seen.clear()

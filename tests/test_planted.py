@@ -11,7 +11,9 @@
 | two engines, in one log           | gate engine parity                   |                                    |
 | mixed protocols                   | gate same questions                  | test_gates, test_compare           |
 | thoughts cut on one side only     | gate truncated                       | test_gates, test_invalid           |
+| thoughts of the base, on a guard  | the guard is unresolved              | test_guard_blanks                  |
 | a broken extractor                | gates unparsed, below chance         | test_gates, test_invalid           |
+| blanks on which a price hangs     | gates unparsed, truncated            | test_blanks                        |
 | a plan younger than the scores    | gate plan, exploratory               | test_gates, test_verdict           |
 | a challenger chosen on the exam   | gate plan, exploratory               | test_verdict (a rule changed)      |
 | a stale cache of columns          | read anew: the verdict does not move | test_columns                       |
@@ -32,6 +34,7 @@ from collections.abc import Callable
 
 import pytest
 from judged_run import finished
+from small_guards import guarding
 from test_clean import HALF, leaking
 from typer.testing import CliRunner
 from written_exam import Run, build, graded
@@ -131,6 +134,30 @@ def test_a_fault_in_a_log_is_caught_by_its_gate(tmp_path, name, change, gate, st
     assert (caught.status, caught.required, found.outcome) == (status, True, "invalid")
     assert says in caught.reason
     assert gate in found.sentence
+
+
+def test_thoughts_of_the_base_cut_on_a_guard_leave_it_unresolved(tmp_path):
+    """Two of five, on a set on which lora forgets a fourth: it seems to gain eight points."""
+    rates = {"old": {"general": 0.85}, "lora": {"general": 0.60}}
+    run = guarding(tmp_path, rates, tasks=["general"])
+    hit = only(lambda row: row.task == "general" and int(row.id[8:]) % 5 < 2, graded("unclosed_thinking"))
+    rewritten(run, "old", hit)
+    found = judged(run, f"rule.guards={{tasks: {json.dumps([str(tmp_path / 'general')])}}}")
+    row = found.guards[0]
+    assert (found.outcome, row.status, row.cut) == ("inconclusive", "unresolved", (0.0, pytest.approx(0.4)))
+    assert row.low > 0 > -row.margin > row.bounds[0]
+    assert "of old were cut off" in found.sentence
+
+
+def test_blanks_on_which_the_price_hangs_are_caught_by_their_gate(tmp_path):
+    """Lora gains 33 points and pays; had what newer left unread been right, it might not."""
+    prices = ("costs.gpu_hour=18", "costs.value_per_correct=0.01", "costs.queries=1000000", "costs.people=2300")
+    run = finished(tmp_path, *prices)
+    rewritten(run, "newer", only(lambda row: not row.score and row.id[-1] in "369", graded("unparsed")))
+    found = judged(run, *prices)
+    caught = next(one for one in found.gates if one.name == "unparsed")
+    assert (caught.status, found.outcome) == ("failed", "invalid")
+    assert "could turn on them (not by the margin alone" in caught.reason
 
 
 def test_items_that_stand_twice_are_refused(tmp_path):

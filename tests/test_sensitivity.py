@@ -109,6 +109,9 @@ def test_answers_in_no_form_asked_for_are_read_the_other_way_from_the_columns_to
     letters = np.array([key[0] == "letters" for key in lora.questions])
     for sheet in (lora, newer):
         assert (sheet.second[:, letters] == (sheet.scores * odd)[:, letters]).all()
+        wrong = sheet.share("wrong")
+        assert (sheet.second_wrong[:, letters] == (wrong * odd)[:, letters]).all()
+        assert (sheet.second_wrong != wrong).any()
     weight = lora.item_weight(evidence.weights)
     assert case.gain == pytest.approx((lora.second - newer.second).mean(axis=0) @ weight)
     again = Evidence.read(run.recipe, run.run)  # from items.parquet this time
@@ -262,3 +265,19 @@ def test_what_would_settle_it_names_the_rival_where_it_is_not_the_incumbent(tmp_
     assert (found.outcome, step.text in found.sentence) == ("inconclusive", True)
     assert "would settle it, if the true gain over prompted is the one seen." in step.text
     assert "若对 prompted 的真实增益即为所见" in step.text_zh
+
+
+def test_half_of_the_samples_is_charged_for_its_own_wrong_answers(tmp_path):
+    """Where newer is not right its first answer is refused and its second wrong. Of the first alone, harm that newer
+    does not do is charged to lora, and it does not pay; of the second it does."""
+
+    def late(answer):
+        outcome = "wrong" if answer.sample else "refused"
+        return answer if answer.score else answer.model_copy(update=graded(outcome))
+
+    prices = ("costs.gpu_hour=18", "costs.value_per_correct=0.01", "costs.queries=1000000", "costs.people=3000")
+    found = judged(tmp_path, *prices, "costs.loss_per_wrong=0.01", "exam.samples=2", sit={"newer": {"change": late}})
+    calls = {case.name: case.call for case in found.sensitivity.cases if case.kind == "samples"}
+    assert found.sensitivity.call == "worth_it"
+    assert calls == {"half of the samples": "not_worth_it", "the other half of the samples": "worth_it"}
+    assert found.outcome == "inconclusive"

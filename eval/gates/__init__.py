@@ -6,7 +6,7 @@ required.
 """
 
 from eval.gates.advice import judge, merge_faithful, raised, serving_cost, token_budget, unchecked
-from eval.gates.behaviour import BlankFact, ChanceFact, below_chance, truncated, unparsed
+from eval.gates.behaviour import TRUNCATED, UNPARSED, BlankFact, ChanceFact, below_chance, few, truncated, unparsed
 from eval.gates.canary import CanaryFact, secrets_kept
 from eval.gates.clean import CleanFact, clean_subset
 from eval.gates.dated import DatedFact, dated, told
@@ -49,8 +49,10 @@ __all__ = [
     "PROMPT_CONTENT",
     "RAISABLE",
     "SAME_QUESTIONS",
+    "TRUNCATED",
     "TRUNCATED_NAME",
     "UNKNOWN",
+    "UNPARSED",
     "UNPARSED_NAME",
     "AdapterFact",
     "Asked",
@@ -71,6 +73,7 @@ __all__ = [
     "dated",
     "engine_parity",
     "exam_unseen",
+    "few",
     "judge",
     "known_by_heart",
     "merge_faithful",

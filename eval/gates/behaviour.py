@@ -9,6 +9,12 @@ UNPARSED = (0.02, 0.01)  # largest share of one contender, largest gap of two
 TRUNCATED = (0.05, 0.02)
 
 
+def few(shares: tuple[float, float], limits: tuple[float, float]) -> bool:
+    """Blanks of two sides that may be left at nothing: few of each, and alike."""
+    most, gap = limits
+    return max(shares) <= most and abs(shares[0] - shares[1]) <= gap
+
+
 @dataclass(frozen=True)
 class ChanceFact:
     """One contender's mean score on one choice task."""
@@ -44,6 +50,7 @@ class BlankFact:
     high: float
     margin: float
     beside: tuple[float, float] = (0.0, 0.0)  # shares of blanks of the other kind, where those are many too
+    stands: bool | None = None  # by the whole rule, whatever the blanks were; None: by the margin alone
 
     @property
     def bounds(self) -> tuple[float, float]:
@@ -51,10 +58,11 @@ class BlankFact:
         ours, theirs = (mine + other for mine, other in zip(self.shares, self.beside, strict=True))
         return self.low - theirs, self.high + ours
 
-    def within(self, most: float, gap: float) -> bool:
-        return max(self.shares) <= most and abs(self.shares[0] - self.shares[1]) <= gap
-
     def agrees(self) -> bool:
+        return self.clears() if self.stands is None else self.stands
+
+    def clears(self) -> bool:
+        """By the margin alone."""
         low, high = self.bounds
         return _side(self.low, self.high, self.margin) == _side(low, high, self.margin)
 
@@ -65,12 +73,12 @@ def _side(low: float, high: float, margin: float) -> int:
 
 def unparsed(facts: Sequence[BlankFact], cut: Sequence[BlankFact] = ()) -> Gate:
     """`cut`: of the same comparisons, the answers that were cut."""
-    return _blanks(UNPARSED_NAME, _together(facts, cut, TRUNCATED), *UNPARSED)
+    return _blanks(UNPARSED_NAME, _together(facts, cut, TRUNCATED), UNPARSED)
 
 
 def truncated(facts: Sequence[BlankFact], unread: Sequence[BlankFact] = ()) -> Gate:
     """Cut by the length limit, or a thought that never closed. `unread`: those that were not parsed."""
-    return _blanks(TRUNCATED_NAME, _together(facts, unread, UNPARSED), *TRUNCATED)
+    return _blanks(TRUNCATED_NAME, _together(facts, unread, UNPARSED), TRUNCATED)
 
 
 def _together(
@@ -80,15 +88,15 @@ def _together(
     if not others:
         return facts
     return [
-        replace(fact, beside=(0.0, 0.0) if other.within(*limits) else other.shares)
+        replace(fact, beside=(0.0, 0.0) if few(other.shares, limits) else other.shares)
         for fact, other in zip(facts, others, strict=True)
     ]
 
 
-def _blanks(name: tuple[str, str], facts: Sequence[BlankFact], most: float, gap: float) -> Gate:
+def _blanks(name: tuple[str, str], facts: Sequence[BlankFact], allowed: tuple[float, float]) -> Gate:
     """Few and alike, or so many that the verdict would stand whatever they had been."""
     shares = {who: s for f in facts for who, s in zip((f.challenger, f.rival), f.shares, strict=True)}
-    many = [fact for fact in facts if not fact.within(most, gap)]
+    many = [fact for fact in facts if not few(fact.shares, allowed)]
     turned = [fact for fact in many if not fact.agrees()]
     shown = ", ".join(f"{who} {share:.1%}" for who, share in shares.items())
     figures: dict[str, float | str | None] = dict(shares)
@@ -96,10 +104,14 @@ def _blanks(name: tuple[str, str], facts: Sequence[BlankFact], most: float, gap:
         figures |= zip(
             (f"{fact.challenger} - {fact.rival}, {end}" for end in ("low", "high")), fact.bounds, strict=True
         )
-    limits = f"{most:.0%}, {100 * gap:g}"
+    limits = f"{allowed[0]:.0%}, {100 * allowed[1]:g}"
     if turned:
-        words = (f"{shown} (limits: {limits} pt apart), and the decision could turn on them",
-                 f"{shown}（上限：{limits} 个百分点之差），结论可能因此改变")  # fmt: skip
+        also = ("", "")
+        if all(fact.clears() for fact in turned):
+            also = (" (not by the margin alone: net benefit and every rival count too)",
+                    "（不单看门槛：净收益与各对手一并计入）")  # fmt: skip
+        words = (f"{shown} (limits: {limits} pt apart), and the decision could turn on them{also[0]}",
+                 f"{shown}（上限：{limits} 个百分点之差），结论可能因此改变{also[1]}")  # fmt: skip
         return gate(name, "failed", words, figures)
     if many:
         words = (f"{shown}; many, but the decision stands whatever they were (Manski bounds)",

@@ -6,6 +6,8 @@ intersection-union claim (Berger 1982), so none is corrected for another. Severa
 of which one is enough: Holm corrects them by the worst p of each, over rivals and guards, and the lower ends of guards
 are taken at its levels (5.4). That a guard fails is held at the plain level: not worth it needs it of every challenger.
 
+Where many answers of a side could not be graded, a guard passes or fails only where it does so whatever they were.
+
 Guard questions that a challenger was tuned on flatter it, never the reverse: its guards are judged without them.
 """
 
@@ -14,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Literal, Self
 
 import numpy as np
@@ -24,8 +27,9 @@ from eval.guards import Guard
 from eval.guards import guards as declared
 from eval.paired import Estimate, Floats, Layout
 from eval.pairing import mismatch
-from eval.sheet import BadPairing, Key, Question, Sheet
+from eval.sheet import CUT, UNREAD, BadPairing, Key, Question, Sheet
 from eval.verdict.evidence import Evidence
+from eval.verdict.guard_blanks import GuardBlanks, Shares, hidden
 from eval.verdict.leaks import guard_leaks
 from eval.verdict.ruling import Code, Reason, points
 from finetune.recipe.guards import GuardKind
@@ -69,6 +73,10 @@ class GuardRow(BaseModel):
     shown: int = Field(0, description="Questions that its training rows show: they flatter it, and are left out")
     flattered: tuple[float, float, float] | None = Field(None, description="Gain, low, high with them; None: no such")
     untold: bool = Field(False, description="What is left cannot be judged: all questions stand here, and none passes")
+    unread: Shares = Field((0.0, 0.0), description="Shares of answers not read, of the challenger and of its base")
+    cut: Shares = Field((0.0, 0.0), description="The same of answers cut off, or whose thought never closed")
+    bounds: tuple[float, float] | None = Field(None, description="Low and high whatever many blanks were; None: few")
+    blank: bool = Field(False, description="It would pass or fail, but not whatever the blanks were")
 
     @property
     def words(self) -> Words:
@@ -91,6 +99,13 @@ class GuardRow(BaseModel):
             text_zh = (
                 f"{zh}这一护栏不可能通过：{self.n:,} 道题中有 {self.shown:,} 道见于 {who} 的训练数据，剩余题目无法判定"
             )
+        elif self.blank and self.bounds:
+            code, low, high = "guard_unresolved", *map(points, self.bounds)
+            (text, text_zh), (act, act_zh) = hidden(who, base, self.unread, self.cut)
+            text = f"the guard of {en} cannot be told: {text}; whatever they were, the change lies between {low} and "
+            text += f"{high} points, which holds the {points(-self.margin)} borne ({act}, and score again)"
+            text_zh = f"{zh}这一护栏无从判断：{text_zh}；无论这些答案对错，变化在 {low} 至 {high} 个百分点之间，"
+            text_zh += f"容许下限 {points(-self.margin)} 落在其中（请{act_zh}，再重新评分）"
         elif self.vacuous:
             code, seen = "guard_unresolved", points(self.base_score)
             text = f"the guard of {en} cannot fail: {base} itself scores {seen} there, which is no more than guessing"
@@ -125,6 +140,7 @@ class GuardTest:
     shown: int
     whole: tuple[Layout, Floats] | None  # with the questions that training shows; None: there are none
     untold: bool
+    blanks: GuardBlanks
     told: dict[float, GuardRow] = field(default_factory=dict)  # by level
 
     @classmethod
@@ -148,14 +164,20 @@ class GuardTest:
         rows, gains = [row for row, wanted in zip(asked, kept, strict=True) if wanted], tuned - untuned
         scores = _mean(rows, tuned[:, kept]), _mean(rows, untuned[:, kept]), _mean(rows, rival[:, kept])
         whole = (every, gains[:, mine]) if shown else None
-        return cls(guard, names, rule.confidence, layout or every, gains[:, kept], scores, shown, whole, untold)
+        blanks = GuardBlanks.of(parts[:2], kept, lambda shares: _mean(rows, shares))
+        return cls(guard, names, rule.confidence, layout or every, gains[:, kept], scores, shown, whole, untold, blanks)
 
-    @property
+    @cached_property
     def p(self) -> float:
-        """One-sided: tuning loses the margin or more. 1 where it could not pass whatever was answered."""
+        """One-sided: tuning loses the margin or more. 1 where it could not pass whatever was answered; where blanks are
+        many, with those of the base right."""
         if self.untold or self.vacuous:
             return 1.0
-        return self.layout.estimate(self.gains, confidence=self.confidence, margin=-self.guard.margin).p
+        tried, extremes = [self.gains], self.blanks.extremes(self.gains)
+        if extremes:
+            tried.append(extremes[0])
+        margin = -self.guard.margin
+        return max(self.layout.estimate(gains, confidence=self.confidence, margin=margin).p for gains in tried)
 
     @property
     def vacuous(self) -> bool:
@@ -170,9 +192,12 @@ class GuardTest:
     def _row(self, level: float) -> GuardRow:
         found, guard = self._estimate(self.layout, self.gains, level), self.guard
         status, distance = verdict_of(found, guard.margin), abs(found.gain + guard.margin)
+        blank, bounds = False, self._bounds(level)
+        if bounds and status != "unresolved" and verdict_of(bounds, guard.margin) != status:
+            status, blank = "unresolved", True
         if status == "passed" and (self.vacuous or self.untold):
             status = "unresolved"
-        settles = status == "unresolved" and not (self.vacuous or self.untold) and distance > 1e-6
+        settles = status == "unresolved" and not (self.vacuous or self.untold or blank) and distance > 1e-6
         mde, (score, base, incumbent) = min(found.mde80, 1.0), self.scores
         every = self._estimate(*self.whole, level) if self.whole else None
         return GuardRow(
@@ -182,7 +207,17 @@ class GuardTest:
             needed=max(found.n + 1, math.ceil(found.n * (mde / distance) ** 2)) if settles else None,
             vacuous=self.vacuous, score=score, base_score=base, incumbent_score=incumbent, shown=self.shown,
             flattered=(every.gain, every.low, every.high) if every else None, untold=self.untold,
+            unread=self.blanks.shares[UNREAD], cut=self.blanks.shares[CUT],
+            bounds=(bounds.low, bounds.high) if bounds else None, blank=blank,
         )  # fmt: skip
+
+    def _bounds(self, level: float) -> Estimate | None:
+        """Manski: the lower end with every blank of the base right, the upper with every one of the challenger."""
+        extremes = self.blanks.extremes(self.gains)
+        if extremes is None:
+            return None
+        least, most = (self._estimate(self.layout, gains, level) for gains in extremes)
+        return replace(least, high=most.high)
 
     def _estimate(self, layout: Layout, gains: Floats, level: float) -> Estimate:
         margin = -self.guard.margin

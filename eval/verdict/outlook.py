@@ -156,7 +156,10 @@ def _do(gate: Gate) -> Words:
 def _guard(row: GuardRow) -> Settle:
     en, zh = row.words
     more = (row.needed or row.n) - row.n
-    if row.vacuous:
+    if row.blank:
+        text = f"Guard of {en}: no number of questions settles it before those answers are whole."
+        text_zh = f"护栏“{zh}”：这些答案不完整时，再多题目也不能定论。"
+    elif row.vacuous:
         text = f"Guard of {en}: name sets on which {row.base} does better than guessing."
         text_zh = f"护栏“{zh}”：换用 {row.base} 得分高于瞎猜的题集。"
     elif row.needed is None:

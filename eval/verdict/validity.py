@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from eval import gates
 from eval.answerable import headed
 from eval.gates import Gate
-from eval.sheet import Sheet
+from eval.sheet import CUT, Sheet
+from eval.verdict.blanks import blank_gates
 from eval.verdict.canary import canary_facts
 from eval.verdict.clean import Contamination
 from eval.verdict.contest import Contest
@@ -51,12 +52,8 @@ def _behaviour(evidence: Evidence, contest: Contest | None) -> list[Gate]:
     if contest is None:
         why = ("needs the same questions and two clusters a task", "需要相同的题目，且每个任务至少两个题组")
         return [gates.unchecked(name, why) for name in (gates.BELOW_CHANCE, gates.UNPARSED_NAME, gates.TRUNCATED_NAME)]
-    unread, cut = contest.blanks(evidence, ("unparsed",)), contest.blanks(evidence, ("truncated", "unclosed_thinking"))
-    found = [
-        gates.below_chance(evidence.chances(evidence.deciding)),
-        gates.unparsed(unread, cut),
-        _ended(evidence, gates.truncated(cut, unread)),
-    ]
+    unread, cut = blank_gates(evidence, contest)
+    found = [gates.below_chance(evidence.chances(evidence.deciding)), unread, _ended(evidence, cut)]
     if evidence.recipe.rule.base not in evidence.deciding:
         base = evidence.chances([evidence.recipe.rule.base])
         found.append(gates.below_chance(base, gates.BASE_BELOW, required=False))
@@ -97,7 +94,7 @@ def _budget(evidence: Evidence) -> list[Gate]:
         for name, each in asked.items()
         if not headed(each)
     }
-    cut = {name: evidence.share(name, "truncated", "unclosed_thinking") for name in limits}
+    cut = {name: evidence.share(name, *CUT) for name in limits}
     thoughts = {
         name: (each.model.decoding.thinking_tokens or each.model.decoding.max_new_tokens, _closed(evidence, name))
         for name, each in asked.items()

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from eval.paired import Floats, Layout
 from eval.pairing import Pair
-from eval.sheet import Key, Question, Sheet
+from eval.sheet import CUT, UNREAD, Key, Question, Sheet
 from eval.verdict.strata import Stratum, partition
 from eval.verdict.wording import Words
 
@@ -37,8 +37,8 @@ Kind = Literal[
     "loss",
 ]
 BLANKS: dict[tuple[str, ...], Words] = {
-    ("unparsed",): ("answers not read", "无法提取的答案"),
-    ("truncated", "unclosed_thinking"): ("answers cut off", "被截断的答案"),
+    UNREAD: ("answers not read", "无法提取的答案"),
+    CUT: ("answers cut off", "被截断的答案"),
     ("missing",): ("answers that are missing", "缺失的答案"),
 }
 
@@ -160,12 +160,14 @@ def _grouped(words: Words, groups: Sequence[str], tasks: Sequence[str], named: d
         yield _laid(words, "clusters", Layout.of(groups, tasks, named))
 
 
-def _scored(kind: Kind, words: Words, scores: dict[str, Floats]) -> Variant:
-    """Other scores [S, n] of each contender."""
-    return Variant(
-        kind, words,
-        lambda pair: replace(pair, differences=scores[pair.challenger.name] - scores[pair.incumbent.name], told={}),
-    )  # fmt: skip
+def _scored(kind: Kind, words: Words, scores: dict[str, Floats], wrong: dict[str, Floats]) -> Variant:
+    """Other scores [S, n] of each contender, and the rates of wrong answers that go with them."""
+
+    def change(pair: Pair) -> Pair:
+        ours, theirs = pair.challenger.name, pair.incumbent.name
+        return replace(pair, differences=scores[ours] - scores[theirs], wrongs=wrong[ours] - wrong[theirs], told={})
+
+    return Variant(kind, words, change)
 
 
 def _second(sheets: Sequence[Sheet]) -> Iterator[Variant]:
@@ -174,37 +176,42 @@ def _second(sheets: Sequence[Sheet]) -> Iterator[Variant]:
     scores = {name: found for name, found in told.items() if found is not None}
     if len(scores) == len(told) and any((scores[sheet.name] != sheet.scores).any() for sheet in sheets):
         words = "answers read the other way, strictly for leniently", "答案改用另一种读法（宽松改严格）"
-        yield _scored("extractor", words, scores)
+        yield _scored("extractor", words, scores, {sheet.name: sheet.second_wrong for sheet in sheets})
 
 
 def _blanks(sheets: Sequence[Sheet]) -> Iterator[Variant]:
-    """Manski: all blanks of the challenger wrong and all of its rivals right, and the other way round."""
+    """Both of Manski's extremes, where there are blanks."""
     for outcomes, (en, zh) in BLANKS.items():
-        shares = {sheet.name: sheet.share(*outcomes) for sheet in sheets}
-        if not any(share.any() for share in shares.values()):
-            continue
-        for side, words in (
-            ("incumbent", (f"{en}: all of the rival's right", f"{zh}：对手的全算对")),
-            ("challenger", (f"{en}: all of the challenger's right", f"{zh}：挑战者的全算对")),
-        ):
-            yield Variant("blanks", words, _granted(side, shares))
+        if any(sheet.count(*outcomes) for sheet in sheets):
+            rivals, ours = extremes(sheets, outcomes)
+            yield Variant("blanks", (f"{en}: all of the rival's right", f"{zh}：对手的全算对"), rivals)
+            yield Variant("blanks", (f"{en}: all of the challenger's right", f"{zh}：挑战者的全算对"), ours)
 
 
-def _granted(side: str, shares: dict[str, Floats]) -> Callable[[Pair], Pair]:
-    def change(pair: Pair) -> Pair:
-        given = shares[pair.incumbent.name if side == "incumbent" else pair.challenger.name]
-        return replace(pair, differences=pair.differences + (given if side == "challenger" else -given), told={})
+def extremes(sheets: Sequence[Sheet], outcomes: Sequence[str]) -> tuple[Callable[[Pair], Pair], Callable[[Pair], Pair]]:
+    """Manski: all blanks of the challenger wrong and all of its rivals right, and the other way round. A blank that
+    becomes wrong is charged as a wrong answer is."""
+    shares = {sheet.name: sheet.share(*outcomes) for sheet in sheets}
 
-    return change
+    def rivals(pair: Pair) -> Pair:
+        ours, theirs = shares[pair.challenger.name], shares[pair.incumbent.name]
+        return replace(pair, differences=pair.differences - theirs, wrongs=pair.wrongs + ours, told={})
+
+    def challengers(pair: Pair) -> Pair:
+        ours, theirs = shares[pair.challenger.name], shares[pair.incumbent.name]
+        return replace(pair, differences=pair.differences + ours, wrongs=pair.wrongs - theirs, told={})
+
+    return rivals, challengers
 
 
 def _samples(sheets: Sequence[Sheet]) -> Iterator[Variant]:
     if max(count for sheet in sheets for count in sheet.samples.values()) < 2:
         return
-    halves = {sheet.name: sheet.halves() for sheet in sheets}
+    halves, wrong = ({sheet.name: sheet.halves(*of) for sheet in sheets} for of in ((), ("wrong",)))
     said = ("half of the samples", "一半作答"), ("the other half of the samples", "另一半作答")
     for half, words in enumerate(said):
-        yield _scored("samples", words, {name: found[half] for name, found in halves.items()})
+        parts = ({name: found[half] for name, found in each.items()} for each in (halves, wrong))
+        yield _scored("samples", words, *parts)
 
 
 def _seeds(pairs: Sequence[Pair]) -> Iterator[Variant]:
