@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Literal, Self
 
 import numpy as np
@@ -150,7 +151,7 @@ class GuardTest:
         whole = (every, gains[:, mine]) if shown else None
         return cls(guard, names, rule.confidence, layout or every, gains[:, kept], scores, shown, whole, untold)
 
-    @property
+    @cached_property
     def p(self) -> float:
         """One-sided: tuning loses the margin or more. 1 where it could not pass whatever was answered."""
         if self.untold or self.vacuous:
