@@ -6,7 +6,7 @@ dropped in silence. An answer that is not there scores 0.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Protocol, Self
 
 from eval.paired import Estimate, Floats, Layout
 from eval.sheet import BadPairing, Sheet
@@ -32,6 +32,16 @@ def _unlike(a: Sheet, b: Sheet) -> str | None:
             if ours != theirs:
                 return f"{'/'.join(key)}: {part} is {ours[:12]} for {a.name} and {theirs[:12]} for {b.name}"
     return None
+
+
+class Estimated(Protocol):
+    """What the rule asks of a pair."""
+
+    @property
+    def challenger(self) -> Sheet: ...
+    @property
+    def incumbent(self) -> Sheet: ...
+    def estimate(self, *, level: float, margin: float, ratio: float = 0.0) -> Estimate: ...
 
 
 @dataclass(frozen=True, eq=False)

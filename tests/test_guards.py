@@ -85,7 +85,7 @@ def test_a_guard_that_fails_makes_it_not_worth_it(tmp_path, kind, name, code, sa
     assert f"Not worth it: {'lora ' if kind == 'tasks' else ''}"[:14] in found.sentence
     assert says in found.sentence
     assert says_zh in found.sentence_zh
-    assert [tip.what for tip in found.sensitivity.tipping] == []  # no margin on the gain undoes a harm
+    assert [tip.at for tip in found.sensitivity.tipping] == [None, None]  # no margin on the gain undoes a harm
 
 
 def test_a_guard_too_small_to_tell_is_inconclusive_and_says_what_would_settle_it(tmp_path):

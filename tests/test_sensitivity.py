@@ -1,4 +1,4 @@
-"""Sensitivity: every other way of looking against figures by hand, the rule that turns a headline, tipping points."""
+"""Sensitivity: every other way of looking against figures by hand, and the rule that turns a headline."""
 
 from __future__ import annotations
 
@@ -17,10 +17,7 @@ from eval.paired import Estimate, estimate
 from eval.pairing import Pair
 from eval.report import render
 from eval.verdict import Verdict, judge
-from eval.verdict.contest import Contest
 from eval.verdict.evidence import Evidence
-from eval.verdict.ruling import overall
-from eval.verdict.sensitivity import ruled
 from eval.verdict.variants import kept_questions
 
 
@@ -169,27 +166,6 @@ def test_a_margin_or_a_price_is_another_question_and_turns_nothing(tmp_path):
     assert (found.outcome, found.sensitivity.turning) == ("worth_it", ())
 
 
-def test_tipping_points_are_where_the_rule_turns(tmp_path):
-    """Asked again a hair to either side: the margin for two challengers under Holm, the queries and the value."""
-    prices = ("costs.gpu_hour=18", "costs.value_per_correct=1", "costs.queries=100000", "costs.people=4000")
-    run = finished(tmp_path, "rule.challengers=[prefix, lora]", *prices, rates={"prefix": 0.7})
-    evidence = Evidence.read(run.recipe, run.run)
-    contest, costs = Contest.of(evidence), run.recipe.costs
-    tipping = judge(run.recipe, run.run).sensitivity.tipping
-    tips = {tip.what: tip.at for tip in tipping}
-    told = next(tip.text for tip in tipping if tip.what == "queries")
-    assert told == f"It surely pays from {math.ceil(tips['queries']):,} queries on."  # the first whole number that does
-
-    def call(margin=0.02, **change):
-        return overall(ruled(evidence, contest, contest.pairs, margin, costs.model_copy(update=change))[0])
-
-    assert call() == "worth_it"
-    assert (call(tips["margin"] - 1e-6), call(tips["margin"] + 1e-6)) == ("worth_it", "inconclusive")
-    assert tips["answers"] == pytest.approx(tips["margin"] - 0.02)
-    for key, what in (("queries", "queries"), ("value_per_correct", "value")):
-        assert call(**{key: tips[what] * 1.001}) == "worth_it"
-
-
 def test_the_page_and_the_json_hold_the_same_rows():
     made = sample("worth_it")
     page = render(made)
@@ -216,18 +192,6 @@ def test_samples_that_pay_best_are_told_where_a_question_has_a_price(tmp_path):
     assert best.samples == pytest.approx(math.sqrt(best.question / best.answer * ratio), abs=1)
     assert best.samples > 1
     assert f'data-paying="{best.samples}"' in render(found)
-
-
-def test_it_surely_pays_only_from_where_it_pays_over_every_rival(tmp_path):
-    """The alternative is a hair behind lora: over it no number of queries pays, whatever the incumbent's bill says."""
-    prices = ("costs.gpu_hour=18", "costs.value_per_correct=1", "costs.queries=100000", "costs.people=4000")
-    run = finished(tmp_path, "rule.alternatives=[prompted]", *prices, rates={"prompted": 0.75})
-    found = judge(run.recipe, run.run)
-    bills = {bill.rival: bill.breakeven.high for bill in found.money.bills}
-    assert (bills["newer"] is not None, bills["prompted"]) == (True, None)
-    tips = {tip.what: (tip.at, tip.text) for tip in found.sensitivity.tipping}
-    assert tips["queries"] == (None, "No number of queries makes it surely pay.")
-    assert tips["value"] == (None, "No value of a right answer makes it surely pay.")
 
 
 def test_questions_that_are_left_weigh_what_their_tasks_do(wide):

@@ -52,33 +52,6 @@ class Chance:
     shared: float = 0.0  # correlation of the two errors; below 0 where what is not right is wrong
     loss: float = 0.0
 
-    def spread(self, value: float) -> float:
-        """Standard error of value * gain - loss * wrong."""
-        mixed = 2 * value * self.loss * self.shared * self.se * self.wrong_se
-        return math.sqrt(max(0.0, (value * self.se) ** 2 - mixed + (self.loss * self.wrong_se) ** 2))
-
-
-def least_value(chance: Chance, low: float, owed: float) -> float | None:
-    """Worth of a right answer from which value * gain - loss * wrong surely exceeds `owed`, as surely as the gain is
-    above `low`; None is never. It rises with the value wherever `low` is above 0, so halving finds it.
-    """
-    critical = (chance.gain - low) / chance.se if chance.se else 0.0
-
-    def left(value: float) -> float:
-        return value * chance.gain - chance.loss * chance.wrong - critical * chance.spread(value) - owed
-
-    if low <= 0:
-        return None
-    if left(0.0) >= 0:
-        return 0.0
-    under, over = 0.0, 1.0
-    while left(over) < 0:
-        over *= 2
-    for _ in range(80):
-        middle = (under + over) / 2
-        under, over = (middle, over) if left(middle) < 0 else (under, middle)
-    return over
-
 
 def odds(
     gain: Chance, horizon: float, extra: float, queries: float, unsure: float, values: Sequence[float], seed: int = 17

@@ -5,7 +5,7 @@ from __future__ import annotations
 from eval.compare import Comparison
 from eval.money import Account, Bill, Gain, Serving, account, bill
 from eval.money.odds import Chance
-from eval.pairing import Pair
+from eval.pairing import Estimated, Pair
 from eval.verdict.evidence import Evidence
 from eval.verdict.ruling import Contrasted, Standing
 from finetune.recipe import Costs
@@ -33,7 +33,7 @@ def _ratio(costs: Costs) -> float:
     return costs.loss_per_wrong / costs.value_per_correct if costs.value_per_correct else 0.0
 
 
-def unpaid(evidence: Evidence, pair: Pair, costs: Costs) -> float | None:
+def unpaid(evidence: Evidence, pair: Estimated, costs: Costs) -> float | None:
     """One-sided p of a net benefit at or below 0: under a level where the lower bound that `price` gives at that level
     is above 0. None where no net benefit is told."""
     rule, ratio = evidence.recipe.rule, _ratio(costs)
@@ -46,7 +46,12 @@ def unpaid(evidence: Evidence, pair: Pair, costs: Costs) -> float | None:
 
 
 def price(
-    evidence: Evidence, pair: Pair, found: Contrasted, standing: Standing, costs: Costs, chance: Chance | None = None
+    evidence: Evidence,
+    pair: Estimated,
+    found: Contrasted,
+    standing: Standing,
+    costs: Costs,
+    chance: Chance | None = None,
 ) -> Bill:
     """One contrast in money, at these prices; with the odds that it pays where `chance` is told."""
     who, rival = found.challenger, found.incumbent

@@ -7,8 +7,7 @@ from typing import Any, Self
 from eval.compare import Comparison, Role, compare
 from eval.gates import BlankFact
 from eval.money import Bill
-from eval.money.odds import Chance
-from eval.pairing import Pair
+from eval.pairing import Estimated, Pair
 from eval.sheet import BadPairing
 from eval.verdict.bills import chance_of, price, unpaid
 from eval.verdict.dates import Timeline, timeline
@@ -29,7 +28,6 @@ class Contest:
     bills: tuple[Bill, ...]
     rulings: tuple[Ruling, ...]
     pairs: dict[str, list[Pair]]  # of each challenger those that decide, incumbent first
-    chances: dict[tuple[str, str], Chance]  # (challenger, rival) -> gain and wrong answers with their errors
     guards: dict[str, tuple[GuardRow, ...]]  # of each challenger
     guard_tests: dict[str, tuple[GuardTest, ...]]  # those that `guards` tells the rows of
     leaks: Leaks
@@ -48,21 +46,19 @@ class Contest:
             name: [compare(pair, role=role, **told) for role, pair in found] for name, found in pairs.items()
         }
         gamma = compare(_pair(evidence, terms.incumbent, terms.base), role="gamma", **told)
-        bills, rulings, chances = [], [], {}
+        bills, rulings = [], []
         guards = {name: guard_rows(found, standings[name].level) for name, found in tests.items()}
         for name, found in comparisons.items():
             against = [each for each in found if each.role != "tau"]
             due = []
             for each, pair in zip(against, deciding[name], strict=True):
-                chance = chances[name, each.incumbent] = chance_of(pair, each, costs.loss_per_wrong)
+                chance = chance_of(pair, each, costs.loss_per_wrong)
                 due.append(price(evidence, pair, each, standings[name], costs, chance))
             rulings.append(rule(standings[name], against, due, costs.currency, guards[name]))
             bills += due
         rows = [each for found in comparisons.values() for each in found]
         shown, dates = leaks(evidence), timeline(evidence.recipe, evidence.benchmark, evidence.deciding)
-        return cls(
-            (*rows, gamma), standings, tuple(bills), tuple(rulings), deciding, chances, guards, tests, shown, dates
-        )
+        return cls((*rows, gamma), standings, tuple(bills), tuple(rulings), deciding, guards, tests, shown, dates)
 
     def find(self, role: Role, challenger: str) -> Comparison:
         return next(each for each in self.comparisons if (each.role, each.challenger) == (role, challenger))
@@ -78,7 +74,7 @@ class Contest:
         return found
 
 
-def unpaid_of(evidence: Evidence, contests: Mapping[str, Sequence[Pair]], costs: Costs) -> dict[str, list[float]]:
+def unpaid_of(evidence: Evidence, contests: Mapping[str, Sequence[Estimated]], costs: Costs) -> dict[str, list[float]]:
     """Of each challenger the p that it does not pay, against every rival where that is told."""
     told = {name: [unpaid(evidence, pair, costs) for pair in pairs] for name, pairs in contests.items()}
     return {name: [p for p in found if p is not None] for name, found in told.items()}

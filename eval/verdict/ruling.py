@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 from pydantic import BaseModel, ConfigDict
 
 from eval.money import Bill
-from eval.pairing import Pair
+from eval.pairing import Estimated
 from eval.significance import holm
 
 FROZEN = ConfigDict(frozen=True, extra="forbid")
@@ -94,8 +94,8 @@ class Standing:
 
 
 def stand(
-    contests: Mapping[str, Sequence[Pair]], confidence: float, margin: float, guards: Mapping[str, Sequence[Tested]],
-    unpaid: Mapping[str, Sequence[float]],
+    contests: Mapping[str, Sequence[Estimated]], confidence: float, margin: float,
+    guards: Mapping[str, Sequence[Tested]], unpaid: Mapping[str, Sequence[float]],
 ) -> dict[str, Standing]:  # fmt: skip
     """Holm over challengers, each with its worst p over rivals, guards and what is `unpaid` (p of a net benefit at or
     below 0, by challenger); bounds are taken at Holm's own levels."""
@@ -150,11 +150,6 @@ def overall(rulings: Sequence[Ruling]) -> Call:
 def headline(rulings: Sequence[Ruling], call: Call) -> Ruling:
     """The challenger that the verdict speaks of: of those ruled so, the one with the highest bound."""
     return max((r for r in rulings if r.call == call), key=lambda r: r.low)
-
-
-def guards_decide(ruling: Ruling) -> bool:
-    """Whether nothing but guards stands between a challenger and worth it."""
-    return ruling.call != "worth_it" and all(reason.code in GUARDS for reason in ruling.reasons)
 
 
 def points(value: float) -> str:

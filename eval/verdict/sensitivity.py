@@ -5,24 +5,22 @@ that turns WORTH IT into NOT WORTH IT makes the headline INCONCLUSIVE. Rows on w
 other questions, and say how far the declared ones are from the point where the word would turn.
 """
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from eval.money import Bill
-from eval.money.odds import Chance, least_value
-from eval.pairing import Pair
+from eval.pairing import Estimated
 from eval.verdict import siblings
 from eval.verdict.bills import price
 from eval.verdict.contest import Contest, unpaid_of
 from eval.verdict.evidence import Evidence
 from eval.verdict.guards import guard_rows
 from eval.verdict.leaks import LEAKED
-from eval.verdict.ruling import Call, Ruling, guards_decide, headline, overall, points, rule, stand
+from eval.verdict.moved import Stage
+from eval.verdict.ruling import Call, Ruling, headline, overall, points, rule, stand
 from eval.verdict.strata import strata
+from eval.verdict.tipping import Terms, Tipping, tipping
 from eval.verdict.variants import Kind, variants
 from eval.verdict.wording import Words
 from finetune.recipe import Costs
@@ -48,16 +46,6 @@ class Case(BaseModel):
     gain: float
     low: float
     high: float
-
-
-class Tipping(BaseModel):
-    """Where the word would turn, all else as it is: a margin, a value of one right answer, a number of queries."""
-
-    model_config = FROZEN
-    what: Literal["margin", "value", "queries", "answers"]
-    at: float | None = Field(description="None: nowhere")
-    text: str
-    text_zh: str
 
 
 class Sensitivity(BaseModel):
@@ -91,7 +79,7 @@ class Bounds:
     margin: float
 
 
-Pairs = dict[str, list[Pair]]
+Pairs = Mapping[str, Sequence[Estimated]]
 
 
 def sensitivity(evidence: Evidence, contest: Contest) -> Sensitivity:
@@ -102,7 +90,7 @@ def sensitivity(evidence: Evidence, contest: Contest) -> Sensitivity:
     agreeing = sum(case.agrees for case in cases) / len(cases) if cases else 1.0
     return Sensitivity(
         call=call, agreeing=agreeing, cases=cases, turning=tuple(case.name for case in turning),
-        turning_zh=tuple(case.name_zh for case in turning), tipping=tuple(_tipping(evidence, contest, call)),
+        turning_zh=tuple(case.name_zh for case in turning), tipping=_turning(evidence, contest),
     )  # fmt: skip
 
 
@@ -183,87 +171,18 @@ def ruled(
     return rulings, bounds
 
 
-def _bounds(pair: Pair, confidence: float, margin: float) -> Bounds:
+def _bounds(pair: Estimated, confidence: float, margin: float) -> Bounds:
     found = pair.estimate(level=(1 - confidence) / 2, margin=margin)
     low, high = max(-1.0, found.low), min(1.0, found.high)
     return Bounds(pair.challenger.name, pair.incumbent.name, found.gain, low, high, margin)
 
 
-def _tipping(evidence: Evidence, contest: Contest, call: Call) -> Iterator[Tipping]:
-    """The margins between which nothing can be called, and what the lead challenger would have to be worth; nothing
-    where guards alone decide, whatever the gain is worth."""
-    if guards_decide(headline(contest.rulings, call)):
-        return
-    rule_, costs = evidence.recipe.rule, evidence.recipe.costs
-    level = (1 - rule_.confidence) / 2
-    lows = {  # the first step of Holm: some challenger is called at any margin under the largest of these
-        name: min(p.estimate(level=level / len(contest.pairs), margin=rule_.margin).low for p in pairs)
-        for name, pairs in contest.pairs.items()
-    }
-    highs = [min(p.estimate(level=level, margin=rule_.margin).high for p in ps) for ps in contest.pairs.values()]
-    low, high = max(lows.values()), max(highs)
-    yield from _margins(call, rule_.margin, low, high)
-    lead = headline(contest.rulings, call)
-    priced = [bill for bill in contest.bills if bill.challenger == lead.challenger and bill.breakeven]
-    if priced:
-        yield from _money(
-            priced, costs, lead, {bill.rival: contest.chances[lead.challenger, bill.rival] for bill in priced}
-        )
+def _turning(evidence: Evidence, contest: Contest) -> tuple[Tipping, ...]:
+    """Where the word of the rule turns, the same answers read in the same way."""
+    asked, costs = evidence.recipe.rule, evidence.recipe.costs
+    stage = Stage.of(contest.pairs, asked.confidence, asked.margin)
 
+    def again(terms: Terms) -> list[Ruling]:
+        return ruled(evidence, contest, stage.moved(terms.shift), terms.margin, terms.costs)[0]
 
-def _margins(call: Call, margin: float, low: float, high: float) -> Iterator[Tipping]:
-    above = Tipping(
-        what="margin", at=low, text=f"Above a margin of {points(low)} points the gain no longer clears it.",
-        text_zh=f"门槛高于 {points(low)} 个百分点时，增益不再超过门槛。",
-    )  # fmt: skip
-    below = Tipping(
-        what="margin", at=high, text=f"Below a margin of {points(high)} points it is no longer shown to fall short.",
-        text_zh=f"门槛低于 {points(high)} 个百分点时，不再能断定达不到门槛。",
-    )  # fmt: skip
-    if call == "worth_it":
-        yield above
-    elif call == "not_worth_it":
-        yield below
-    else:
-        yield Tipping(
-            what="margin", at=low, text=f"At a margin under {points(low)} points the gain would clear it, at one over "
-            f"{points(high)} it would fall short.",
-            text_zh=f"门槛低于 {points(low)} 个百分点则超过，高于 {points(high)} 个百分点则达不到。",
-        )  # fmt: skip
-        return
-    apart = points(abs((low if call == "worth_it" else high) - margin))
-    yield Tipping(
-        what="answers", at=abs((low if call == "worth_it" else high) - margin),
-        text=f"{apart} points of one side's answers, graded the other way, undo this.",
-        text_zh=f"若一方有 {apart} 个百分点的答案改判，此结论不再成立。",
-    )  # fmt: skip
-
-
-def _money(bills: Sequence[Bill], costs: Costs, lead: Ruling, chances: dict[str, Chance]) -> Iterator[Tipping]:
-    """From which value of a right answer, and which number of queries, it surely pays over every rival."""
-    if costs.queries:
-        owed = {bill.rival: bill.horizon / costs.queries + (bill.extra_per_query or 0.0) for bill in bills}
-        value = _hardest([least_value(chances[rival], lead.lows[rival], each) for rival, each in owed.items()])
-        words = _value(value, costs.currency)
-        yield Tipping(what="value", at=value, text=words[0], text_zh=words[1])
-    queries = _hardest([bill.breakeven.high if bill.breakeven else None for bill in bills])
-    words = "No number of queries makes it surely pay.", "查询再多也不能确定划算。"
-    if queries is not None:
-        whole = math.ceil(queries)  # rounded down it would name a number that does not yet pay
-        words = f"It surely pays from {whole:,} queries on.", f"查询量达到 {whole:,} 后确定划算。"
-    yield Tipping(what="queries", at=queries, text=words[0], text_zh=words[1])
-
-
-def _hardest(needed: Sequence[float | None]) -> float | None:
-    """What the hardest rival asks for; None, never, where any of them does."""
-    known = [each for each in needed if each is not None]
-    return max(known) if len(known) == len(needed) else None
-
-
-def _value(value: float | None, currency: str) -> Words:
-    if value is None:
-        return "No value of a right answer makes it surely pay.", "无论答对的价值多高，都不能确定划算。"
-    if value == 0:
-        return "It surely pays whatever a right answer is worth.", "无论答对的价值多少，都确定划算。"
-    return (f"It surely pays where a right answer is worth {value:.3g} {currency} or more.",
-            f"每答对一题的价值不低于 {value:.3g} {currency} 时，确定划算。")  # fmt: skip
+    return tuple(tipping(again, Terms(asked.margin, costs), contest.bills))
