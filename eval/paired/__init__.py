@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from eval.paired.decision import TINY, Decision, decide, satterthwaite
+
 Floats = NDArray[np.float64]
 
 FEW = 40  # effective clusters below which the wild bootstrap must confirm the t interval
@@ -22,7 +24,6 @@ VERY_FEW = 12  # below this, two signs give too few distinct draws and Webb's si
 DRAWS = 9999  # (DRAWS + 1) * 0.95 is whole, so that bootstrap p-value and bootstrap interval always agree
 CHUNK = 1000  # draws held in memory at once
 WEBB = np.sqrt(np.array([0.5, 1.0, 1.5]))
-TINY = 1e-12  # a standard error below this is rounding, not spread
 
 
 @dataclass(frozen=True)
@@ -111,34 +112,22 @@ class Layout:
         point, totals = self._totals(seeds.mean(axis=0))
         variance, df, effective, shares = self._spread(totals)
         between = self._between_seeds(seeds) if len(seeds) > 1 else 0.0
-        if between:
-            parts = [variance, between / len(seeds)]
-            variance, df = sum(parts), satterthwaite(np.array(parts), np.array([df, len(seeds) - 1.0]))
+        variance, df = _with_seeds(variance, df, between, len(seeds))
         se = math.sqrt(variance) if variance > TINY**2 else 0.0
-        wild_interval, method = None, "cluster t"
         if not se:
-            low, high, p, under, mde = self._without_spread(seeds.mean(axis=0), point, confidence, margin)
-            t_interval, method = (point, point), "no spread"
+            decided = self._without_spread(seeds.mean(axis=0), point, confidence, margin)
         else:
-            critical, p, under = _t_decision(point, se, df, confidence, margin)
-            t_interval = (point - critical * se, point + critical * se)
-            if effective < FEW:
-                wild, wild_p = self._wild_decision(totals, (point - margin) / se, effective, confidence, seed, draws)
-                wild_interval = (point - wild * se, point + wild * se)
-                method = "wild cluster bootstrap-t" if wild > critical else method
-                critical, p, under = max(critical, wild), max(p, wild_p), max(under, 1 - wild_p)
-            low, high, mde = point - critical * se, point + critical * se, mde80(se, df, confidence, critical)
+            t = (point - margin) / se
+            wild = self._wild_decision(totals, t, effective, confidence, seed, draws) if effective < FEW else None
+            decided = decide(point, se, df, t, wild, confidence)
         return Estimate(
-            gain=point, low=low, high=high, se=se, df=df, n=len(self.cell), clusters=self.share.shape[1],
-            method=method, p=p, p_under=under, margin=margin, confidence=confidence, effective_clusters=effective,
-            t_interval=t_interval, wild_interval=wild_interval, mde80=mde, shares=shares, seeds=len(seeds),
-            seed_variance=between,
+            gain=point, se=se, df=df, n=len(self.cell), clusters=self.share.shape[1], margin=margin,
+            confidence=confidence, effective_clusters=effective, shares=shares, seeds=len(seeds), seed_variance=between,
+            **vars(decided),
         )  # fmt: skip
 
-    def _without_spread(
-        self, values: Floats, point: float, confidence: float, margin: float
-    ) -> tuple[float, float, float, float, float]:
-        """Bounds, both p and what cannot be seen, where every cluster gave the same: no proof that all others would.
+    def _without_spread(self, values: Floats, point: float, confidence: float, margin: float) -> Decision:
+        """Where every cluster gave the same: no proof that all others would.
 
         If none of C clusters differed, a share of up to -ln(alpha) / C may (the rule of three), each of them by as much
         as values in [-1, 1] can.
@@ -150,7 +139,8 @@ class Layout:
         nats = -math.log((1 - confidence) / 2)
         p = math.exp((margin - point) / below) if point > margin and below else 1.0
         under = math.exp((point - margin) / above) if point < margin and above else 1.0
-        return point - nats * below, point + nats * above, p, under, nats * below
+        low, high = point - nats * below, point + nats * above
+        return Decision(low, high, p, under, nats * below, (point, point), None, "no spread")
 
     def _checked(self, values: ArrayLike) -> Floats:
         array = np.atleast_2d(np.asarray(values, dtype=float))
@@ -278,24 +268,9 @@ def _blocks(share: Floats, weight: Floats) -> tuple[NDArray[np.intp], Floats, Fl
     return block, (count / (count - 1))[block], df, effective
 
 
-def satterthwaite(parts: Floats, dfs: Floats) -> float:
-    """Degrees of freedom of a sum of independent variance estimates (Welch-Satterthwaite)."""
-    total = float(parts.sum())
-    if total <= TINY**2:
-        return float(dfs.sum())
-    return float(1 / ((parts / total) ** 2 / dfs).sum())
-
-
-def _t_decision(point: float, se: float, df: float, confidence: float, margin: float) -> tuple[float, float, float]:
-    from scipy.special import stdtr, stdtrit
-
-    critical, t = float(stdtrit(df, (1 + confidence) / 2)), (point - margin) / se
-    return critical, float(stdtr(df, -t)), float(stdtr(df, t))
-
-
-def mde80(se: float, df: float, confidence: float = 0.95, critical: float | None = None) -> float:
-    """The true distance from the margin that 80 of 100 such exams would find; uses the variance, never the effect."""
-    from scipy.special import stdtrit
-
-    critical = float(stdtrit(df, (1 + confidence) / 2)) if critical is None else critical
-    return (critical + float(stdtrit(df, 0.8))) * se if se else 0.0
+def _with_seeds(variance: float, df: float, between: float, count: int) -> tuple[float, float]:
+    """Variance and degrees of freedom of the mean of `count` seeds, which differ by `between`."""
+    if not between:
+        return variance, df
+    parts = [variance, between / count]
+    return sum(parts), satterthwaite(np.array(parts), np.array([df, count - 1.0]))
