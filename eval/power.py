@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eval.paired import Layout, mde80, satterthwaite
+from eval.paired import Layout
+from eval.paired.decision import mde80, satterthwaite
 
 
 @dataclass(frozen=True)
