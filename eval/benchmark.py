@@ -151,7 +151,7 @@ def read_task(folder: Path, name: str, weight: float = 1.0, dev: float = 0.0, se
     if not rows:
         raise BadInput(f"{path}: card {card.name} has no question in split {source['split']}")
     fields = _fields(path, facts)
-    _refuse_bad_golds(path, facts["answer"], rows, fields)
+    _refuse_bad_golds(path, facts["answer"], rows, fields, shown=card.shows(False))
     return Task(
         name=name, folder=folder, version=str(facts["version"]),
         protocol=OUTPUTS[raw["output_type"]], metric=facts["headline"],
@@ -212,13 +212,15 @@ def _until(raw: Mapping[str, Any]) -> tuple[str, ...]:
     return (named,) if isinstance(named, str) else tuple(named)
 
 
-def _refuse_bad_golds(path: Path, kind: str, rows: Sequence[Row], fields: Fields) -> None:
-    """BadInput for a gold that cannot be read: found before the exam, not after its answers are paid for."""
+def _refuse_bad_golds(path: Path, kind: str, rows: Sequence[Row], fields: Fields, *, shown: bool) -> None:
+    """BadInput for a gold that cannot be read: found before the exam, not after its answers are paid for. Of a private
+    card (not `shown`) the place alone is named."""
     for row in rows:
         try:
             refuse_bad_gold(kind, row.answer or "", fields)
         except BadInput as fault:
-            raise BadInput(f"{path}: {row.id}: {fault}") from None
+            hidden = f"the answer is not of the form that answer: {kind} needs; the card is private, so it is not shown"
+            raise BadInput(f"{path}: {row.id}: {fault if shown else hidden}") from None
 
 
 def refuse_unjudgeable(benchmark: Benchmark) -> None:
@@ -261,7 +263,7 @@ def document(row: Row, facts: Mapping[str, Any]) -> dict[str, Any]:
         "lang": row.lang,
         "question": row.question,
         "context": row.context,
-        "options": list(row.options),
+        "options": list(row.known),
         "letters": list(LETTERS[: len(row.options)]),
         "gold": gold,  # index of the right option, -1 where there is none or more than one
         "answer": row.answer or "",

@@ -9,20 +9,22 @@ import typer
 
 from eval.terminal import DataRoot, WithText, console, look_in
 
+Card = Annotated[Path, typer.Argument(help="A data card, such as data_cards/fineval.md")]
+Against = Annotated[
+    list[str], typer.Option("--against", metavar="CARD[#SPLIT]", help="An exam's card: what do these rows teach of it?")
+]
+Json = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="All that was found, ids too")]
+Mask = Annotated[
+    Path | None, typer.Option("--mask", metavar="FOLDER", help="Copy the files with placeholders for personal data")
+]
+
 
 def check(
-    card: Annotated[Path, typer.Argument(help="A data card, such as data_cards/fineval.md")],
+    card: Card,
     data_root: DataRoot = None,
-    against: Annotated[
-        list[str],
-        typer.Option("--against", metavar="CARD[#SPLIT]", help="An exam's card: what do these rows teach of it?"),
-    ] = [],  # noqa: B006 (typer reads the default)
-    json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="All that was found, ids too")
-    ] = None,
-    mask_to: Annotated[
-        Path | None, typer.Option("--mask", metavar="FOLDER", help="Copy the files with placeholders for personal data")
-    ] = None,
+    against: Against = [],  # noqa: B006 (typer reads the default)
+    json_file: Json = None,
+    mask_to: Mask = None,
     with_text: WithText = False,
 ) -> None:
     """Verify a card's files and schema; duplicates, overlap with exams, personal data, balance, lengths, faults.

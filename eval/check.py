@@ -3,7 +3,7 @@
 Needs no torch: the `tokenizers` library renders. Every part is printed as soon as it is known.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
 
@@ -155,20 +155,24 @@ def example(recipe: Recipe, name: str, *, with_text: bool = False) -> Renderable
     cut = sum(length > recipe.train.max_length for length in lengths)
     done = "read by the head" if contender.head else "trained"
     words = Text(f"{name}: one training row, what is {done} in ", style="bold").append("⟦brackets⟧", style="green")
-    body, hidden = Text(), [use.card.name for use in recipe.data_of(name) if not use.card.shows(with_text)]
+    hidden = [use.card.name for use in recipe.data_of(name) if not use.card.shows(with_text)]
     if hidden:
-        words, body = (
-            Text(f"{name}: rows of {', '.join(hidden)}, which is private, are not shown", style="bold"),
-            Text(),
-        )
-    for text, trained in [] if hidden else chat.preview(rendered[0]):
-        body.append(f"⟦{text}⟧" if trained else text, style="black on green" if trained else "dim")
+        words = Text(f"{name}: rows of {', '.join(hidden)}, which is private, are not shown", style="bold")
+    body = Text() if hidden else _marked(chat.preview(rendered[0]))
     targets = sum(sum(one.mask) for one in rendered)
     facts = (
         f"{len(lengths)} rows, {sum(lengths)} tokens of which {targets} {done}; length median {median(lengths):.0f}, "
         f"longest {lengths[-1]}; longer than train.max_length {recipe.train.max_length}: {cut}"
     )
     return Group(words, body, Text(facts + "\n", style="yellow" if cut else ""))
+
+
+def _marked(runs: Sequence[tuple[str, bool]]) -> Text:
+    """A row with what is trained in brackets."""
+    row = Text()
+    for text, trained in runs:
+        row.append(f"⟦{text}⟧" if trained else text, style="black on green" if trained else "dim")
+    return row
 
 
 def _headed(recipe: Recipe, name: str, chat: Chat) -> Iterator[Rendered]:

@@ -48,6 +48,9 @@ Junit = Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="JUn
 Baseline = Annotated[
     Path | None, typer.Option("--baseline", metavar="FILE", help="An earlier verdict.json of this study: shows drift")
 ]
+Schema = Annotated[bool, typer.Option("--schema", help="Print the JSON schema of a recipe, for editors")]
+Device = Annotated[str | None, typer.Option("--device", help="Plan hours and money on it: h100, rtx4090, ...")]
+Devices = Annotated[int, typer.Option("--devices", min=1, help="How many of them")]
 RUNS = Path("runs")
 
 
@@ -69,13 +72,11 @@ def careful(command: Callable[..., Any]) -> Callable[..., Any]:
 @careful
 def check(
     recipe: Annotated[Path | None, typer.Argument(help="A recipe in YAML", show_default=False)] = None,
-    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema of a recipe, for editors")] = False,
+    schema: Schema = False,
     changes: Changes = [],  # noqa: B006 (typer reads the default)
     data_root: DataRoot = None,
-    device: Annotated[
-        str | None, typer.Option("--device", help="Plan hours and money on it: h100, rtx4090, ...")
-    ] = None,
-    devices: Annotated[int, typer.Option("--devices", min=1, help="How many of them")] = 1,
+    device: Device = None,
+    devices: Devices = 1,
     out: Annotated[Path, typer.Option("--out", help="Folder of runs that show how well memory was planned")] = RUNS,
     with_text: WithText = False,
 ) -> None:

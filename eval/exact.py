@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eval.paired import TINY, Estimate
+from eval.paired import Estimate
+from eval.paired.decision import TINY
 
 PRIOR = 1.0  # of each of the four cells: uniform
 STEPS = 512  # places at which the posterior share of questions that differ is taken, all as likely

@@ -11,10 +11,10 @@ from typing import Any
 
 from eval.benchmark import Task
 from eval.columns import Reading
-from eval.endpoint.wire import split
 from eval.extract import EXTRACTOR, grade
 from eval.extract.refusal import declines
 from eval.extract.support import unsupported
+from eval.extract.thought import split
 from eval.items import ItemScore, cut
 from eval.task import CANARIES
 from finetune.card import Row
@@ -49,7 +49,7 @@ def graded(task: Task, row: Row, answer: str, *, closed: bool, finish: str | Non
     said = cut(answer, task.until)
     if task.twin == "evidence" and declines(said):
         return blank | {"rule": DECLINED, "outcome": "refused"}
-    found = grade(task.answer, said, row.answer or "", row.options, task.reading, task.fields)
+    found = grade(task.answer, said, row.answer or "", row.known, task.reading, task.fields)
     return vars(found) | {"extractor": EXTRACTOR} | _figures(task, row, said)
 
 
@@ -72,7 +72,7 @@ def _figures(task: Task, row: Row, said: str) -> dict[str, int]:
 
 def named(task: Task, row: Row, text: str) -> dict[str, Any]:
     """The same of what a classification head named: it wrote nothing, so nothing is cut off."""
-    found = grade(task.answer, text, row.answer or "", row.options, task.reading, task.fields)
+    found = grade(task.answer, text, row.answer or "", row.known, task.reading, task.fields)
     return vars(found) | {"rule": HEAD, "extractor": EXTRACTOR}
 
 
@@ -106,13 +106,7 @@ def second(tasks: Sequence[Task]) -> Reading | None:
 
     @lru_cache(maxsize=4096)  # samples of a question stand together, and short answers are often the same
     def read(named: str, number: str, answer: str) -> tuple[float, float]:
-        """As the log was graded, and the other way."""
-        task, question = written[named], asked[named, number]
-        other = "strict" if task.reading == "lenient" else "lenient"
-        gold, options = question.answer or "", question.options
-        ways = task.reading, other
-        ours, theirs = (grade(task.answer, answer, gold, options, way, task.fields).score for way in ways)
-        return ours, theirs
+        return _both_ways(written[named], asked[named, number], answer)
 
     def score(row: ItemScore) -> float:
         kept = row.rule == HEAD or row.outcome in ("missing", "truncated", "unclosed_thinking")
@@ -125,6 +119,15 @@ def second(tasks: Sequence[Task]) -> Reading | None:
         return other if as_logged == row.score else row.score
 
     return Reading(digest_of([EXTRACTOR, kinds]), score)
+
+
+def _both_ways(task: Task, question: Row, answer: str) -> tuple[float, float]:
+    """What an answer scores as the task reads it, and as it does not."""
+    other = "strict" if task.reading == "lenient" else "lenient"
+    gold, options = question.answer or "", question.known
+    ways = task.reading, other
+    ours, theirs = (grade(task.answer, answer, gold, options, way, task.fields).score for way in ways)
+    return ours, theirs
 
 
 def spoken(chat: Chat | None) -> Callable[[str], tuple[str, bool]]:

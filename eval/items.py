@@ -46,7 +46,9 @@ class ItemScore(BaseModel):
     rule: str  # which extraction rule fired
     outcome: Outcome
     score: float  # in [0, 1]
-    tokens_in: int | None  # None, here and below: not known, of an answer given elsewhere
+    # None, here and below: not known, of an answer given elsewhere. A server that was asked twice for one answer read
+    # twice, and is paid for that.
+    tokens_in: int | None
     tokens_thinking: int | None
     tokens_out: int | None  # thought included; of what `counted` says
     seconds: float | None  # of the batch, shared out over its items by tokens
@@ -59,7 +61,9 @@ class ItemScore(BaseModel):
     extractor: str = ""  # version that read the answer; none read what was chosen by likelihood
     # What tokens_out counts: of the text, without the token that ended it; or as the server does, which may count that.
     counted: Literal["", "text", "server"] = ""
-    given: int = 0  # of tokens_out: handed to the model, to close a thought whose budget (thinking_tokens) had ended
+    # Handed to the model, to close a thought whose budget (thinking_tokens) had ended: of tokens_out where that counts
+    # the text, of tokens_in where a server counts.
+    given: int = 0
     draw_seed: int | None = None  # of its draws, in [0, 2^63); None: nothing was drawn, or whoever drew took none
     figures: int = 0  # numbers that an open-book answer quotes
     unsupported: int = 0  # of these, how many stand nowhere in what was shown
@@ -73,6 +77,12 @@ def draw_seed(exam_seed: int, item: str, sample: int) -> int:
     """Seed of one answer's draws: fixed by exam seed, item (task/id) and sample alone. In [0, 2^63)."""
     mark = hashlib.sha256(f"{exam_seed}\x00{item}\x00{sample}".encode()).digest()
     return int.from_bytes(mark[:8], "big") >> 1
+
+
+def turn_seed(seed: int, turn: int) -> int:
+    """Seed of the request with which an answer goes on for the `turn`-th time, its thought closed: a request draws from
+    the beginning of its seed, so that the same one would draw the same again. Of the answer's own seed alone."""
+    return draw_seed(seed, "thought closed", turn) if turn else seed
 
 
 def cut(text: str, until: Sequence[str]) -> str:

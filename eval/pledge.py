@@ -105,12 +105,17 @@ def keep(
     if meanwhile and meanwhile != standing and meanwhile.digest == found:
         return meanwhile  # another contender's scorer kept it while this one foretold
     plan = Plan(digest=found, at=at, extractor=said.get("extractor", ""), foretold=foretold)
+    _write(run, recipe, plan, said)
+    return plan
+
+
+def _write(run: RunDir, recipe: Recipe, plan: Plan, said: dict[str, Any]) -> None:
+    """recipe.json, noted among the attempts before it is there."""
     text = _resolved(recipe, plan, said)
     last: dict[str, Any] = next(reversed(run.attempted()), {})
     if (last.get("event"), last.get("digest")) != ("plan", plan.digest):  # noted already, if it was ended here
         run.attempt("plan", digest=plan.digest, promise=said)  # first: what a kill between the two leaves is on record
     write_whole(run.plan, text)
-    return plan
 
 
 def _resolved(recipe: Recipe, plan: Plan, said: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eval.paired import Layout
+from eval.paired import Floats, Layout
 from eval.paired.decision import mde80, satterthwaite
 
 
@@ -56,14 +56,19 @@ def power(
     deff = {task: float(1 + ((row**2).sum() / row.sum() - 1) * rho) for task, row in counts.items()}
     asked = [(task, cluster) for task, row in named.items() for cluster, count in row.items() for _ in range(count)]
     layout = Layout.of([cluster for _, cluster in asked], [task for task, _ in asked], weights)
-    own = layout.weight**2 / np.array([row.sum() for row in counts.values()])
-    owner = [layout.block[np.flatnonzero(row)[0]] for row in layout.share]  # a task's clusters are of one block
-    alone = np.bincount(owner, weights=own, minlength=len(layout.block_df))
-    shared = np.bincount(layout.block, weights=(layout.weight @ layout.share) ** 2)
-    parts = psi * ((1 - rho) * alone + rho * shared)
+    parts = _variance(layout, np.array([row.sum() for row in counts.values()]), psi, rho)
     df = satterthwaite(parts, np.maximum(layout.block_df, 1.0))
     mde = mde80(math.sqrt(parts.sum()), df, confidence)
     return Power(mde, len(asked), layout.share.shape[1], df, deff, psi, rho)
+
+
+def _variance(layout: Layout, sizes: Floats, psi: float, rho: float) -> Floats:
+    """V of each block; `sizes` are the questions of each task."""
+    own = layout.weight**2 / sizes
+    owner = [layout.block[np.flatnonzero(row)[0]] for row in layout.share]  # a task's clusters are of one block
+    alone = np.bincount(owner, weights=own, minlength=len(layout.block_df))
+    shared = np.bincount(layout.block, weights=(layout.weight @ layout.share) ** 2)
+    return np.asarray(psi * ((1 - rho) * alone + rho * shared))
 
 
 def _named(task: str, sizes: Sizes) -> Mapping[str, int]:

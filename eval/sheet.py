@@ -82,18 +82,15 @@ class Sheet:
         _refuse_unlike_seeds(name, tuple(runs), seed, question, len(keys))
         questions = _questions(name, table, keys, question)
         sample = table.numbers("sample")
-        tasks = {task: place for place, task in enumerate(dict.fromkeys(task for task, _ in keys))}
-        task = np.array([tasks[task] for task, _ in keys])
-        most = np.zeros(len(tasks), dtype=np.intp)
-        np.maximum.at(most, task[question], sample + 1)
-        counts = most[task]  # [n], answers a seed
+        samples = _samples(keys, question, sample)
+        counts = np.array([samples[task] for task, _ in keys])  # [n], answers a seed
         begins = len(parts) * (np.cumsum(counts) - counts)
         place = begins[question] + seed * counts[question] + sample
         _refuse_faults(name, table, keys, question, place)
         said, words = table.coded("extracted")
         size = len(parts) * int(counts.sum())
         return cls(
-            name, tuple(runs), questions, dict(zip(tasks, most.tolist(), strict=True)),
+            name, tuple(runs), questions, samples,
             {each: _laid(size, place, table.numbers(each), 0.0) for each in NUMBERS if each != "sample"},
             _laid(size, place, _outcomes(table), OUTCOMES.index("missing")).astype(np.int8),
             _laid(size, place, said, -1).astype(np.intp), words, _makings(table),
@@ -199,6 +196,15 @@ def _keys(table: Columns) -> tuple[list[Key], NDArray[np.intp]]:
     rank = np.empty(len(order), dtype=np.intp)
     rank[order] = np.arange(len(order))
     return [found[place] for place in order], rank[inverse]
+
+
+def _samples(keys: list[Key], question: NDArray[np.intp], sample: NDArray[np.intp]) -> dict[str, int]:
+    """How many answers the questions of each task have from a seed; some may be missing."""
+    tasks = {task: place for place, task in enumerate(dict.fromkeys(task for task, _ in keys))}
+    task = np.array([tasks[task] for task, _ in keys])
+    most = np.zeros(len(tasks), dtype=np.intp)
+    np.maximum.at(most, task[question], sample + 1)
+    return dict(zip(tasks, most.tolist(), strict=True))
 
 
 def _refuse_unlike_seeds(

@@ -59,7 +59,8 @@ class Decoding(BaseModel):
         None,
         ge=1,
         description="Budget of the thought alone, within max_new_tokens: after so many tokens it is closed for the "
-        "model, which then answers; fewer cost less and may answer worse. None: a thought may take all",
+        "model, which then answers (engine openai: with api completions); fewer cost less and may answer worse. "
+        "None: a thought may take all",
     )
 
     @model_serializer(mode="wrap")

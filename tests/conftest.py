@@ -9,16 +9,22 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
 from small_server import serving
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
 os.environ.setdefault("WANDB_MODE", "offline")
+os.environ.setdefault("WANDB__SERVICE_WAIT", "600")  # seconds for its service to begin, thirty else
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
-settings.register_profile("unhurried", deadline=None)  # a loaded machine is no fault
+# A loaded machine is no fault, and every run meets the examples of the one before, whichever modules its process knows:
+# a rare one is to be met by who looks for it (--hypothesis-profile=default), not by who pushes next.
+settings.register_profile("unhurried", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
+if hasattr(providers, "_get_local_constants"):  # else numbers and words of whatever is imported are drawn too
+    providers._get_local_constants = providers.Constants
 
 TEXT = [
     "The quick brown fox sold its shares and the stock rose. Profit jumped, sales surged, answer: A B C D.",

@@ -159,6 +159,12 @@ class Contender:
         }  # fmt: skip
 
 
+def means(parts: Sequence[Task], who: Contender, samples: int) -> Floats:
+    """[n]: the mean score of each question that `who` has in another draw of the whole study."""
+    found = [who.kinds(part, samples if part.protocol == "generated" else 1) for part in parts]
+    return np.concatenate([(kinds == "correct").mean(axis=1) for kinds in found])
+
+
 def _uniform(key: str) -> float:
     """A number in [0, 1) fixed by the key: a document of two tasks is the same in both."""
     return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), "big") / 2**64

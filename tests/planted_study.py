@@ -19,8 +19,10 @@ from typing import Any
 
 import numpy as np
 import yaml
+from typer.testing import CliRunner
 
 from eval import items, pledge
+from eval.cli import app
 from eval.foretold import foretold
 from eval.items import ItemScore
 from eval.opinion import Choice, Opinion, settled, shown_as
@@ -236,6 +238,18 @@ def _opinion(pair: Pair, who: tuple[str, tuple[str, str], str, str], gap: float,
         tokens_in=0 if alike else 600,
         tokens_out=0 if alike else 160, seconds=0 if alike else 2.0,
     )  # fmt: skip
+
+
+def tuneworth(*words: object) -> Any:
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def through(run: Run, *commands: str) -> Run:
+    """The study after these commands of the front door, each of which must end well."""
+    for command in commands:
+        done = tuneworth(command, run.folder / "study.yaml", "--out", run.folder / "runs")
+        assert done.exit_code == 0, done.output
+    return run
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).parent.parent
+HANGS = 1800  # seconds: a line that takes longer hangs; no measure of speed
 COMPANIES = ["鼎泰", "海辰", "岭铭", "Northwind", "Fabrikam", "Contoso"]
 EVENTS = [("净利润大增", 0), ("profit jumped", 0), ("sales fell", 1), ("股价下跌", 1), ("开会", 2), ("met", 2)]
 OPTIONS = ["利好", "the shares fell", "中性"]
@@ -120,17 +121,20 @@ def write_adapter(
     return folder
 
 
-def teach(folder: Path, exam: Path, family: str, *, steps: int = 40) -> Path:
-    """Train a tiny checkpoint in place until it answers the generated task with a letter and stops; often wrongly."""
+def teach(folder: Path, exam: Path, family: str, *, steps: int = 40, thinks: bool = False) -> Path:
+    """Train a tiny checkpoint in place until it answers the generated task with a letter and stops; often wrongly. One
+    that `thinks` does so before it answers, of some questions longer than of others."""
     import torch
     from transformers import AutoModelForCausalLM
 
     from finetune.card import DataCard, ask
     from finetune.chat import Chat
 
-    chat = Chat.open(folder, family, "drop" if family == "plain" else "empty")
+    chat = Chat.open(folder, family, "drop" if family == "plain" else "keep" if thinks else "empty")
     rows = DataCard.read(exam / "own.md").rows(None, "test")
     said = ["ABC"[(ord(row.answer) + number // 4) % 3] for number, row in enumerate(rows)]
+    if thinks:
+        said = [f"<think>\n{'利好' * (1 + 4 * (n % 2))}\n</think>\n\n{letter}" for n, letter in enumerate(said)]
     turns = [
         [{"role": "user", "content": ask(row)}, {"role": "assistant", "content": a}]
         for row, a in zip(rows, said, strict=True)
@@ -162,4 +166,4 @@ def score_line(recipe: Path, out: Path, contender: str, *more: str, processes: i
 
 def run_line(words: list[str], **more: str) -> subprocess.CompletedProcess[str]:
     """Run one line to its end; `more` is added to its environment."""
-    return subprocess.run(words, env=environment() | more, capture_output=True, text=True, check=False, timeout=300)
+    return subprocess.run(words, env=environment() | more, capture_output=True, text=True, check=False, timeout=HANGS)

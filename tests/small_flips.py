@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from pathlib import Path
 
 import yaml
@@ -10,7 +11,9 @@ from judged_run import CLEAR
 from typer.testing import CliRunner
 from written_exam import Run, build, graded
 
+from eval import items
 from eval.cli import app
+from eval.flips import Flips
 from eval.items import ItemScore
 from finetune.recipe import Recipe
 
@@ -66,3 +69,25 @@ def command(made: Run, name: str, *words: str, **env: str) -> str:
     done = CliRunner().invoke(app, [name, *where, *words], env=env)
     assert done.exit_code == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def flips(made) -> Flips:
+    return Flips.unpacked(made.run.flips)
+
+
+def right(made, name: str) -> dict[tuple[str, str], tuple[int, int]]:
+    """Right answers of all to a question, straight from the logs."""
+    found = defaultdict(lambda: (0, 0))
+    for log in (made.run.folder / name).glob("seed-*/items.jsonl"):
+        for row in items.read(log):
+            done, of = found[row.task, row.id]
+            found[row.task, row.id] = done + (row.outcome == "correct"), of + 1
+    return dict(found)
+
+
+def turned(made, balance) -> dict[tuple[str, str], bool]:
+    sides = [
+        {key: 2 * a > b for key, (a, b) in right(made, name).items()}
+        for name in (balance.challenger, balance.incumbent)
+    ]
+    return {key: sides[0][key] for key in sides[0] if sides[0][key] != sides[1][key]}

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from small_exam import HANGS, ROOT
 
 from finetune.run import RunDir, RunManifest, SeedDir, TrainFacts
 
-ROOT = Path(__file__).parent.parent
 LAUNCH = ROOT / "recipes" / "launch"
 METHODS = {
     "lora": {"kind": "lora", "rank": 4, "learning_rate": 0.02},
@@ -103,7 +103,7 @@ def start(arguments: list[str], *, processes: int = 1, code: str = "", **keys: A
 
 def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
     """(exit status, standard output, standard error)"""
-    out, err = process.communicate(timeout=300)
+    out, err = process.communicate(timeout=HANGS)
     return process.returncode, out, err
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import threading
 import time
@@ -31,6 +32,7 @@ class Server:
         self.paths: list[str] = []
         self.url, self.lock = "", threading.Lock()
         self.ids_of_probe: set[tuple[int, ...]] = set()
+        self.drawn = itertools.count()  # what it draws by, where it is given no seed
 
     def answer(self, handler: BaseHTTPRequestHandler, body: dict[str, Any]) -> Reply | None:
         asked = json.dumps(body.get("messages") or body.get("prompt"), ensure_ascii=False)
@@ -46,9 +48,9 @@ class Server:
     def reply(self, body: dict[str, Any], asked: str, probing: bool) -> dict[str, Any]:
         known = {key: value for key, value in body.items() if key not in self.ignores}
         narrow = known.get("temperature") == 0 or known.get("top_p", 1) < 0.01 or known.get("top_k") == 1
-        drawn = "" if narrow else str(known.get("seed", time.monotonic_ns()))
+        drawn = "" if narrow else str(known.get("seed", f"drawn {next(self.drawn)}"))
         if "temperature" in self.ignores:
-            drawn = str(time.monotonic_ns())
+            drawn = f"drawn {next(self.drawn)}"
         mark = hashlib.sha256((asked + drawn).encode()).hexdigest()
         text = mark if probing else "ABC"[int(mark, 16) % 3]
         prompt = body.get("prompt")
@@ -102,7 +104,7 @@ def serving() -> Iterator[Server]:
 
 
 def busy(server: Server, handler: BaseHTTPRequestHandler, body: dict[str, Any]) -> Reply:
-    return 429, {"retry-after": "1"}, b'{"error": {"message": "slow down"}}'
+    return 429, {"retry-after": "2"}, b'{"error": {"message": "slow down"}}'
 
 
 def broken(server: Server, handler: BaseHTTPRequestHandler, body: dict[str, Any]) -> Reply:

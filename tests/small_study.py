@@ -18,12 +18,11 @@ from typing import Any
 
 import yaml
 from conftest import build_checkpoint
-from small_exam import EVENTS, OPTIONS, TASK, TASK_GEN, environment, model, teach
+from small_exam import EVENTS, HANGS, OPTIONS, TASK, TASK_GEN, environment, model, teach
 
 from finetune.run import RunDir
 
 COMPANIES = ["鼎泰", "海辰", "岭铭", "Northwind", "Fabrikam", "Contoso", "云岫", "Tailspin", "Adatum", "Litware"]
-HANGS = 1800  # seconds: a line that takes longer hangs; no measure of speed
 TIMES = {  # what may differ between two runs of the same study: when, for how long, at what cost, from which checkout
     "plan_at", "first_score_at", "kept at", "first score at", "git",
     "seconds_per_query", "cost_per_query", "training_seconds", "training_cost", "scoring_seconds", "bills",

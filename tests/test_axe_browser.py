@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from small_board import command, made, studies  # noqa: F401 (fixtures)
-from test_flips_browser import PATIENCE
 from test_flips_browser import made as study  # noqa: F401 (fixture)
-from test_report_browser import chromium, pytestmark  # noqa: F401 (fixture and marks)
+from test_report_browser import PATIENCE, chromium, pytestmark  # noqa: F401 (fixture and marks)
 from verdict_samples import curved, sample
 
 from eval.report import render

@@ -62,6 +62,12 @@ def test_front_matter_body_and_rows(make):
         ({"splits": {"test": ["**/exam.csv"]}}, r"\*\*/exam\.csv: name files below"),
         ({"shape": "chioce"}, "shape"),
         (
+            {"shape": "qa", "labels": ["是", "否"]},
+            r"labels: whoever answers must be told them.*\{labels\} in instruction",
+        ),
+        ({"shape": "qa", "instruction": "选：{labels}"}, "labels: whoever answers must be told them"),
+        ({"instruction": "选：{labels}", "labels": ["是", "否"]}, "labels: shape choice has none; use shape: qa"),
+        (
             {"columns": {"options": ["A", "B"], "from_path": {"subject": "(a"}}},
             r"subject: '\(a' is no regular expression",
         ),
@@ -180,6 +186,8 @@ def test_younger_keys_do_not_move_the_digest_of_a_card_without_them(make):
     digest = plain.digest(None)
     assert make({}, misfits="refuse", reading={"mend": ""}).digest(None) == digest
     assert make({}, misfits="drop").digest(None) != digest
+    assert make({}, instruction="", labels=[]).digest(None) == digest
+    assert make({}, instruction="请选择。").digest(None) != digest
 
 
 # ---- the demo's cards

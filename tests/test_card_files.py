@@ -56,7 +56,11 @@ def test_csv_in_its_variants(make, changes, content):
         (EXAM + "问？,1,2,3,\n", r"exam\.csv:4: answer is empty; answer it, or set unanswered: drop"),
         (EXAM + "问？,1,,3,A\n", r"exam\.csv:4: options are"),
         (EXAM + "问？,1,2,3,AB\n", r"exam\.csv:4: answer 'AB' names several"),
-        (EXAM.encode("gb18030"), r"exam\.csv: not utf-8-sig text"),
+        (EXAM.encode("gb18030"), r"exam\.csv:2: not utf-8-sig text \(byte 0xc0: "),
+        (
+            EXAM + "问？,(B) 一,(A) 二,(C) 三,A\n",
+            r"exam\.csv:4: options begin with letters of their own \(B, A, C\); set",
+        ),
     ],
 )
 def test_a_broken_csv_is_refused_at_its_place(make, content, words):
@@ -283,9 +287,24 @@ def test_accepted_answers_that_are_not_there(make, column, fault):
 
 def test_text_once_misread_is_turned_back_where_the_card_says_so(make):
     text = "question,A,B,C,answer\nthe Fed\u00e2\u20ac\u2122s caf\u00e9 \u2014 \u5229\u6da6?,1,2,3,A\n"
-    assert "\u00e2\u20ac\u2122" in make({"exam.csv": text}).rows(None, "test")[0].question
+    with pytest.raises(
+        BadCard, match=r"exam\.csv:2: '\u00e2\u20ac\u2122' was decoded wrongly; set reading\.mend: cp1252"
+    ):
+        make({"exam.csv": text}).rows(None, "test")
+    elsewhere = "note," + text.replace("the Fed", "x,the Fed").replace("\u00e2\u20ac\u2122", "s").replace(
+        "x,", "\u00e2\u20ac\u2122,"
+    )
+    assert make({"exam.csv": elsewhere}).rows(None, "test"), "what nobody is shown may be as it is"
     (row,) = make({"exam.csv": text}, reading={"mend": "cp1252"}).rows(None, "test")
     assert row.question == "the Fed\u2019s caf\u00e9 \u2014 \u5229\u6da6?"
+
+
+def test_half_a_character_is_refused_at_its_place(make):
+    text = '{"q": "a", "a": "b"}\n{"q": "\\ud83d", "a": "b"}\n'
+    card = make({"e.jsonl": text}, shape="qa", format="jsonl", columns={"question": "q", "answer": "a"},
+                splits={"test": "e.jsonl"})  # fmt: skip
+    with pytest.raises(BadCard, match=r"e\.jsonl:2: '\\ud83d' is half of a character; repair its encoding"):
+        card.rows(None, "test")
 
 
 def test_given_options_may_be_answered_by_number(make):

@@ -93,6 +93,28 @@ def test_questions_on_one_context_are_one_cluster(make):
 # ---- how a question is put
 
 
+def test_an_instruction_with_its_labels_stands_before_every_question(make):
+    told = {
+        "instruction": "只写其一：{labels}。",
+        "labels": ["拥有", "收购"],
+        "shape": "qa",
+        "columns": {"context": "who"},
+    }
+    card = make({"exam.csv": "who,question,answer\n甲 乙,甲有乙,拥有\n丙 丁,丙买丁,收购\n"}, **told)
+    first, second = card.rows(None, "test")
+    assert ask(first) == "只写其一：拥有、收购。\n\n甲 乙\n\n甲有乙"
+    assert [turn.content for turn in second.conversation()] == ["只写其一：拥有、收购。\n\n丙 丁\n\n丙买丁", "收购"]
+    assert first.known == ("拥有", "收购")
+    assert first.digest != first.model_copy(update={"instruction": ""}).digest
+    english = make({"exam.csv": "who,question,answer\nA,B,拥有\n"}, **told | {"languages": ["en"]})
+    assert ask(english.rows(None, "test")[0]).startswith("只写其一：拥有, 收购。")
+    stray = make({"exam.csv": "who,question,answer\n甲,乙,合并\n"}, **told)
+    with pytest.raises(
+        BadCard, match=r"exam\.csv:2: answer '合并' is none of the card's labels; correct it, or add it"
+    ):
+        stray.rows(None, "test")
+
+
 def test_ask_in_both_languages():
     row = Row(id="1", split="s", lang="zh", question="利润？", options=("一亿", "二亿"), answer="B", context="年报")
     assert ask(row) == "年报\n\n利润？\nA. 一亿\nB. 二亿\n只回答选项字母。"

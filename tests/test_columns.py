@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+from small_exam import HANGS
 from written_exam import row
 
 from eval import columns, items
@@ -142,7 +143,7 @@ def test_a_kill_while_they_are_written_leaves_the_log_to_be_read(log):
         "pq.write_table = half\n"
         "columns.read(Path(sys.argv[1]))"
     )
-    killed = subprocess.run([sys.executable, "-c", code, str(log)], check=False, timeout=120)
+    killed = subprocess.run([sys.executable, "-c", code, str(log)], check=False, timeout=HANGS)
     assert killed.returncode == -signal.SIGKILL
     assert not columns.place_of(log).exists()
     found = columns.read(log)

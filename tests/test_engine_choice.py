@@ -82,6 +82,10 @@ def test_the_machine_decides_where_the_recipe_lets_it(forbidden, processes, devi
             "tuned: method.rank: vLLM has room for 512",
         ),
         (("contenders.tuned.head=sequence",), BOTH, "tuned: vLLM has no classification head"),
+        (
+            ("contenders.newer.model.think=keep", "contenders.newer.model.decoding={thinking_tokens: 6}"),
+            ("generated",), "",
+        ),
         (("contenders.newer.model.dtype=nf4",), BOTH, "newer: model.dtype: nf4"),
         (("contenders.newer.model.think=drop", SERVED), BOTH, "newer is served, and what links it"),
     ],

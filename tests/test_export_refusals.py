@@ -104,7 +104,7 @@ from finetune.lock import held
 kept = parcel.card
 def card(facts):
     print("nearly", flush=True)
-    time.sleep(60)
+    time.sleep(1800)
 parcel.card = card
 sys.exit(main())
 """

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import os
 import random
-import re
 import shlex
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import forked
+import leash
 import pytest
 import torch
+from forked import Hold
 from small_exam import environment
 from small_study import begun, lines_started, settled, tuneworth, verdict, write_study
 
-from finetune.run import RunDir, SeedDir
+from finetune.run import RunDir
 
 pytestmark = pytest.mark.slow
 EXAM = {"tasks": ["./exam/own", "./exam/own_gen"], "samples": 4, "batch_tokens": 256}
@@ -45,10 +45,12 @@ def line_of(recipe: Path, out: Path, command: str, contender: str) -> list[str]:
 
 
 def kill(words: list[str], mark: str, pause: float) -> None:
-    """Start a line; `pause` seconds after it has said `mark` (or after its start, without one) kill it."""
-    with subprocess.Popen(
-        words, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
-    ) as running:
+    """Start a line; `pause` seconds after it has said `mark` (or after its start, without one) kill it.
+
+    It is on a leash: however fast it is, it has not ended by then.
+    """
+    keys = {"env": environment(), "stderr": subprocess.STDOUT, "text": True, "start_new_session": True}
+    with leash.started(subprocess.Popen, words, **keys) as running:
         if mark:
             said = next((line for line in running.stdout if mark in line), None)
             assert said, "it ended before it began to work"
@@ -57,21 +59,16 @@ def kill(words: list[str], mark: str, pause: float) -> None:
         assert running.wait() == -signal.SIGKILL, "it had ended before it was killed"
 
 
-def kill_forked(words: list[str], log: Path, due: Callable[[], bool], pause: float) -> None:
+def kill_forked(words: list[str], log: Path, due: int, pause: float, hold: Hold) -> None:
     """The same line again, with its libraries at hand; it is killed `pause` seconds after what is `due` has come."""
-    running = forked.start(words[2], words[3:], log)
-    while not due():
-        assert running.is_alive(), "it ended before it was to be killed"
-        time.sleep(0.002)
-    time.sleep(pause)
-    running.kill()
-    running.join()
-    assert running.exitcode == -signal.SIGKILL, "it had ended before it was killed"
-
-
-def stepped(log: Path) -> int:
-    """The last step that a training has told of."""
-    return max(map(int, re.findall(r"step (\d+)/", log.read_text("utf-8"))), default=0)
+    with forked.started(words[2], words[3:], log, hold) as running:
+        while hold.count(hold.path) < due:
+            assert running.is_alive(), "it ended before it was to be killed"
+            time.sleep(0.002)
+        time.sleep(pause)
+        running.kill()
+        running.join()
+        assert running.exitcode == -signal.SIGKILL, "it had ended before it was killed"
 
 
 def test_killed_in_training_the_verdict_is_the_same(calm, tmp_path):
@@ -82,7 +79,7 @@ def test_killed_in_training_the_verdict_is_the_same(calm, tmp_path):
     drawn = random.Random(1)
     for step in (5, 25, 45, 60, 80):  # by what it has done, whatever its pace; each start goes on behind the last
         log, due = tmp_path / f"{step}.log", step + drawn.choice((0, 5))
-        kill_forked(words, log, lambda log=log, due=due: stepped(log) >= due, drawn.random() / 20)
+        kill_forked(words, log, due, drawn.random() / 20, Hold(forked.STEPS, forked.stepped, log, due + 5))
     assert list(place.checkpoints.glob("step-*")), "nothing was kept that the next start could go on from"
     assert place.trained() is None
     done = tuneworth("run", recipe, "--out", tmp_path)
@@ -102,13 +99,9 @@ def test_what_is_forked_has_the_environment_of_its_start_and_one_thread(tmp_path
     monkeypatch.syspath_prepend(tmp_path)
     for value in ("one", "two"):
         monkeypatch.setenv("TUNEWORTH_SEEN", value)
-        running = forked.start("seen", ["TUNEWORTH_SEEN"], tmp_path / "log")
-        running.join()
+        with forked.started("seen", ["TUNEWORTH_SEEN"], tmp_path / "log") as running:
+            running.join()
         assert (tmp_path / "log").read_text("utf-8") == f"{value} 1\n"
-
-
-def answered(place: SeedDir) -> int:
-    return sum(path.read_bytes().count(b"\n") for path in place.folder.glob("items*.jsonl"))
 
 
 def test_killed_in_scoring_the_verdict_is_the_same(calm, tmp_path):
@@ -122,8 +115,9 @@ def test_killed_in_scoring_the_verdict_is_the_same(calm, tmp_path):
     drawn = random.Random(2)
     for count in (1, 40, 80, 120, 160):
         count += drawn.randrange(30)
-        kill_forked(words, tmp_path / "log", lambda count=count: answered(place) >= count, drawn.random() / 50)
-    rows = answered(place)
+        hold = Hold(forked.ROWS, forked.answered, place.folder, count + 12)
+        kill_forked(words, tmp_path / "log", count, drawn.random() / 50, hold)
+    rows = forked.answered(place.folder)
     assert 0 < rows < 240
     assert place.scored() is None
     done = tuneworth("run", recipe, "--out", tmp_path)

@@ -1,29 +1,20 @@
-"""Flips: questions on which two sides disagree, as the logs say; texts only where they may be told, up to a size."""
+"""Flips: questions on which two sides disagree, as the logs say, in a file and on a page up to a size."""
 
 from __future__ import annotations
 
 import gzip
-import json
 import random
 import stat
-from collections import defaultdict
 
 import pytest
-from small_flips import LONG, NOTE, ODD, SCRIPT, TURNED, command, study
-from typer.testing import CliRunner
+from small_flips import LONG, NOTE, ODD, SCRIPT, TURNED, command, flips, right, study, turned
 
 from eval import items
-from eval.cli import app
 from eval.flips import LONGEST, Answer, Asked, Balance, Flips, Item, beside
-from eval.flips.texts import ROOM, cut, fitting
+from eval.flips.texts import ROOM, fitting
 from eval.report import render
 from eval.verdict import Verdict
 from finetune.mistakes import BadInput
-
-
-@pytest.fixture(autouse=True)
-def not_on_a_ci_machine(monkeypatch):
-    monkeypatch.delenv("CI", raising=False)
 
 
 @pytest.fixture(scope="module")
@@ -35,28 +26,6 @@ def made(tmp_path_factory):
         command(found, "judge", "--set", "rule.alternatives=[prompted]")
         command(found, "report", "--set", "rule.alternatives=[prompted]")
     return found
-
-
-def flips(made) -> Flips:
-    return Flips.unpacked(made.run.flips)
-
-
-def right(made, name: str) -> dict[tuple[str, str], tuple[int, int]]:
-    """Right answers of all to a question, straight from the logs."""
-    found = defaultdict(lambda: (0, 0))
-    for log in (made.run.folder / name).glob("seed-*/items.jsonl"):
-        for row in items.read(log):
-            done, of = found[row.task, row.id]
-            found[row.task, row.id] = done + (row.outcome == "correct"), of + 1
-    return dict(found)
-
-
-def turned(made, balance) -> dict[tuple[str, str], bool]:
-    sides = [
-        {key: 2 * a > b for key, (a, b) in right(made, name).items()}
-        for name in (balance.challenger, balance.incumbent)
-    ]
-    return {key: sides[0][key] for key in sides[0] if sides[0][key] != sides[1][key]}
 
 
 def test_the_flips_are_those_of_the_logs_and_of_the_verdict(made):
@@ -103,20 +72,6 @@ def test_of_an_answer_with_its_thought_no_more_than_the_cap_stands_there(made):
     assert long.text == "so it is A, says lora"
     left = len(LONG) - (LONGEST - len(long.text))
     assert f"⟨… {left:,} …⟩" in long.thinking
-
-
-@pytest.mark.parametrize(("length", "most"), [(10, 10), (11, 10), (5000, 2000), (4, 3), (7, 1)])
-def test_a_cut_keeps_head_and_tail_and_says_how_much_is_gone(length, most):
-    text = "".join(random.Random(length).choices("abcdef", k=length))
-    found = cut(text, most)
-    if length <= most:
-        assert found == text
-        return
-    head, said, tail = found.split("\n")
-    assert text.startswith(head)
-    assert text.endswith(tail)
-    assert len(head) + len(tail) == most
-    assert said == f"⟨… {length - most:,} …⟩"
 
 
 def test_more_samples_and_seeds_show_an_answer_as_right_as_its_side(tmp_path):
@@ -214,55 +169,6 @@ def test_flips_of_another_verdict_or_none_at_all_are_refused(made, tmp_path):
             Flips.unpacked(place)
 
 
-def told(made, *words: str, **env: str) -> tuple[Flips, str]:
-    """What flips.json.gz and the page hold after `judge` with these options."""
-    command(made, "judge", *words, **env)
-    command(made, "report")
-    return flips(made), gzip.decompress(made.run.flips.read_bytes()).decode() + made.run.report.read_text("utf-8")
-
-
-def test_texts_of_a_private_card_are_told_only_when_asked_for(tmp_path):
-    made = study(tmp_path, private=True)
-    secrets = ("保证金", "perhaps letters", "onerror")
-    found, text = told(made)
-    assert not [word for word in secrets if word in text]
-    assert {item.task for item in found.items if item.question} == {"numbers"}
-    assert "so it is A" not in "".join(
-        a.text + a.thinking for item in found.items if item.task == "letters" for a in item.answers.values()
-    )
-    assert {(asked.task, asked.told) for asked in found.tasks} == {("letters", False), ("numbers", True)}
-    assert not found.private
-    balance = found.contrasts[0]
-    assert {(f.item.task, f.item.id): f.gained for f in found.found(balance)} == turned(made, balance), "ids are told"
-    assert found == told(made, "--with-text", CI="true")[0].model_copy(update={"verdict": found.verdict})
-    open_, text = told(made, "--with-text")
-    assert "保证金" in text
-    assert open_.private
-    assert open_.texts == len(open_.items)
-    assert [stat.S_IMODE(path.stat().st_mode) for path in (made.run.flips, made.run.report)] == [0o600] * 2
-
-
-def test_without_texts_there_are_ids_and_outcomes(tmp_path):
-    made = study(tmp_path)
-    found, text = told(made, "--no-text")
-    assert (found.texts, {asked.told for asked in found.tasks}) == (0, {False})
-    assert found.contrasts[0].gained > 20
-    assert not [word for word in ("保证金", "so it is A", "perhaps", "onerror") if word in text]
-    assert {a.rule for item in found.items for a in item.answers.values()} == {"letter", ""}
-    done = CliRunner().invoke(app, ["judge", str(made.folder / "study.yaml"), "--with-text", "--no-text"])
-    assert (done.exit_code, "--with-text and --no-text: one of them" in done.stderr) == (2, True)
-
-
-def test_where_no_contest_was_held_there_are_no_flips(tmp_path):
-    made = study(tmp_path)
-    log = made.run.seed("newer", 0).items
-    items.replace(log, items.read(log)[:-3])
-    found, page = told(made)
-    assert Verdict.read(made.run.verdict).outcome == "invalid"
-    assert (found.contrasts, found.items) == ((), ())
-    assert 'id="flips"' not in page
-
-
 def big(count: int) -> list[Item]:
     """Questions as long as they may be, on each of which six contenders wrote as much as they may, in Chinese."""
     drawn = random.Random(1)
@@ -308,17 +214,3 @@ def test_a_page_of_5000_questions_and_6_contenders_stays_under_5_megabytes(made)
     page = render(Verdict.read(made.run.verdict), found)
     assert 3_000_000 < len(page.encode()) < 5_000_000
     assert f"{texts:,} of 5,000 questions stand here with their texts" in page
-
-
-def test_the_attribution_of_a_card_goes_along(tmp_path):
-    licence = {
-        "name": "CC-BY-NC-SA-4.0",
-        "url": "https://creativecommons.org/licenses/by-nc-sa/4.0/",
-        "commercial": False,
-    }
-    made = study(tmp_path, licence=licence, source={"repository": "https://example.org/exam"})
-    asked = {each.task: each for each in told(made)[0].tasks}
-    assert asked["letters"].source == "https://example.org/exam"
-    assert (asked["letters"].licence, asked["letters"].commercial) == ("CC-BY-NC-SA-4.0", False)
-    assert (asked["numbers"].licence, asked["numbers"].commercial) == ("MIT", True)
-    assert json.loads(made.run.verdict.read_text("utf-8"))["outcome"]

@@ -7,12 +7,11 @@ from urllib.parse import quote, unquote
 import pytest
 from playwright.sync_api import expect
 from small_flips import NOTE, ODD, SCRIPT, command, study
-from test_report_browser import chromium, pytestmark  # noqa: F401 (fixture and marks)
+from test_report_browser import PATIENCE, chromium, pytestmark  # noqa: F401 (fixture and marks)
 
 from eval.flips import Flips
 
 CHANGES = ("--set", "rule.alternatives=[prompted]")
-PATIENCE = 120_000  # milliseconds: a page that takes longer hangs; no measure of speed
 LICENCE = {"name": "CC-BY-NC-SA-4.0", "url": "https://example.org/by-nc-sa", "commercial": False}
 
 
@@ -104,11 +103,11 @@ def test_filters_leave_what_fits(opened, made):
     assert tally(page) == count(both)
     assert title(page) == both[0].item.id
     page.fill("#flips-search", "no such words")
-    expect(page.locator("#flips-count")).to_have_text("0")
+    expect(page.locator("#flips-count")).to_have_text("0", timeout=PATIENCE)
     assert not page.locator("#flips-shown").is_visible()
     page.select_option('[data-sift="cause"]', "")
     page.fill("#flips-search", "WINDOW.hit")
-    expect(page.locator("#flips-count")).to_have_text("1")
+    expect(page.locator("#flips-count")).to_have_text("1", timeout=PATIENCE)
     assert title(page) == ODD
 
 

@@ -6,7 +6,8 @@ from itertools import product
 
 import pytest
 import torch
-from matrix import ALONE, ARCHES, METHODS, PAIRED, Case, launch, paired
+from matrix import ALONE, PAIRED, launch, paired
+from matrix_case import ARCHES, METHODS, Case
 from safetensors.torch import load_file
 from small_lesson import facts
 

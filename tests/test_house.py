@@ -21,7 +21,7 @@ FLOORS = {  # room (a module or a package) -> floor; the wall stands between 3.5
     "eval.blind": 4.1, "eval.paired": 4, "eval.noise": 4,
     "eval.significance": 4, "eval.exact": 4.1, "eval.spread": 4, "eval.corpus": 4.1, "eval.labels": 4.9,
     "eval.power": 4.1,
-    "eval.items": 4.2, "eval.columns": 4.3, "eval.grading": 4.6, "eval.pledge": 4.2,
+    "eval.answer": 4.2, "eval.items": 4.2, "eval.columns": 4.3, "eval.grading": 4.6, "eval.pledge": 4.2,
     "eval.foretold": 4.3, "eval.lm": 4.5, "eval.endpoint": 4.5, "eval.score": 5,
     "eval.sheet": 4.8, "eval.repeatability": 4.9, "eval.membership": 4.9,
     "eval.pairing": 4.9, "eval.scarce": 4.95, "eval.compare": 5,

@@ -10,7 +10,6 @@ import itertools
 import json
 import re
 import shutil
-from types import SimpleNamespace
 
 import pytest
 from reader import Reader
@@ -20,11 +19,8 @@ from eval.leaderboard import Board, difference, sittings, tables
 from eval.leaderboard.board import _suites
 from eval.leaderboard.page import render
 from eval.leaderboard.pareto import Box, beside, field
-from eval.leaderboard.sitting import _memory
 from eval.report.figures import points
 from finetune.mistakes import BadInput
-from finetune.plan import CONTEXT, Shape, weight_bytes
-from finetune.plan.memory import MARGIN
 from finetune.recipe.suites import SHELF, Suite
 
 HOSTILE = "<img src=x onerror=alert(1)>|**b**"
@@ -289,23 +285,3 @@ def test_a_price_nobody_knows_is_said_and_not_drawn(made):
         card |= {"cost": None, "tokens_out": None, "seconds": None}
     assert field(Board.model_validate(said)) is None
     assert 'id="cost"' not in render(Board.model_validate(said))
-
-
-@pytest.mark.parametrize(
-    ("dtype", "like", "wide"),
-    [
-        ("bfloat16", "bfloat16", 2), ("float32", "float32", 4), ("nf4 bfloat16", "nf4_double", 2),
-        ("awq bfloat16", "nf4_double", 2), ("awq float32", "nf4_double", 4), ("fp8 bfloat16", "int8", 2),
-        ("gptq bfloat16", None, 2), ("unknown", None, 2),
-    ],
-)  # fmt: skip
-def test_memory_is_known_of_weights_that_are_packed(dtype, like, wide):
-    """By the packing, and its cache by what is reckoned in; of a packing with any number of bits nobody knows."""
-    shape = Shape(layers=2, hidden=64, intermediate=128, heads=4, kv_heads=2, head_dim=16, vocab=100)
-    row, origin = SimpleNamespace(tokens_in=1000, tokens_out=24), SimpleNamespace(dtype=dtype, decoding={})
-    found = _memory(shape, row, origin)
-    if like is None:
-        assert found is None
-    else:
-        cache = 1024 * shape.cache_width * wide
-        assert found == pytest.approx((weight_bytes(shape, like) + cache) * MARGIN + CONTEXT)

@@ -7,7 +7,7 @@ import re
 
 import pytest
 from small_board import command, made, studies  # noqa: F401 (fixtures)
-from test_report_browser import chromium, pytestmark  # noqa: F401 (fixtures and marks)
+from test_report_browser import PATIENCE, chromium, pytestmark  # noqa: F401 (fixtures and marks)
 
 from eval.leaderboard import Board
 from eval.leaderboard.page import render
@@ -18,6 +18,7 @@ def page(chromium, made):  # noqa: F811
     """The open page; afterwards: no complaint in the console, no request but the file itself."""
     noise, asked = [], []
     context = chromium.new_context(locale="en-GB", viewport={"width": 1280, "height": 900})
+    context.set_default_timeout(PATIENCE)
     shown = context.new_page()
     shown.on("console", lambda message: noise.append(message.text))
     shown.on("pageerror", lambda fault: noise.append(str(fault)))
@@ -76,7 +77,7 @@ def test_names_beside_their_marks_cover_nothing(chromium, made):  # noqa: F811
     drawn = render(Board.model_validate_json(text))
     for width in (390, 1280):
         page = chromium.new_page(locale="en-GB", viewport={"width": width, "height": 900})
-        page.set_content(drawn)
+        page.set_content(drawn, timeout=PATIENCE)
         assert page.locator("#cost svg:visible text").filter(has_text=NAMED).count() == 10
         assert page.evaluate(COVERED) == [], width
         page.close()

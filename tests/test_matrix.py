@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from matrix import ALONE, ARCHES, METHODS, PAIRED, QUALITIES, Case, alone, every, launch, paired
+from matrix import ALONE, PAIRED, QUALITIES, alone, every, launch, paired
+from matrix_case import ARCHES, METHODS, Case
 from matrix_table import read, table, taken
 from small_lesson import ROOT
 

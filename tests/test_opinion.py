@@ -265,7 +265,7 @@ def test_the_front_door_asks_and_refuses(scored, server, ask, tmp_path):
 @pytest.mark.slow
 def test_a_real_server_judges(scored, ask, place, url):  # noqa: F811
     """A tiny checkpoint's opinions are noise; its words are kept, both orders, and asked for once."""
-    recipe = ask(url=url, model=str(place / "lively"), concurrency=2, timeout_s=120)
+    recipe = ask(url=url, model=str(place / "lively"), concurrency=2, timeout_s=600)
     judge_ = recipe.exam.judge.model_copy(update={"max_new_tokens": 8})
     recipe = recipe.model_copy(update={"exam": recipe.exam.model_copy(update={"judge": judge_})})
     rows = given(scored, recipe)

@@ -125,6 +125,21 @@ def test_holm_keeps_the_family_error_of_challengers_at_the_margin(count, uncorre
     assert without / runs == pytest.approx(uncorrected, abs=3.3 * math.sqrt(uncorrected * (1 - uncorrected) / runs))
 
 
+@pytest.mark.parametrize(("rivals", "any_of_them"), [(1, 0.025), (2, 0.045), (4, 0.08)])
+def test_each_way_to_lose_keeps_its_error_and_several_add_up(rivals, any_of_them):
+    """decision.md 5.8 calls *not worth it* by the upper bound against any rival, uncorrected: here one challenger lies
+    exactly at the margin against each. README tells how often one of several is called falsely; never in sum more than
+    their number times .025."""
+    rng, sizes, runs, each, some = np.random.default_rng(29), [(278, 6)], 700, 0, 0
+    plan = layout(sizes)
+    for _ in range(runs):
+        scores = exam(rng, sizes, 1, contenders=rivals + 1, shift=-0.02)
+        below = [plan.estimate(scores[0] - rival, margin=0.02).high < 0.02 for rival in scores[1:]]
+        each, some = each + sum(below), some + any(below)
+    assert each / runs / rivals <= 0.025 + 3.3 * math.sqrt(0.025 * 0.975 / runs)
+    assert some / runs == pytest.approx(any_of_them, abs=3.3 * math.sqrt(any_of_them * (1 - any_of_them) / runs))
+
+
 @pytest.mark.parametrize(
     ("truth", "above", "below"),
     [(0.0, 0.002, 0.230), (0.02, 0.029, 0.024), (0.04, 0.230, 0.0), (0.06, 0.688, 0.0), (0.08, 0.961, 0.0)],

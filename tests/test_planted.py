@@ -7,7 +7,7 @@
 | shuffled gold, in a log           | gate same questions (gold)           | test_gates                         |
 | shuffled gold, in the exam        | refused: another state of the recipe | test_invalid                       |
 | a re-split set, parts or clusters | gate same questions                  | test_gates                         |
-| two engines, of two contenders    | gate engine parity, not checked      | test_gates, test_repeatability     |
+| two engines, of two contenders    | gate engine parity, not checked      | test_gates_steady, test_repeatability |
 | two engines, in one log           | gate engine parity                   |                                    |
 | mixed protocols                   | gate same questions                  | test_gates, test_compare           |
 | thoughts cut on one side only     | gate truncated                       | test_gates, test_invalid           |

@@ -6,28 +6,26 @@ secrets, twins or thoughts.
 
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from judged_run import gate
 from reader import CJK, Reader
-from typer.testing import CliRunner
 
 from eval import items, opinion
-from eval.cli import app
 from eval.leaderboard import Board
 from eval.paired import Layout
 from eval.repeatability import Repeatability
-from eval.report import render
 from eval.task import CANARIES
 from eval.verdict import Verdict, judge
 from finetune.run import RunDir
 from tests import planted_study
-from tests.planted_answers import BLANK, BLANKS, DECLINES, GIVEN_BACK, KNOWN, RATES, SPREAD, truth
+from tests.planted_answers import BLANK, BLANKS, DECLINES, GIVEN_BACK, KNOWN, RATES, means, truth
 from tests.planted_exam import TASKS
+from tests.planted_study import through, tuneworth
 
 COUNT, SAMPLES = 520, 2
 SECTIONS = (
@@ -39,11 +37,7 @@ SECTIONS = (
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
     """Written, judged and reported."""
-    made = planted_study.write(tmp_path_factory.mktemp("planted"), COUNT, SAMPLES)
-    for word in ("judge", "report"):
-        done = tuneworth(word, made.folder / "study.yaml", "--out", made.folder / "runs")
-        assert done.exit_code == 0, done.output
-    return made
+    return through(planted_study.write(tmp_path_factory.mktemp("planted"), COUNT, SAMPLES), "judge", "report")
 
 
 @pytest.fixture(scope="module")
@@ -57,10 +51,6 @@ def board(study, tmp_path_factory):
     done = tuneworth("leaderboard", study.run.folder, "--out", out)
     assert done.exit_code == 0, done.output
     return out
-
-
-def tuneworth(*words):
-    return CliRunner().invoke(app, [*map(str, words)])
 
 
 def inside(read: Reader, section: str) -> list[tuple[str, dict[str, str | None], str]]:
@@ -166,12 +156,6 @@ def test_the_board_stands_in_tiers_with_what_answers_took(board):
         refuse_empty(read, section)
 
 
-def means(study, parts, who) -> np.ndarray:
-    """[n]: the mean score of each question, of whom another draw of the whole study tells."""
-    found = [who.kinds(part, SAMPLES if part.protocol == "generated" else 1) for part in parts]
-    return np.concatenate([(kinds == "correct").mean(axis=1) for kinds in found])
-
-
 def test_headline_intervals_hold_the_truth_as_often_as_said(study):
     """200 studies of 150 questions: 95 % +- 3 standard errors of that count; none too high more often than its half."""
     parts = [replace(task, rows=task.rows[:30]) for task in study.benchmark.tasks]
@@ -179,45 +163,11 @@ def test_headline_intervals_hold_the_truth_as_often_as_said(study):
     layout = Layout.of([cluster for _, cluster in rows], [task for task, _ in rows])
     true, runs = truth("lora", "newer"), 200
     who = [[planted_study.contender(study, name, seed) for name in ("lora", "newer")] for seed in range(runs)]
-    drawn = [means(study, parts, ours) - means(study, parts, theirs) for ours, theirs in who]
+    drawn = [means(parts, ours, SAMPLES) - means(parts, theirs, SAMPLES) for ours, theirs in who]
     found = [layout.estimate(each) for each in drawn]
     held = np.mean([each.low <= true <= each.high for each in found])
     assert held == pytest.approx(0.95, abs=3 * (0.95 * 0.05 / runs) ** 0.5)
     assert np.mean([each.low > true for each in found]) < 0.025 + 3 * (0.025 / runs) ** 0.5
-
-
-@pytest.fixture(scope="module")
-def thrice(tmp_path_factory):
-    """A study of three trainings each, judged."""
-    made = planted_study.write(tmp_path_factory.mktemp("thrice"), 100, 1, seeds=3)
-    done = tuneworth("judge", made.folder / "study.yaml", "--out", made.folder / "runs")
-    assert done.exit_code == 0, done.output
-    return made
-
-
-def test_three_trainings_fill_the_share_that_lies_between_them(thrice):
-    found = Verdict.read(thrice.run.verdict)
-    assert (found.claim, found.delta.challenger) == ("recipe", found.challenger)
-    lead = next(each for each in found.comparisons if each.role == "delta" and each.challenger == found.challenger)
-    assert (lead.seeds, len(lead.seed_gains)) == (3, 3)
-    assert 0 <= lead.spread.seed_share < 1
-    page = render(found)
-    assert "of the variance lies between the 3 seeds" in page
-    assert "3 个种子之间占方差的" in page
-
-
-def test_the_spread_that_was_planted_between_trainings_is_found(thrice):
-    """Over 150 studies of 100 questions the mean variance between three trainings is the planted one."""
-    parts, runs, found = thrice.benchmark.tasks, 150, []
-    rows = [(part.name, part.cluster(row)) for part in parts for row in part.rows]
-    layout = Layout.of([cluster for _, cluster in rows], [task for task, _ in rows])
-    for seed in range(runs):
-        rival = means(thrice, parts, planted_study.contender(thrice, "newer", seed))
-        ours = [means(thrice, parts, planted_study.contender(thrice, "lora", seed, at)) for at in range(3)]
-        found.append(layout.estimate(np.array(ours) - rival, draws=99).seed_variance)
-    error = float(np.std(found, ddof=1)) / runs**0.5
-    assert np.mean(found) == pytest.approx(SPREAD**2, abs=4 * error)
-    assert error < SPREAD**2 / 4
 
 
 def test_what_is_said_is_graded_as_it_was_drawn(study):
@@ -238,10 +188,6 @@ def planted(study, tmp_path):
     place = tmp_path / "study"
     shutil.copytree(study.run.folder, place)
     return study.recipe, RunDir(place)
-
-
-def gate(found: Verdict, name: str):
-    return next(each for each in found.gates if each.name == name)
 
 
 def rewritten(path: Path, kind, change) -> None:
@@ -307,21 +253,3 @@ def test_secrets_that_a_control_knows_prove_nothing(planted):
     ]
     items.replace(log, rows)
     assert gate(judge(recipe, run), "planted secrets").status == "unresolved"
-
-
-@pytest.mark.slow
-def test_at_size_the_planted_map_is_found(tmp_path):
-    """3,000 questions, 4 samples: not worth it, except where it was planted; the page stays small."""
-    made = planted_study.write(tmp_path, 3000, 4)
-    for word in ("judge", "report"):
-        done = tuneworth(word, made.folder / "study.yaml", "--out", made.folder / "runs")
-        assert done.exit_code == 0, done.output
-    found = Verdict.read(made.run.verdict)
-    assert found.outcome == "not_worth_it"
-    assert [name.partition(" ·")[0] for name in found.atlas.exceptions] == ["compliance Q&A", "extraction"]
-    assert found.curves[0].step.trend == "rising"
-    assert next(row.status for row in found.guards if (row.challenger, row.kind) == ("lora", "forgetting")) != "passed"
-    assert gate(found, "items known by heart").status != "passed"
-    assert made.run.report.stat().st_size < 5e6
-    assert json.loads(made.run.verdict.read_text("utf-8"))["delta"]["n"] == 3000
-    assert tuneworth("verify", made.run.folder).exit_code == 0

@@ -50,6 +50,25 @@ def test_a_fault_names_its_place_and_not_what_stands_there(tmp_path, monkeypatch
     assert SECRET in told("data", "check", card_with(tmp_path, f"问？,{SECRET},2,3,{SECRET}\n"))
 
 
+@pytest.mark.parametrize("private", [True, False])
+def test_a_gold_that_cannot_be_read_names_its_place_and_not_what_stands_there(tmp_path, private):
+    exam = write_exam(tmp_path / "exam", count=4)
+    card = exam / "own.md"
+    _, front, body = card.read_text("utf-8").split("---\n", 2)
+    facts = yaml.safe_load(front) | {"shape": "qa", "private": private, "published": False}
+    card.write_text(f"---\n{yaml.safe_dump(facts)}---\n{body}", "utf-8")
+    task = exam / "own_gen.yaml"
+    task.write_text(task.read_text("utf-8").replace("answer: letter", "answer: keypoints"), "utf-8")
+    (data,) = (exam / name for name in facts["splits"]["test"])
+    lines = [json.loads(line) for line in data.read_text("utf-8").splitlines()]
+    lines[1]["answer"] = json.dumps({"say": [], "secret": SECRET}, ensure_ascii=False)
+    lines = [line | {"answer": json.dumps({"say": ["x"]})} if n != 1 else line for n, line in enumerate(lines)]
+    data.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), "utf-8")
+    with pytest.raises(BadInput, match=rf"own_gen\.yaml: {lines[1]['id']}: ") as fault:
+        read_task(*find(str(exam / "own_gen")))
+    assert (SECRET in str(fault.value)) is not private
+
+
 def test_labels_of_a_private_card_are_not_told(tmp_path):
     told_rows = [{"prompt": f"第{n}问", "completion": SECRET} for n in range(6)]
     path = write_card(tmp_path / "own.md", told_rows, private=True)

@@ -1,14 +1,18 @@
-"""Quantised against unquantised (decision.md 5.13): what the manifest says of weights, and the rider that says so."""
+"""Quantised against unquantised (decision.md 5.13): what manifests say of weights, the rider, memory on the board."""
 
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
 from judged_run import gate, judged
 
+from eval.leaderboard.sitting import _memory
 from eval.verdict import Verdict
+from finetune.plan import CONTEXT, Shape, weight_bytes
+from finetune.plan.memory import MARGIN
 from finetune.world import said_dtype
 
 
@@ -46,3 +50,23 @@ def test_a_checkpoint_that_is_kept_quantised_is_told_by_its_config(tmp_path, kep
     (tmp_path / "config.json").write_text(json.dumps({"quantization_config": kept} if kept else {}))
     assert said_dtype(torch.float32, four_bit=False, folder=tmp_path) == says
     assert said_dtype(torch.bfloat16, four_bit=True, folder=tmp_path) == "nf4 bfloat16"
+
+
+@pytest.mark.parametrize(
+    ("dtype", "like", "wide"),
+    [
+        ("bfloat16", "bfloat16", 2), ("float32", "float32", 4), ("nf4 bfloat16", "nf4_double", 2),
+        ("awq bfloat16", "nf4_double", 2), ("awq float32", "nf4_double", 4), ("fp8 bfloat16", "int8", 2),
+        ("gptq bfloat16", None, 2), ("unknown", None, 2),
+    ],
+)  # fmt: skip
+def test_memory_is_known_of_weights_that_are_packed(dtype, like, wide):
+    """By the packing, and its cache by what is reckoned in; of a packing with any number of bits nobody knows."""
+    shape = Shape(layers=2, hidden=64, intermediate=128, heads=4, kv_heads=2, head_dim=16, vocab=100)
+    row, origin = SimpleNamespace(tokens_in=1000, tokens_out=24), SimpleNamespace(dtype=dtype, decoding={})
+    found = _memory(shape, row, origin)
+    if like is None:
+        assert found is None
+    else:
+        cache = 1024 * shape.cache_width * wide
+        assert found == pytest.approx((weight_bytes(shape, like) + cache) * MARGIN + CONTEXT)

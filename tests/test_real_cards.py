@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from eval.extract import grade
 from finetune.card import DataCard, Row, label_of
 from finetune.card.likeness import normalise
 
@@ -159,11 +160,21 @@ def read(row: Row) -> tuple[str, ...]:
     return (row.question, *row.options, accepted, row.explanation, row.subject)
 
 
+def turned_back(text: Any) -> Any:
+    """UTF-8 that was read as Windows-1252, read as UTF-8."""
+    if not isinstance(text, str):
+        return text
+    return re.sub("[ÃÂ][\u00a0-\u00ff]", lambda found: found[0].encode("cp1252").decode(), text)
+
+
 @pytest.mark.parametrize(("name", "split", "count", "chosen"), SPLITS, ids=[f"{s[0]}-{s[1]}" for s in SPLITS])
 def test_rows_equal_the_independent_reading(shared_data, items, name, split, count, chosen):
     rows = card_of(name).rows(shared_data, split)
     assert len(rows) == len({row.id for row in rows}) == count
-    assert Counter(map(read, rows)) == Counter(told(item) for item in items(name) if chosen(item))
+    known = Counter(told(item) for item in items(name) if chosen(item))
+    if name == "mmlu":  # the independent reading left what somebody had decoded wrongly as it stands
+        known = Counter({tuple(map(turned_back, told)): count for told, count in known.items()})
+    assert Counter(map(read, rows)) == known
 
 
 @pytest.mark.parametrize("name", sorted({split[0] for split in SPLITS}))
@@ -202,6 +213,12 @@ def test_finre_asks_for_head_and_tail_before_the_sentence(shared_data, items):
     rows = card_of("finre").clustered(shared_data, "test")
     pairs = [item for item in items("finre") if item["split"] == "test"]
     assert [row.context for row in rows] == [f"{item['head']}\n\n{item['tail']}" for item in pairs]
+    assert all(row.instruction.endswith("只写关系本身，一行，不加标点。") for row in rows)
+    assert {label for split in ("train", "valid", "test") for row in card_of("finre").rows(shared_data, split)
+            for label in (row.answer,)} == set(rows[0].labels)  # fmt: skip
+    for said in ("拥有", "关系：拥有", "杉杉股份与雅戈尔的关系是“拥有”。", "关系如下：\n拥有"):
+        assert grade("label", said, "拥有", rows[0].known).outcome == "correct", said
+    assert grade("label", "两者没有任何关系可言", "拥有", rows[0].known).outcome == "unparsed"
     assert len({row.cluster for row in rows}) == len({item["question"].strip() for item in pairs})
 
 

@@ -45,7 +45,7 @@ def test_a_greedy_contender_gives_itself_again(study, capsys):
     assert (found.questions, found.answers) == (72, 36 + 72)  # written answers are drawn twice
     assert (found.floor.apart.gain, found.floor.changes.answers) == (0, 0)
     assert found.floor.apart.low < 0 < found.floor.apart.high
-    assert 0 < found.floor.changes.largest < 1e-4  # other batches round otherwise
+    assert found.floor.changes.largest < 1e-4  # other batches may round otherwise
     assert found.batching.together > 90
     assert (found.batching.changes.answers, found.batching.changes.rankings, found.batching.changes.texts) == (0, 0, 0)
     assert found.parity is None

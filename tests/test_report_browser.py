@@ -10,6 +10,7 @@ import pytest
 from verdict_samples import curved, sample
 
 CHROMIUM = Path("/usr/bin/chromium")
+PATIENCE = 120_000  # milliseconds: a page that takes longer hangs; no measure of speed
 ARGUMENTS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
@@ -37,7 +38,7 @@ def chromium():
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=str(CHROMIUM), args=list(ARGUMENTS))
+        browser = driver.chromium.launch(executable_path=str(CHROMIUM), args=list(ARGUMENTS), timeout=PATIENCE)
         yield browser
         browser.close()
 
@@ -49,6 +50,7 @@ def opened(chromium, folder):
 
     def show(locale: str = "en-GB", width: int = 1280):
         context = chromium.new_context(locale=locale, viewport={"width": width, "height": 900})
+        context.set_default_timeout(PATIENCE)
         contexts.append(context)
         page = context.new_page()
         page.on("console", lambda message: noise.append(message.text))
@@ -148,7 +150,7 @@ def test_words_of_the_drawings_stay_inside_and_apart(chromium, folder, names):
         for locale in ("en-GB", "zh-CN"):
             for width in (390, 1280):
                 page = chromium.new_page(locale=locale, viewport={"width": width, "height": 900})
-                page.set_content(made)
+                page.set_content(made, timeout=PATIENCE)
                 assert page.evaluate(COLLISIONS) == [], (margin, locale, width)
                 page.close()
 
@@ -167,7 +169,7 @@ def test_words_of_the_curve_stay_inside_and_apart(chromium, rows):
         drawn = render(Verdict.model_validate_json(line.replace('"newer"', '"qwen3_8b_analyst_zh"')))
         for locale, width in (("en-GB", 390), ("zh-CN", 390), ("en-GB", 1280), ("zh-CN", 1280)):
             page = chromium.new_page(locale=locale, viewport={"width": width, "height": 900})
-            page.set_content(drawn)
+            page.set_content(drawn, timeout=PATIENCE)
             assert page.locator("#curve figure svg:visible").count() == 1
             assert page.get_by_role("img", name="lora").count() >= 1
             assert page.evaluate(COLLISIONS) == [], (hole, locale, width)

@@ -14,6 +14,7 @@ import psutil
 import pytest
 import torch
 from conftest import build_checkpoint
+from forked import Hold
 from small_exam import environment, model, run_line, score_line, write_exam, write_recipe
 
 from eval import items
@@ -43,23 +44,30 @@ def stable(out: Path) -> list[dict]:
     return [r.model_dump(exclude=left_out) | {"ll": [round(v, 3) for v in r.loglikelihoods]} for r in rows]
 
 
-def lines_in(out: Path) -> int:
-    return sum(path.read_bytes().count(b"\n") for path in out.glob("r/old/seed-0/items*.jsonl"))
+HELD = """import sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+import forked
+from eval.score.__main__ import main
+forked.Hold(forked.ROWS, forked.answered, Path({folder!r}), {most}).take()
+sys.exit(main())
+"""
 
 
-def start_and_kill(words: list[str], out: Path, rows: int, pause: float) -> int:
-    """Start a line; kill it and all that it started once so many more rows stand there. Gives the rows then on disk."""
-    wanted, quiet = lines_in(out) + rows, subprocess.DEVNULL
-    with subprocess.Popen(words, env=environment(), stdout=quiet, stderr=quiet) as running:
-        deadline = time.monotonic() + 120
-        while running.poll() is None and lines_in(out) < wanted and time.monotonic() < deadline:
+def start_and_kill(words: list[str], out: Path, rows: int, pause: float) -> None:
+    """Start a line; kill it and all that it started once so many more rows stand there. A few more and it stands."""
+    folder, quiet = out / "r/old/seed-0", subprocess.DEVNULL
+    wanted, script, room = forked.answered(folder) + rows, out / "held.py", words.index("eval.score")
+    script.write_text(HELD.format(tests=str(Path(__file__).parent), folder=str(folder), most=wanted + 10), "utf-8")
+    line = [*words[: room - 1], str(script), *words[room + 1 :]]
+    with subprocess.Popen(line, env=environment(), stdout=quiet, stderr=quiet) as running:
+        while running.poll() is None and forked.answered(folder) < wanted:
             time.sleep(0.002)
         time.sleep(pause)
         assert running.poll() is None, "it had ended before it was killed"
         first = psutil.Process(running.pid)
         for process in (*first.children(recursive=True), first):
             process.kill()
-    return lines_in(out)
 
 
 @pytest.mark.slow
@@ -67,20 +75,20 @@ def test_twenty_kills_at_random_moments_change_nothing(study, tmp_path):
     """Most once the log has grown by some lines, every fifth at any moment from the start on, before the log too; the
     last as the files are merged."""
     recipe, calm = study
-    drawn, standing = random.Random(11), [0]
+    drawn, standing, folder = random.Random(11), [0], tmp_path / "r/old/seed-0"
     asked = [str(recipe), "--contender", "old", "--out", str(tmp_path)]
     for number in range(KILLS):
-        last = number == KILLS - 1
-        wanted = len(calm) if last else standing[-1] + (0 if number % 5 == 4 else drawn.randint(1, 4))
-        running = forked.start("eval.score", asked, tmp_path / "said.log")
-        deadline = time.monotonic() + 120
-        while running.is_alive() and lines_in(tmp_path) < wanted and time.monotonic() < deadline:
-            time.sleep(0.001)
-        time.sleep(0 if last else drawn.random() * (1.5 if number % 5 == 4 else 0.02))
-        running.kill()
-        running.join()
-        assert last or running.exitcode == -signal.SIGKILL, "it had ended before it was killed"
-        standing.append(lines_in(tmp_path))
+        last, any_moment = number == KILLS - 1, number % 5 == 4
+        wanted = len(calm) if last else standing[-1] + (0 if any_moment else drawn.randint(1, 4))
+        hold = Hold(forked.ROWS, forked.answered, folder, wanted + (20 if any_moment else 5))
+        with forked.started("eval.score", asked, tmp_path / "said.log", None if last else hold) as running:
+            while running.is_alive() and forked.answered(folder) < wanted:
+                time.sleep(0.001)
+            time.sleep(0 if last else drawn.random() * (1.5 if any_moment else 0.02))
+            running.kill()
+            running.join()
+            assert last or running.exitcode == -signal.SIGKILL, "it had ended before it was killed"
+        standing.append(forked.answered(folder))
     assert standing == sorted(standing)
     assert len(set(standing)) > KILLS / 2, "most kills fell into the scoring itself"
     assert score.main(asked) == 0

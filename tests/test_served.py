@@ -13,10 +13,12 @@ from pathlib import Path
 import pytest
 import yaml
 from conftest import build_checkpoint
-from small_exam import environment, model, teach, write_exam
+from small_exam import HANGS, environment, model, teach, write_exam
 
 from eval import items
 from eval.score import __main__ as score
+from eval.score.parity import compared
+from finetune.chat import Chat
 from finetune.recipe import Timing
 
 TEMPLATE = (
@@ -27,15 +29,19 @@ GREEDY = {"temperature": 0.0, "max_new_tokens": 16}
 SAMPLED = {"temperature": 1.0, "max_new_tokens": 16}
 
 
+CLOSED = {"temperature": 0.0, "max_new_tokens": 24, "thinking_tokens": 6}
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """Folder with the exam, `still` (taught, and kept from drawing by generation_config.json) and `lively` (do_sample,
-    random weights)."""
+    """Folder with the exam, `still` (taught, and kept from drawing by generation_config.json), `muse` (taught to think)
+    and `lively` (do_sample, random weights)."""
     folder = tmp_path_factory.mktemp("served")
     exam = write_exam(folder / "exam", count=12)
     lively, still = build_checkpoint(folder / "lively", "qwen3"), build_checkpoint(folder / "still", "qwen3")
     teach(still, exam, "qwen3", steps=25)
-    for checkpoint in (lively, still):
+    muse = teach(build_checkpoint(folder / "muse", "qwen3"), exam, "qwen3", thinks=True)
+    for checkpoint in (lively, still, muse):
         (checkpoint / "chat_template.jinja").write_text(TEMPLATE, "utf-8")
     said = json.loads((lively / "generation_config.json").read_text())
     (lively / "generation_config.json").write_text(json.dumps(said | {"do_sample": True}))
@@ -45,35 +51,42 @@ def place(tmp_path_factory):
 @pytest.fixture(scope="module")
 def url():
     """Of a server that loads whatever folder is asked for."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    words = [str(Path(sys.executable).parent / "transformers"), "serve", "--host", "127.0.0.1", "--port", str(port)]
+    words = [str(Path(sys.executable).parent / "transformers"), "serve", "--host", "127.0.0.1", "--device", "cpu"]
     quiet = subprocess.DEVNULL
-    with subprocess.Popen([*words, "--device", "cpu"], env=environment(), stdout=quiet, stderr=quiet) as running:
-        try:
-            _wait(running, f"http://127.0.0.1:{port}/health")
-            yield f"http://127.0.0.1:{port}/v1"
-        finally:
-            running.kill()
-
-
-def _wait(running: subprocess.Popen, health: str) -> None:
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        assert running.poll() is None, "the server has ended"
-        try:
-            with urllib.request.urlopen(health, timeout=2):  # noqa: S310 (loopback)
-                return
-        except OSError:
-            time.sleep(0.2)
+    for _ in range(5):  # another program may take the port before the server does
+        port = _free()
+        with subprocess.Popen([*words, "--port", str(port)], env=environment(), stdout=quiet, stderr=quiet) as running:
+            try:
+                if _up(running, f"http://127.0.0.1:{port}/health"):
+                    yield f"http://127.0.0.1:{port}/v1"
+                    return
+            finally:
+                running.kill()
     raise AssertionError("the server does not come up")
 
 
-def write(place: Path, url: str, folder: str, decoding: dict, **engine) -> Path:
+def _free() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def _up(running: subprocess.Popen, health: str) -> bool:
+    """Once it answers; False where it has ended instead."""
+    deadline = time.monotonic() + HANGS
+    while running.poll() is None and time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(health, timeout=30):  # noqa: S310 (loopback)
+                return running.poll() is None
+        except OSError:
+            time.sleep(0.2)
+    return False
+
+
+def write(place: Path, url: str, folder: str, decoding: dict, think: str = "drop", **engine) -> Path:
     """A recipe with the checkpoint run here and served."""
-    spec = model(place / folder, "qwen3", think="drop", decoding=decoding)
-    asked = {"kind": "openai", "url": url, "model": str(place / folder), "concurrency": 2, "timeout_s": 60} | engine
+    spec = model(place / folder, "qwen3", think=think, decoding=decoding)
+    asked = {"kind": "openai", "url": url, "model": str(place / folder), "concurrency": 2, "timeout_s": 600} | engine
     recipe = {
         "question": "Is it?", "data": [f"{place}/exam/own.md#test"],
         "contenders": {
@@ -108,6 +121,23 @@ def test_served_in_our_rendering_it_answers_as_it_does_here(place, url, tmp_path
     assert {(row.counted, other.counted) for row, other in zip(mine, theirs, strict=True)} == {("text", "server")}
     more = {b.tokens_out - a.tokens_out for a, b in zip(mine, theirs, strict=True) if a.finish == "stop"}
     assert more == {1}  # the server counts the token that ends an answer
+
+
+@pytest.mark.slow
+def test_a_thought_is_closed_at_its_budget_as_it_is_here(place, url, tmp_path):
+    """Greedy: the same texts, of thoughts that were closed and of those that closed by themselves."""
+    here, there = sit(write(place, url, "muse", CLOSED, "keep", api="completions"), tmp_path, "here", "api")
+    for row in [*here, *there]:
+        row.pop("tokens_in")
+    assert there == here
+    mine, theirs = (items.read(tmp_path / f"r/{name}/seed-0/items.jsonl") for name in ("here", "api"))
+    assert [row.given for row in theirs] == [row.given for row in mine]
+    assert {row.given > 0 for row in mine} == {True, False}
+    assert [row.tokens_thinking for row in theirs] == [row.tokens_thinking for row in mine]
+    assert {b.tokens_in > 2 * a.tokens_in for a, b in zip(mine, theirs, strict=True) if a.given} == {True}
+    kinds = ("transformers", "float32"), ("openai completions", "as served")
+    found = compared(*kinds, Chat.open(place / "muse", "qwen3", "keep"), mine, theirs, {"own_gen": 1})
+    assert (found.same_prompts, found.prefix, found.changes.texts) == (1, 1, 0)
 
 
 @pytest.mark.slow

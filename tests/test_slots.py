@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import time
 from functools import partial
 from pathlib import Path
 
@@ -237,11 +238,19 @@ def test_any_text_is_read_or_not_and_never_breaks(text):
     "text", ["[" * 50_000, '{"a":' * 20_000, " " * 100_000, "|" * 50_000, "合约 " * 20_000, "a: " * 20_000]
 )
 def test_answers_that_loop_stay_cheap(text):
-    import time
+    """Four times the text takes some four times as long; where every part were read from every other, sixteen."""
+    short, long = (cheapest(text[: len(text) // part]) for part in (4, 1))
+    assert long < 2.5 * 4 * short + 0.1
 
-    begun = time.perf_counter()
-    grade("slots", text, GOLDS["zh"][0])
-    assert time.perf_counter() - begun < 5
+
+def cheapest(text: str) -> float:
+    """Processor seconds of the best of three readings: what else runs on the machine does not count."""
+    seconds = []
+    for _ in range(3):
+        begun = time.process_time()
+        grade("slots", text, GOLDS["zh"][0])
+        seconds.append(time.process_time() - begun)
+    return min(seconds)
 
 
 def test_corpus_f1_of_slots_is_over_all_pairs_and_resampled_by_cluster():

@@ -9,9 +9,11 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import leash
 import pytest
 import torch
 from accelerate.commands.launch import launch_command_parser
+from small_exam import HANGS
 from small_lesson import LAUNCH, ROOT, facts, finish, manifest, place, start, words, write_lesson
 from small_study import tuneworth
 
@@ -21,6 +23,7 @@ from finetune.mistakes import BadInput
 
 torch.set_num_threads(1)
 LESSON = {"tokens_per_step": 900, "dev": 0.2, "epochs": 12, "save_every": 500}
+JOB = os.getpid() % 12_000  # its port, 20,000 beyond, is none that a system hands out
 TWO = "launcher: torchrun\nprocesses: 2\nmachines: 2\n"
 SRUN = """#!/bin/bash
 # The command once on each node; a signal is handed on, and the highest status is that of the step.
@@ -54,11 +57,11 @@ def cluster(tmp_path):
         (tools / name).write_text(text)
         (tools / name).chmod(0o755)
 
-    def sbatch(path: Path, nodes: int = 2) -> subprocess.Popen[str]:
+    def sbatch(path: Path, nodes: int = 2, **keys: int) -> subprocess.Popen[str]:
         path_ = f"{tools}:{Path(sys.executable).parent}:{os.environ['PATH']}"
-        given = {"SLURM_JOB_NODELIST": "localhost", "SLURM_NNODES": str(nodes), "SLURM_JOB_ID": str(os.getpid())}
+        given = {"SLURM_JOB_NODELIST": "localhost", "SLURM_NNODES": str(nodes), "SLURM_JOB_ID": str(JOB)}
         env = os.environ | given | {"PATH": path_, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **keys}
         return subprocess.Popen(["bash", str(path)], cwd=tmp_path, env=env, start_new_session=True, **pipes)
 
     return sbatch
@@ -80,7 +83,7 @@ def lesson(tmp_path, tiny):
 
 def test_a_job_at_its_time_limit_is_saved_queued_again_and_goes_on(cluster, lesson, tmp_path):
     path = printed(lesson)
-    job = cluster(path)
+    job = leash.started(cluster, path)  # on a leash, so that it is not done before the signal
     for text in job.stdout:
         if ": step 2/" in text:
             break
@@ -88,7 +91,7 @@ def test_a_job_at_its_time_limit_is_saved_queued_again_and_goes_on(cluster, less
     status, _, err = finish(job)
     assert status != 0
     assert "SIGTERM after step" in err
-    assert (tmp_path / "scontrol.log").read_text().splitlines()[-1] == f"requeue {os.getpid()}"
+    assert (tmp_path / "scontrol.log").read_text().splitlines()[-1] == f"requeue {JOB}"
     assert len(list(place(lesson).checkpoints.glob("step-*"))) == 1  # save_every is past the end
     status, out, err = finish(cluster(path))
     assert status == 0, err
@@ -111,9 +114,9 @@ def test_a_job_outside_of_its_hours_is_queued_again_for_their_beginning(cluster,
     assert status != 0
     assert "paused: outside of train.window" in err
     queued, begin = log.read_text().splitlines()[-2:]
-    assert queued == f"requeue {os.getpid()}"
+    assert queued == f"requeue {JOB}"
     job, _, seconds = begin.rpartition("=now+")
-    assert job == f"update JobId={os.getpid()} StartTime"
+    assert job == f"update JobId={JOB} StartTime"
     assert 1800 < int(seconds) <= 3600
     note = tmp_path / "runs" / "lesson" / "lora" / "paused"
     assert note.is_file()
@@ -206,12 +209,12 @@ def test_processes_that_see_different_checkpoints_do_not_go_on(lesson, tmp_path)
         "Savepoints.latest = lambda self, say: latest(self, say) if os.environ['RANK'] == '0' else None"
     )
     two = ["--set", f"train.launch={LAUNCH / 'cpu2.torchrun.yaml'}", "--set", "train.save_every=2"]
-    running = start(words(lesson, "lora", *two), processes=2)
+    running = leash.started(start, words(lesson, "lora", *two), processes=2)
     for text in running.stdout:
         if "step 4 saved" in text:
             break
     running.terminate()
-    running.communicate(timeout=60)
+    running.communicate(timeout=HANGS)
     status, _, err = finish(start(words(lesson, "lora", *two), processes=2, code=blind))
     assert status == 1
     assert "the processes see different checkpoints there (steps " in err

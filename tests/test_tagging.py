@@ -5,14 +5,15 @@ from __future__ import annotations
 import random
 from itertools import product
 
-import matrix
+import matrix_case
 import pytest
 import torch
 import yaml
 from conftest import MARKERS, train_tokenizer
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from matrix import ALONE, ARCHES, METHODS, Case
+from matrix import ALONE
+from matrix_case import ARCHES, METHODS, Case
 from small_exam import model, write_exam
 from small_lesson import write_card
 from small_study import tuneworth
@@ -197,8 +198,8 @@ def tokens(tmp_path_factory):
 
 @pytest.fixture
 def texts_with_names(monkeypatch):
-    plain = matrix.write_lesson
-    monkeypatch.setattr(matrix, "write_lesson", lambda *a, **k: plain(*a, lesson=news(48, 0), **k))
+    plain = matrix_case.write_lesson
+    monkeypatch.setattr(matrix_case, "write_lesson", lambda *a, **k: plain(*a, lesson=news(48, 0), **k))
 
 
 EVERY = [

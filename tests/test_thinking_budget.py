@@ -16,11 +16,12 @@ from small_exam import model, write_exam, write_recipe
 from small_lm import Scripted, model_of, texts
 
 from eval import columns, items
+from eval.answer import Answer
 from eval.benchmark import Benchmark
 from eval.check import budgets
 from eval.gates.gate import BUDGET
 from eval.lm.draw import Sampling
-from eval.lm.generate import Answer, write
+from eval.lm.generate import write
 from eval.report import render
 from eval.score import __main__ as score
 from eval.verdict import judge
@@ -182,14 +183,24 @@ def test_without_it_fingerprints_and_plans_are_as_before(study):
             "as the marks of a thought take up to 5; raise max_new_tokens to 7 or more",
         ),
         (("contenders.old.model.decoding.thinking_tokens=0",), "must be 1 or more, found 0"),
-        (("contenders.old.engine=vllm",), "only the engine hf closes a thought"),
-        (("contenders.old.engine={kind: openai, url: 'http://127.0.0.1:9/v1', model: m}",), "no such field"),
+        (
+            ("contenders.old.engine={kind: openai, url: 'http://127.0.0.1:9/v1', model: m}",),
+            "messages cannot go on behind a thought that is closed for the model; say api: completions",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(study, capsys, changes, said):
     words = [str(study), "--contender", "old", "--out", str(study.parent / "no")]
     assert score.main([*words, *(word for each in changes for word in ("--set", each))]) == 2
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("engine", ["vllm", "{kind: openai, url: 'http://127.0.0.1:9/v1', model: m, api: completions}"])
+def test_the_other_engines_take_it_as_part_of_the_score(study, engine):
+    change = f"contenders.old.engine={engine}"
+    other = "contenders.old.model.decoding.thinking_tokens=7"
+    budgets = [Recipe.read(study, more).score_fingerprint("old", 0, {}) for more in ((change,), (change, other))]
+    assert budgets[0] != budgets[1]
 
 
 def test_verdict_and_page_say_how_many_thoughts_the_budget_ended(tmp_path):

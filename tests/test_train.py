@@ -104,7 +104,7 @@ def test_the_manifest_says_what_happened(lesson, tiny, contender):
     assert (whole.stage, whole.contender, whole.seed) == ("train", contender, 17)
     assert whole.fingerprint == Recipe.read(recipe).train_fingerprint(contender, 17)
     assert whole.started_at < whole.finished_at
-    assert 0 < whole.device_seconds < 300
+    assert 0 < whole.device_seconds < whole.finished_at - whole.started_at + 1
     assert whole.versions["torch"] == torch.__version__
     assert (whole.hardware.device, whole.hardware.processes) == ("cpu", 1)
     assert found.rows + found.dev_rows == 48
@@ -193,45 +193,6 @@ def test_the_best_checkpoint_is_kept_and_patience_ends_early(lesson):
     assert facts(recipe).stopped == "max_steps"
     assert best.keys() == straight.keys()
     assert all(torch.equal(best[name], straight[name]) for name in best)
-
-
-def test_done_and_unchanged_is_left_alone(lesson, capsys):
-    recipe = lesson(epochs=1)
-    assert main(words(recipe)) == 0
-    first = place(recipe).train_manifest.stat().st_mtime_ns
-    capsys.readouterr()
-    assert main(words(recipe)) == 0
-    assert capsys.readouterr().out == "train lora seed 17: done, unchanged\n"
-    assert place(recipe).train_manifest.stat().st_mtime_ns == first
-
-
-def test_a_changed_recipe_sets_the_old_adapter_aside(lesson):
-    recipe = lesson(epochs=1)
-    assert main(words(recipe)) == 0
-    before, digest = manifest(recipe), adapter_digest(place(recipe).adapter)
-    assert main(words(recipe, "lora", "--set", "train.clip=0.5")) == 0
-    shelf = place(recipe).folder / f".old-{before.fingerprint[:12]}"
-    assert adapter_digest(shelf / "adapter") == digest
-    assert (shelf / "train.json").is_file()
-    assert manifest(recipe).fingerprint != before.fingerprint
-
-
-def test_the_machine_is_not_in_the_fingerprint(lesson):
-    recipe = lesson(epochs=1)
-    assert main(words(recipe)) == 0
-    first = manifest(recipe)
-    assert (
-        main(words(recipe, "lora", "--set", "train.save_every=7", "--set", f"train.launch={LAUNCH / 'cpu.yaml'}")) == 0
-    )
-    assert manifest(recipe) == first
-
-
-def test_every_seed_is_trained_without_seed(lesson):
-    recipe = lesson(epochs=1, seeds=[3, 4])
-    assert main(words(recipe)) == 0
-    three, four = facts(recipe, seed=3), facts(recipe, seed=4)
-    assert three.losses != four.losses
-    assert three.rows == four.rows
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "linear", "constant"])

@@ -26,6 +26,7 @@ pytestmark = [
 ]
 IN_VLLM = {"kind": "vllm", "gpu_memory_utilization": 0.1}
 DRAWN = {"decoding": {"temperature": 2.0, "top_p": 0.95, "top_k": 50, "max_new_tokens": 12}}
+CLOSED = {"think": "keep", "decoding": {"max_new_tokens": 24, "thinking_tokens": 6}}
 
 
 # The scoring engine as if this processor were the device on which vLLM is chosen, with a share of memory for a test.
@@ -54,6 +55,11 @@ class Study:
         named = raw["contenders"]
         named["thinks"] = {"model": older | {"think": "keep", "decoding": {"max_new_tokens": 24}}}
         named["drawn"] = {"model": model(newer, "qwen3", **DRAWN)}  # untaught, so that its draws differ
+        muse = teach(build_checkpoint(folder / "muse", "qwen2", hidden_size=128), exam, "r1_distill_qwen", thinks=True)
+        named["muses"] = {"model": model(muse, "r1_distill_qwen", **CLOSED)}
+        blank = blanked(build_checkpoint(folder / "blank", "qwen2", hidden_size=128))
+        drawn = {"decoding": CLOSED["decoding"] | {"temperature": 1.0}}
+        named["blank"] = {"model": model(blank, "r1_distill_qwen", **CLOSED | drawn)}
         twice = {f"{name}-v": each | {"engine": IN_VLLM} for name, each in named.items() if name != "tuned"}
         raw["contenders"] = named | twice
         raw["purpose"] = "smoke"  # one of them thinks, and a study of it would take no choice by likelihood
@@ -78,6 +84,17 @@ class Study:
         found = RunManifest.read(self.place(name, out) / "score.json")
         assert found is not None
         return found
+
+
+def blanked(folder: Path) -> Path:
+    """The checkpoint with every token as likely as any other: what it draws tells the numbers that it drew with."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    net = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, local_files_only=True)
+    torch.nn.init.zeros_(net.lm_head.weight)
+    net.save_pretrained(folder)
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -139,20 +156,39 @@ def test_a_lora_by_path_is_on_and_proven(study):
     assert there.kl_same < 1e-6
 
 
-def test_draws_belong_to_question_and_sample_through_a_kill(study):
-    study.run("drawn-v")
-    rows = study.rows("drawn-v")
+def test_a_thought_is_closed_at_its_budget_as_transformers_closes_it(study):
+    """Some close by themselves, and are left alone."""
+    assert_same(study, "muses")
+    written = [row for row in study.rows("muses-v") if row.protocol == "generated"]
+    assert {row.given > 0 for row in written} == {True, False}
+    assert {row.outcome for row in written} <= {"correct", "wrong"}
+    assert all(row.seconds > 0 for row in written)
+
+
+@pytest.mark.parametrize("name", ["drawn-v", "blank-v"])
+def test_draws_belong_to_question_and_sample_through_a_kill(study, name):
+    """Of blank every thought is closed, so that half of its rows are written in two requests."""
+    study.run(name)
+    rows = study.rows(name)
     written = [row for row in rows if row.protocol == "generated"]
     pairs = list(zip(written[::2], written[1::2], strict=True))
     assert sum(a.text != b.text for a, b in pairs) > len(pairs) / 4  # two samples of a question
-    place = study.place("drawn-v")
+    place = study.place(name)
     (place / "score.json").unlink()
     lines = (place / "items.jsonl").read_bytes().splitlines(keepends=True)
     (place / "items.jsonl").unlink()
     (place / "items.rank-0.jsonl").write_bytes(b"".join(lines[3::7]) + lines[0][:40])  # some of it, the last line torn
-    said = study.run("drawn-v").stdout
+    said = study.run(name).stdout
     assert f"{len(lines) - len(lines[3::7])} of {len(lines)} answers to go" in said
-    assert [content(row) for row in study.rows("drawn-v")] == [content(row) for row in rows]
+    assert [content(row) for row in study.rows(name)] == [content(row) for row in rows]
+
+
+def test_what_follows_a_closed_thought_is_drawn_with_other_numbers(study):
+    """With the same ones `blank` would begin its answer as it began its thought."""
+    study.run("blank-v")
+    halves = [row.text.split("\n</think>\n\n") for row in study.rows("blank-v") if row.given]
+    assert len(halves) > 24
+    assert not [thought for thought, answer in halves if answer[:4] and thought.startswith(answer[:4])]
 
 
 def test_the_probe_links_the_two_engines(study):

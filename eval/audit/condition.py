@@ -5,12 +5,13 @@ from collections import Counter
 from collections.abc import Sequence
 
 from finetune.card import Row
+from finetune.card.records import MOJIBAKE
 
 FAULTS = {  # of the encoding -> how it shows
     "replaced": re.compile("\ufffd|锟斤拷"),  # a decoder met what it could not read
-    "mojibake": re.compile("â€|Ã[\x80-\xbf]|Â[\xa0-\xbf]|ï¼[\x80-\xbf]|烫烫烫|屯屯屯"),  # UTF-8 read as something else
+    "mojibake": re.compile(f"{MOJIBAKE.pattern}|烫烫烫|屯屯屯"),  # UTF-8 read as something else
     "control": re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]"),
-    "private use": re.compile("[\ue000-\uf8ff\ud800-\udfff]"),  # glyphs of one font, halves of a character
+    "private use": re.compile("[\ue000-\uf8ff]"),  # glyphs of one font
 }
 ENDS = re.compile(r"[。！？!?…]|\.(?:\s|$)")
 OPEN = re.compile(r"[\w,，、;；:：(（\[【《“-]$")  # a last character after which more is to come, or a bare word

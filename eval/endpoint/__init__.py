@@ -1,7 +1,7 @@
 """Endpoints: contenders whose model is served, asked over OpenAI's protocol for written answers. No torch here.
 
 `client` sends and tries again, `wire` writes requests and reads replies, `probe` finds out whether a server does what
-it is asked, `asking` keeps many requests under way.
+it is asked, `asking` keeps many requests under way, `rounds` asks again where a thought's budget ends.
 """
 
 from __future__ import annotations

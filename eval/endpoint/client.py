@@ -28,6 +28,7 @@ LONGEST_HOLD = 600.0  # seconds: a server that asks for more (a spent quota) is 
 CONNECT = 10.0  # seconds
 LARGEST = 1 << 26  # bytes of a reply
 WITHHELD = "***"
+SECRET = 8  # letters from which on a key is no word that an answer may hold
 
 
 class Refused(BadInput):  # noqa: N818 (as its parent: it names what was given)
@@ -144,7 +145,7 @@ class Client:
         finally:
             seconds = self._meter.end(begun)
         if status == 200:
-            return _parsed(raw), seconds
+            return _parsed(self._blind(raw)), seconds
         said = self._clean(_message(raw))
         if status in PASSING or status >= 500:
             self._hold(headers.get("retry-after"), status, said)
@@ -169,6 +170,10 @@ class Client:
             raise Refused(status, f"{self.engine.host}: status {status}, come back in {seconds:.0f} s; {said}")
         if seconds:
             self._pace.hold(seconds)
+
+    def _blind(self, raw: bytes) -> bytes:
+        """A reply without the key: a proxy that shows what it was sent would write it into the item log."""
+        return raw.replace(self._key.encode(), WITHHELD.encode()) if self._key and len(self._key) >= SECRET else raw
 
     def _clean(self, text: str) -> str:
         """One line without the key, cut short."""

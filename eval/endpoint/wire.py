@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from eval.extract.thought import CLOSE, OPEN, split
 from finetune.chat import FAMILIES, Chat
 from finetune.recipe import Contender, OpenAI
 
-OPEN, CLOSE = "<think>", "</think>"
 MOST_TOKENS = 2**40  # of a reply; a count beyond is none, and no column holds it
 MOST_STOPS = 4  # that OpenAI's protocol allows
 FINISHES: dict[str, Literal["stop", "length", "filter"]] = {
@@ -39,13 +39,14 @@ class Said:
     counted: Literal["text", "server"]  # tokens_out: by our tokenizer, of the text; or by the server, as it is paid
     model: str  # as the server names it
     fingerprint: str  # of the server's system
+    given: int = 0  # tokens that were handed to the model, to close its thought
 
 
 def request(
-    contender: Contender, engine: OpenAI, prompt: Prompt, seed: int, until: Sequence[str] = ()
+    contender: Contender, engine: OpenAI, prompt: Prompt, seed: int, until: Sequence[str] = (), most: int | None = None
 ) -> dict[str, Any]:
-    """The body of one request, after the contender's decoding."""
-    body: dict[str, Any] = {"model": engine.model, "max_tokens": contender.model.decoding.max_new_tokens}
+    """The body of one request, after the contender's decoding; for `most` tokens, where that is less."""
+    body: dict[str, Any] = {"model": engine.model, "max_tokens": most or contender.model.decoding.max_new_tokens}
     body |= _drawing(contender, engine, seed) | engine.body
     if until and _thoughtless(contender):
         body["stop"] = list(until)[:MOST_STOPS]
@@ -87,16 +88,6 @@ def read(found: Any, chat: Chat | None, prompt: Prompt) -> Said:
     said, system = (_text(str(found.get(key) or ""))[:100] for key in ("model", "system_fingerprint"))
     thought = min(thought, tokens_out)
     return Said(text, thinking, answer, closed, finish, tokens_in, thought, tokens_out, by, said, system)
-
-
-def split(text: str) -> tuple[str, str, bool]:
-    """(thought, answer, closed) of a text that a server's own template produced, where the opening tag may have been
-    part of the prompt."""
-    thoughts = re.findall(f"{OPEN}(.*?){CLOSE}", text, flags=re.S)
-    before, closing, answer = re.sub(f"{OPEN}.*?{CLOSE}", "", text, flags=re.S).rpartition(CLOSE)
-    answer, opening, rest = answer.partition(OPEN)
-    thinking = "".join([before if closing else "", *thoughts, rest]).strip("\n")
-    return thinking, "" if opening else answer.strip("\n"), not opening
 
 
 def filtered(refusal: str) -> Said | None:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from eval.extract import keypoints, labels, letters, numeracy, numerals, slots, spans, tags, truth
 from eval.extract.fields import NOTICES, Fields
 from eval.extract.passages import clean
+from eval.extract.thought import split
 from finetune.mistakes import BadInput
 
 EXTRACTOR = "2026.11.6"  # part of the plan and of every score's fingerprint; raised when a reading changes
@@ -74,11 +75,12 @@ def refuse_bad_gold(kind: str, gold: str, fields: Fields = NOTICES) -> None:
 
 
 def process_results(doc: dict[str, Any], results: list[str]) -> dict[str, float]:
-    """lm-eval's hook in our generated tasks: the same grading, on the first answer."""
+    """lm-eval's hook in our generated tasks: the same grading, on the first answer without its thought."""
     reading, declared = doc.get("reading", "lenient"), json.loads(doc.get("fields") or "null")
     fields = Fields.of(declared) if declared else NOTICES
-    found = grade(doc["answer_kind"], results[0], doc["answer"], doc["options"], reading, fields)
-    return {doc.get("headline", "exact"): found.score}
+    _, answer, closed = split(results[0])
+    found = grade(doc["answer_kind"], answer, doc["answer"], doc["options"], reading, fields)
+    return {doc.get("headline", "exact"): found.score if closed else 0.0}
 
 
 Read = tuple[str | None, str, float]

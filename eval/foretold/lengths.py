@@ -95,7 +95,8 @@ def _logged(rows: Iterator[ItemScore], contender: Contender) -> float | None:
     total, count = 0, 0
     for row in rows:
         if row.protocol == "generated" and row.tokens_out is not None:
-            if (row.finish == "length" and row.tokens_out < limit) or (row.given and budget is None):
+            length = row.tokens_out + (row.given if row.counted == "server" else 0)
+            if (row.finish == "length" and length < limit) or (row.given and budget is None):
                 return None
             total, count = total + row.tokens_out, count + 1
     return total / count if count else None

@@ -63,6 +63,11 @@ def engine_parity(engines: Mapping[str, Kind], parities: Sequence[Parity] = (), 
         words = (f"{shown} meet, and no contender was scored on both ({COMMAND})",
                  f"同时出现 {shown}，且没有方案在两者上都评过分（{COMMAND}）")  # fmt: skip
         return gate(PARITY, "not_checked", words)
+    return _across(links)
+
+
+def _across(links: Sequence[Parity]) -> Gate:
+    """One checkpoint on both engines: how far its answers agree."""
     states = [_state(each.apart, each.changes) for each in links]
     status: Status = next((each for each in ("failed", "unresolved") if each in states), "passed")
     said = "; ".join(

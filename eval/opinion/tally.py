@@ -23,7 +23,7 @@ from eval.benchmark import Benchmark
 from eval.opinion import WORTH, Choice, Opinion, read, shown_as
 from eval.opinion.asking import identity
 from eval.opinion.pairs import scorers
-from eval.paired import Layout
+from eval.paired import Floats, Layout
 from finetune.mistakes import BadInput
 from finetune.recipe import Recipe
 from finetune.run import RunDir
@@ -102,22 +102,27 @@ def tally(opinions: Sequence[Opinion], of: int, labels: Mapping[str, Choice], co
     clusters = [each.cluster for each in opinions]
     seen = [_worth(each, labels.get(each.pair)) for each in opinions]
     both = [(place, value) for place, value in enumerate(seen) if value is not None]
-    corrected = None
-    if len(both) >= ENOUGH:
-        known = {place for place, _ in both}
-        rest = [place for place in range(len(f)) if place not in known]
-        corrected = rectified(
-            f[rest], [clusters[place] for place in rest], f[[place for place, _ in both]],
-            [value for _, value in both], [clusters[place] for place, _ in both], confidence,
-        )  # fmt: skip
     return Tally(
         challenger=some.challenger, rival=some.rival, task=some.task, n=len(f), of=of, clusters=len(set(clusters)),
         wins=int((f > 0).sum()), losses=int((f < 0).sum()), ties=int((f == 0).sum()), equal=len(f) - len(asked),
         turned=_share([not each.agreed for each in asked]), unread=_share([each is None for each in said]),
         first=_share([each == "A" for each in named]) if named else None,
         judged=_net(f, clusters, None, confidence), labels=len(both),
-        agreement=_share([f[place] == value for place, value in both]) if both else None, corrected=corrected,
+        agreement=_share([f[place] == value for place, value in both]) if both else None,
+        corrected=_corrected(f, clusters, both, confidence) if len(both) >= ENOUGH else None,
         models=tuple(sorted({name for each in asked for name in each.models})),
+    )  # fmt: skip
+
+
+def _corrected(
+    f: Floats, clusters: Sequence[object], both: Sequence[tuple[int, float]], confidence: float
+) -> Net:  # fmt: skip
+    """With the labels of people, where `both` gives place and value of each pair that they have seen too."""
+    known = {place for place, _ in both}
+    rest = [place for place in range(len(f)) if place not in known]
+    return rectified(
+        f[rest], [clusters[place] for place in rest], f[[place for place, _ in both]],
+        [value for _, value in both], [clusters[place] for place, _ in both], confidence,
     )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from itertools import compress
 from typing import Any, Literal
 from unicodedata import normalize
 
+from eval.answer import Written
 from eval.answerable import texts
 from eval.benchmark import LETTERS
 from eval.grading import HEAD, graded, named
@@ -22,7 +23,7 @@ from eval.items import ItemScore, draw_seed
 from eval.lm import Choice, encode
 from eval.lm.budget import Budget
 from eval.lm.draw import Sampling
-from eval.lm.generate import Written, writing
+from eval.lm.generate import writing
 from eval.lm.labels import label_scores, token_tags
 from eval.lm.options import scored
 from eval.lm.vllm_engine import Paged

@@ -78,6 +78,14 @@ def _part(log: Log, task: Task) -> Part:
         if each.question.row.id in found:
             raise BadInput(f"{place}: {task.name}/{each.question.row.id} stands twice; keep the lines of one run")
         found[each.question.row.id] = each
+    _refuse_missing(log, task, asked, found)
+    _refuse_uneven(task, found.values())
+    around = _around(found.values())
+    return Part(log, tuple(found[question.row.id] for question in asked), around, _unlike(task, around))
+
+
+def _refuse_missing(log: Log, task: Task, asked: Sequence[Question], found: Mapping[str, Found]) -> None:
+    """BadInput: a question that no line is of, and whether another filter may hold it."""
     missing = [question.row.id for question in asked if question.row.id not in found]
     if missing and len(log.filters) > 1:
         raise BadInput(
@@ -90,9 +98,6 @@ def _part(log: Log, task: Task) -> Part:
             f"{log.path}: no sample of {len(missing)} of {len(asked)} questions of {task.name}, the first is "
             f"{missing[0]}; run lm-eval on all of them (no --limit)"
         )
-    _refuse_uneven(task, found.values())
-    around = _around(found.values())
-    return Part(log, tuple(found[question.row.id] for question in asked), around, _unlike(task, around))
 
 
 def _refuse_other_version(log: Log, task: Task) -> None:

@@ -36,5 +36,11 @@ def compared(
     return Parity(
         here=here, there=there, apart=apart(ours, theirs, weights), changes=changes(ours, theirs),
         prefix=sum(shares) / len(shares), prefix_tokens=sum(common) / len(common),
-        same_prompts=sum(a.tokens_in == b.tokens_in for a, b in pairs) / len(pairs),
+        same_prompts=sum(_alike(a, b) for a, b in pairs) / len(pairs),
     )  # fmt: skip
+
+
+def _alike(one: ItemScore, other: ItemScore) -> bool:
+    """Whether both read the same prompt: the same ids, or as many tokens where messages were sent. Of ids that were
+    sent twice (a thought's budget) tokens_in counts both times."""
+    return one.prompt == other.prompt or one.tokens_in == other.tokens_in

@@ -17,10 +17,11 @@ from eval.endpoint import key_of, open_chat, refuse_likelihood
 from eval.endpoint.asking import ask_all
 from eval.endpoint.client import Client, Refused
 from eval.endpoint.probe import Proof, probe, refuse_misread
+from eval.endpoint.rounds import in_rounds
 from eval.endpoint.wire import Prompt, Said, filtered, read, request
 from eval.extract import EXTRACTOR
 from eval.grading import anew, graded, spoken
-from eval.items import ItemScore, draw_seed
+from eval.items import ItemScore, draw_seed, turn_seed
 from eval.repeatability import Kind
 from eval.score.candidate import Candidate
 from eval.score.ledger import begin, column, first_start, progress, rendering, task_facts, tell
@@ -31,6 +32,8 @@ from finetune.files import digest_of
 from finetune.mistakes import BadInput
 from finetune.recipe import Contender, OpenAI, Recipe
 from finetune.run import Hardware, RunDir, RunManifest, ScoreFacts, ServedFacts, git_state, host, versions
+
+SEEDS = 2**31  # some servers take no larger one
 
 
 @dataclass(frozen=True)
@@ -136,26 +139,43 @@ class Sitting:
 
     def _once(self, each: Asked, proof: Proof) -> tuple[Said, float]:
         """BadInput names the question and says that what was answered is kept."""
-        prompt: Prompt = each.text
-        if self.chat:
-            prompt = each.ids if proof.form == "ids" else self.chat.decode(each.ids)
-        item, seed = f"{each.question.task.name}/{each.question.row.id}", self._seed(each)
-        body = request(self.contender, self.engine, prompt, seed, each.question.until)
+
+        def ask(written: tuple[int, ...], turn: int, most: int | None) -> tuple[Said, float]:
+            return self._request(each, proof, written, turn, most)
+
         try:
-            said, seconds = self.client.ask(body, lambda found: read(found, self.chat, prompt))
-            if self.chat:
-                refuse_misread(self.engine.host, said, len(each.ids))
-            return said, seconds
+            if self.chat and self.contender.model.decoding.thinking_tokens:
+                return in_rounds(self.chat, self.contender, each.question.until, ask)
+            return ask((), 0, None)
         except BadInput as fault:
-            withheld = filtered(str(fault)) if isinstance(fault, Refused) and fault.status == 400 else None
-            if withheld:
-                return withheld, 0.0
+            item = f"{each.question.task.name}/{each.question.row.id}"
             raise BadInput(f"{item}: {fault}; what was answered is kept, start again to go on") from None
 
+    def _request(
+        self, each: Asked, proof: Proof, written: tuple[int, ...], turn: int, most: int | None
+    ) -> tuple[Said, float]:
+        """One request, for what follows the prompt and what is written of the answer."""
+        ids = (*each.ids, *written)
+        prompt: Prompt = each.text
+        if self.chat:
+            prompt = ids if proof.form == "ids" else self.chat.decode(ids)
+        seed = turn_seed(self._seed(each), turn) % SEEDS
+        body = request(self.contender, self.engine, prompt, seed, each.question.until, most)
+        try:
+            said, seconds = self.client.ask(body, lambda found: read(found, self.chat, prompt))
+        except Refused as fault:
+            withheld = filtered(str(fault)) if fault.status == 400 else None
+            if withheld:
+                return withheld, 0.0
+            raise
+        if self.chat and (proof.form == "ids" or not written):  # as text what is written may be other tokens
+            refuse_misread(self.engine.host, said, len(ids))
+        return said, seconds
+
     def _seed(self, each: Asked) -> int:
-        """As it is sent: some servers take no larger one."""
+        """As it is sent."""
         item = f"{each.question.task.name}/{each.question.row.id}"
-        return draw_seed(self.recipe.exam.seed, item, each.sample) % 2**31
+        return draw_seed(self.recipe.exam.seed, item, each.sample) % SEEDS
 
     def _row(self, each: Asked, said: Said, seconds: float) -> ItemScore:
         """An answer that a stop string ends was not cut by the limit, whatever the server wrote behind it; one that is
@@ -171,6 +191,7 @@ class Sitting:
             question, each.sample, prompt=digest_of(each.ids or each.text), text=said.text, finish=finish,
             tokens_in=said.tokens_in,
             tokens_thinking=said.tokens_thinking, tokens_out=said.tokens_out, counted=said.counted, seconds=seconds,
+            given=said.given,
             draw_seed=self._seed(each) if drawn else None, **facts,
         )  # fmt: skip
 

@@ -157,11 +157,9 @@ def _study(
         return _verdict(evidence, checked, "invalid", wording.invalid(broken), **numbers)
     call = overall(contest.rulings)
     lead = headline(contest.rulings, call)
-    found = contest.find("delta", lead.challenger)
     numbers = _numbers(evidence, contest, lead, shown)
     if failed:
-        terms = _terms(evidence, contest, lead, "exploratory")
-        words = wording.exploratory(failed[0], found, lead, contest.rulings, terms)
+        words = _undecided(evidence, contest, lead, failed[0])
         return _verdict(evidence, checked, "exploratory", words, **numbers)
     open_gates = [gate for gate in checked if gate.required and gate.status in ("not_checked", "unresolved")]
     tried = sensitivity(evidence, contest)
@@ -178,6 +176,12 @@ def _study(
     said_first = _sentence(outcome, contest, lead, _terms(evidence, contest, lead, outcome), why, steps)
     words = wording.join([said_first, *spoken])
     return _verdict(evidence, checked, outcome, words, settle=steps, notes=said, sensitivity=tried, **numbers)
+
+
+def _undecided(evidence: Evidence, contest: Contest, lead: Ruling, failed: Gate) -> wording.Words:
+    """Of what was measured without a plan."""
+    terms = _terms(evidence, contest, lead, "exploratory")
+    return wording.exploratory(failed, contest.find("delta", lead.challenger), lead, contest.rulings, terms)
 
 
 def _sentence(

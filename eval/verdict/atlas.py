@@ -126,15 +126,23 @@ def compared(
     ):
         bound = min(p.estimate(level=over.level, margin=margin).low for p in made)
         ceiling = made[0].estimate(level=under.level, margin=margin).high
-        found = made[0].estimate(level=error / 2, margin=margin)
         places.append(Place(
-            keys=group[0], name=group[1][0], name_zh=group[1][1], tasks=group[2], n=found.n, clusters=found.clusters,
-            weight=sum(weights[task] for task in group[2]) / sum(weights.values()), gain=found.gain,
-            low=max(-1.0, found.low), high=min(1.0, found.high), bound=max(-1.0, bound), ceiling=min(1.0, ceiling),
-            holm_p=over.adjusted_p, clears=over.rejected and bound > margin,
-            falls_short=under.rejected and ceiling < margin, rest=_rest(rest, next(told).adjusted_p if rest else None),
+            **_gain(group, made[0].estimate(level=error / 2, margin=margin), weights),
+            bound=max(-1.0, bound), ceiling=min(1.0, ceiling), holm_p=over.adjusted_p,
+            clears=over.rejected and bound > margin, falls_short=under.rejected and ceiling < margin,
+            rest=_rest(rest, next(told).adjusted_p if rest else None),
         ))  # fmt: skip
     return places
+
+
+def _gain(group: Group, found: Estimate, weights: dict[str, float]) -> dict[str, Any]:
+    """Which part it is, and what is gained there over the incumbent."""
+    keys, (name, name_zh), tasks = group
+    return {
+        "keys": keys, "name": name, "name_zh": name_zh, "tasks": tasks, "n": found.n, "clusters": found.clusters,
+        "weight": sum(weights[task] for task in tasks) / sum(weights.values()), "gain": found.gain,
+        "low": max(-1.0, found.low), "high": min(1.0, found.high),
+    }  # fmt: skip
 
 
 def _parts(pairs: Sequence[Pair], tasks: tuple[str, ...], weights: dict[str, float]) -> list[Pair]:

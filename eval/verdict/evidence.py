@@ -74,14 +74,12 @@ class Evidence:
         plan, attempts = pledge.read(run), record.attempts(run)
         extractor = done.one_extractor(scored) if benchmark.written else ""
         promise = pledge.digest(recipe, benchmark, plan.extractor if plan else extractor)
-        regraded = record.regraded(run, plan, extractor)
         promises = record.promises(recipe, benchmark, run, plan, extractor)
         trials = done.trials(recipe, benchmark, run, scored, second)
-        earlier = frozenset(digest for digest in pledge.kept(run) if plan is None or digest != plan.digest)
-        repeats, tallies = done.repeats(run, scored), tallies_of(recipe, benchmark, run)
         return cls(
-            recipe, benchmark, plan, promise, sheets, scored, trained, attempts, trials, earlier, regraded, repeats,
-            twins, tallies, guarded, record.rereadings(run), promises, done.members(run, scored),
+            recipe, benchmark, plan, promise, sheets, scored, trained, attempts, trials, record.earlier(run, plan),
+            record.regraded(run, plan, extractor), done.repeats(run, scored), twins, tallies_of(recipe, benchmark, run),
+            guarded, record.rereadings(run), promises, done.members(run, scored),
         )  # fmt: skip
 
     @property

@@ -116,6 +116,16 @@ def seen(found: Comparison, benchmark: Benchmark, confidence: float, best: Payin
     )  # fmt: skip
 
 
+AGREEING = Settle(
+    what="sensitivity", number=None, text="More questions, until every way of looking agrees, would settle it.",
+    text_zh="需要更多题目，直到各种分析方式得出同一结论。",
+)  # fmt: skip
+SURER = Settle(
+    what="costs", number=None, text="A narrower gain or firmer prices would settle whether it pays.",
+    text_zh="需要更窄的增益区间或更确切的价格，才能判断是否划算。",
+)  # fmt: skip
+
+
 def settle(
     found: Comparison,
     ruling: Ruling,
@@ -131,17 +141,9 @@ def settle(
         )
         for gate in unchecked
     ]
-    if turned:
-        steps.append(Settle(
-            what="sensitivity", number=None, text="More questions, until every way of looking agrees, would settle it.",
-            text_zh="需要更多题目，直到各种分析方式得出同一结论。",
-        ))  # fmt: skip
     codes = {reason.code for reason in ruling.reasons}
-    if "price_unresolved" in codes:
-        steps.append(Settle(
-            what="costs", number=None, text="A narrower gain or firmer prices would settle whether it pays.",
-            text_zh="需要更窄的增益区间或更确切的价格，才能判断是否划算。",
-        ))  # fmt: skip
+    steps += [AGREEING] if turned else []
+    steps += [SURER] if "price_unresolved" in codes else []
     if "unresolved" in codes:
         steps += _measure(found, best)
     return (*steps, *(_guard(row) for row in guards if row.status == "unresolved"))

@@ -58,6 +58,11 @@ def regraded(run: RunDir, plan: pledge.Plan | None, extractor: str) -> Regraded 
     return Regraded(plan.extractor, extractor, known)
 
 
+def earlier(run: RunDir, plan: pledge.Plan | None) -> frozenset[str]:
+    """Digests of the plans that were kept here before the one that stands."""
+    return frozenset(digest for digest in pledge.kept(run) if plan is None or digest != plan.digest)
+
+
 def promises(
     recipe: Recipe, benchmark: Benchmark, run: RunDir, plan: pledge.Plan | None, extractor: str
 ) -> tuple[dict[str, Any], ...]:

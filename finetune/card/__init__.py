@@ -45,6 +45,7 @@ ROWS_CODE = 1  # raised when a change of the code changes what rows a card gives
 YOUNGER: tuple[tuple[str, str, Any], ...] = (
     ("columns", "keypoints", []), ("columns", "answers", ""), ("columns", "lettered", False), ("columns", "scale", ""),
     ("reading", "mend", ""), ("reading", "nested", []), ("", "spans", "free"), ("", "misfits", "refuse"),
+    ("", "instruction", ""), ("", "labels", []),
 )  # fmt: skip
 PROSE = {  # these do not change the rows
     "title", "source", "licence", "published", "private", "hosts", "editions", "defects", "documents",
@@ -111,6 +112,14 @@ class DataCard(BaseModel):
     editions: dict[str, dict[str, str]] = Field(
         {}, description="Name: {file: sha256 before gzip}, or the name of a sha256sum file beside the card"
     )
+    instruction: str = Field(
+        "",
+        description="Said before every question, in training and exam alike: what an answer looks like; "
+        "{labels} stands for the labels",
+    )
+    labels: Texts = Field(
+        (), description="The closed set of answers (shape qa): written answers are read against it; told by instruction"
+    )
     target: Literal["answer", "explanation"] = Field(
         "answer", description="What training writes: the answer alone, or the explanation and then the answer"
     )
@@ -157,6 +166,10 @@ class DataCard(BaseModel):
         given = all(split.options for split in self.splits.values())
         if self.shape == "choice" and not self.columns.options and not given:
             raise ValueError("columns.options: missing; a choice needs the columns of its options")
+        if bool(self.labels) != ("{labels}" in self.instruction):
+            raise ValueError("labels: whoever answers must be told them, where there are any: {labels} in instruction")
+        if self.labels and self.shape != "qa":
+            raise ValueError(f"labels: shape {self.shape} has none; use shape: qa")
         if self.private and self.published:
             raise ValueError("private: true, but published too; what is on the internet is not private: correct one")
         if self.documents and not self.columns.cluster:
@@ -214,8 +227,9 @@ class DataCard(BaseModel):
     def _form(self, split: str) -> Form:
         return Form(
             self.columns, self.shape, split, self.languages, self.splits[split].options,
-            explained=self.target == "explanation", drop=self.unanswered == "drop", misfits=self.misfits,
-            spans=self.spans, dates=self.dates, groups=self.groups,
+            instruction=self.instruction, labels=self.labels, explained=self.target == "explanation",
+            drop=self.unanswered == "drop", misfits=self.misfits, spans=self.spans, dates=self.dates,
+            groups=self.groups,
         )  # fmt: skip
 
     def clustered(self, root: Path | None, split: str) -> list[Row]:

@@ -28,6 +28,8 @@ class Form:
     split: str
     languages: tuple[str, ...]
     given: tuple[str, ...] = ()  # options of every record, where no column holds them
+    instruction: str = ""  # before every question; {labels} stands for them
+    labels: tuple[str, ...] = ()  # each answer is one of them
     explained: bool = False  # training writes the explanation before the answer
     drop: bool = False  # records without an answer are left out
     misfits: str = "refuse"  # drop: records whose options and answer do not fit each other are left out
@@ -89,6 +91,12 @@ class Form:
             exam["target"] = json.loads(answer)[0]
         if self.explained and explanation:
             exam["target"] = f"{explanation}\n{ANSWER_LINE[lang]}{exam['answer']}"
+        if self.labels and exam["answer"] not in self.labels:
+            raise BadCard(
+                f"{place}: answer {exam['answer']!r} is none of the card's labels; correct it, or add it there"
+            )
+        told = self.instruction.replace("{labels}", ("、" if lang == "zh" else ", ").join(self.labels))
+        said |= {"instruction": told, "labels": self.labels}
         return Row(**said, **exam, lang=lang, question=question, context=found.context(), explanation=explanation)
 
     def _choice(self, found: Found, answer: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from finetune.card.columns import Columns, plain
-from finetune.card.options import in_order, unmarked
+from finetune.card.options import in_order, refuse_marked, unmarked
 from finetune.card.question import LETTERS
 from finetune.card.records import BadCard, Record
 
@@ -119,6 +119,8 @@ class Found:
             texts = [plain(text) for text in in_order(unmarked(texts, self.place), self.place)]
         while texts and not texts[-1]:
             texts.pop()
+        if not self.columns.lettered:
+            refuse_marked(texts, self.place)
         if not 2 <= len(texts) <= len(LETTERS) or "" in texts:
             raise BadCard(f"{self.place}: options are {texts}; 2 to {len(LETTERS)} are needed, none of them empty")
         return tuple(texts)

@@ -21,6 +21,15 @@ def unmarked(texts: list[str], place: str) -> dict[str, str]:
     return found
 
 
+def refuse_marked(texts: list[str], place: str) -> None:
+    """BadCard: the options begin with letters of their own, which are not those of their places: B would mean A."""
+    marks = [MARK.match(text) for text in texts]
+    found = [mark[1] or mark[2] for mark, text in zip(marks, texts, strict=True) if mark and mark.end() < len(text)]
+    if len(texts) > 1 and sorted(found) == list(LETTERS[: len(texts)]) != found:
+        said = ", ".join(found)
+        raise BadCard(f"{place}: options begin with letters of their own ({said}); set columns.lettered: true")
+
+
 def in_order(options: Mapping[Any, Any], place: str) -> list[Any]:
     """Options in the order of their letters, which are A, B, C, ... without a gap; else BadCard."""
     letters = sorted(map(str, options))

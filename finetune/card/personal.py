@@ -15,7 +15,7 @@ from typing import Literal
 Kind = Literal["resident_id", "bank_card", "phone", "email", "fund_account", "shareholder_account", "client_number"]
 KEPT: tuple[Kind, ...] = ("fund_account", "shareholder_account", "client_number")  # by a broker
 WIDE = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {0x3000: 0x20}  # full-width forms, one for one
-ANY = re.compile(r"@|\d(?:[ \-()]?\d){4}")  # without it no text holds any of these
+ANY = re.compile(r"@|\d(?:[ \-().]?\d){4}")  # without it no text holds any of these
 EMAIL = re.compile(
     r"(?<![\w.+-])[A-Za-z0-9][\w.+-]{0,63}@(?:[A-Za-z0-9-]{1,63}\.){1,5}[A-Za-z]{2,24}(?![\w-])", re.ASCII
 )
@@ -30,15 +30,16 @@ ISSUER = re.compile(  # UnionPay, older Chinese debit cards, Visa, Mastercard, J
 )
 PHONE = re.compile(
     BEFORE + r"(?<![+-])(?:\(?(?:\+|00)\d{1,3}\)?[ -]?\(?\d{1,4}\)?(?:[ -]?\d{2,4}){2,4}"  # with its country's code
-    r"|1[3-9]\d[ -]?\d{4}[ -]?\d{4}"  # a mobile of China
-    r"|\(?0\d{2,3}(?:\)[ -]?|-)\d{7,8}"  # a line of China, its area set off
-    r"|(?:\(\d{3}\) ?|\d{3}-)\d{3}-\d{4})" + AFTER  # North America
+    r"|(?:86[ -])?1[3-9]\d[ -]?\d{4}[ -]?\d{4}"  # a mobile of China
+    r"|\(?0\d{2,3}(?:\)[ -]?|[ -])\d{3,4}[ -]?\d{4}"  # a line of China, its area set off
+    r"|(?:\(\d{3}\) ?|\d{3}-)\d{3}-\d{4}|\d{3}\.\d{3}\.\d{4})" + AFTER  # North America
 )
 MARKET = r"(?:(?:沪|深|京|上海|深圳|北京)[市]?(?:[AB]股)?[:： ]?)?"  # a shareholder has an account at each exchange
 CALLED = re.compile(  # the numbers that only their name tells
-    r"(?:(?P<fund_account>资金[账帐][号户]|(?:fund|capital|cash|trading|brokerage) account)"
-    r"|(?P<shareholder_account>股东[账帐][号户]|股东代码|证券[账帐][号户]|(?:shareholder|securities) account)"
-    r"|(?P<client_number>客户[编代]?[号码]|(?:client|customer) (?:id|no\b|number|code)))"
+    r"(?:(?P<fund_account>[资資]金[账帐帳][号户號戶]|(?:fund|capital|cash|trading|brokerage) account)"
+    r"|(?P<shareholder_account>股[东東](?:[账帐帳][号户號戶]|[代卡][码号碼號])"
+    r"|[证證]券[账帐帳][号户號戶]|(?:shareholder|securities) account)"
+    r"|(?P<client_number>客[户戶][编代編]?[号码號碼]|(?:client|customer) (?:id|no\b|number|code)))"
     r"(?:号码|代码|编号|号)? ?(?:no\.?|number|id|code)?(?:[(（][^()（）\n元万亿]{1,8}[)）])?"  # but no unit
     r"[\s:：=#是为(（\[【\"'“.|>-]{0,6}" + MARKET + r"(?P<number>[A-Za-z]{0,2}-?\d{5,16})" + AFTER, re.IGNORECASE,
 )  # fmt: skip
@@ -48,7 +49,11 @@ ALSO = re.compile(
 CARD_NAMED = re.compile(r"卡号|银行卡|借记卡|信用卡|card (?:no|number)|card[:：#]", re.IGNORECASE)
 LISTED = re.compile(r"\d,$|,(?=\d)")  # among other numbers, such as the options of a question
 PHONE_NAMED = re.compile(r"电话|手机|联系|致电|phone|mobile|\btel\b|\bcall\b|whatsapp|微信", re.IGNORECASE)
-MONEY_BEFORE = re.compile(r"(?:[¥￥$€£]|RMB|CNY|USD|HKD|EUR|人民币|港币|港元|美元)[ :：]?$", re.IGNORECASE)
+MONEY_BEFORE = re.compile(  # a currency, or what is counted in one
+    r"(?:(?:[¥￥$€£]|RMB|CNY|USD|HKD|EUR|人民币|港币|港元|美元)[ :：]?"
+    r"|(?:[金余总净]额|(?:成交|交易|销售)[额量]|收入|利润|资产|负债|市值|股本|成本|总计|合计|revenue|income|profit|assets|turnover|volume)"
+    r"(?:总[计额])?(?:约?[为达是]|约|共计?|was|is|of|[ :：=|]){0,3})$", re.IGNORECASE,
+)  # fmt: skip
 UNIT_AFTER = re.compile(
     r" ?(?:[元股万亿美港欧日手吨份桶张户笔人个克%％倍]|(?:yuan|shares?|dollars?|rmb|cny|usd|hkd|eur|units|lots|tons?|"
     r"million|billion|thousand|bps?)\b)", re.IGNORECASE,
@@ -161,7 +166,7 @@ def _is_phone(written: str) -> bool:
     """A number in use, of a person or an office; not a toll-free line, which is a company's."""
     import phonenumbers as book
 
-    western = re.fullmatch(r"(?:\(\d{3}\) ?|\d{3}-)\d{3}-\d{4}", written)
+    western = re.fullmatch(r"(?:\(\d{3}\) ?|\d{3}-)\d{3}-\d{4}|\d{3}\.\d{3}\.\d{4}", written)
     called = re.sub(r"^\(?00", "+", written) if written.lstrip("(").startswith("00") else written
     try:
         number = book.parse(called, "US" if western else "CN")
@@ -174,4 +179,4 @@ def _is_phone(written: str) -> bool:
 
 def _amount(text: str, start: int, end: int) -> bool:
     """Whether a unit follows or a currency leads."""
-    return bool(UNIT_AFTER.match(text, end) or MONEY_BEFORE.search(text[max(0, start - 8) : start]))
+    return bool(UNIT_AFTER.match(text, end) or MONEY_BEFORE.search(text[max(0, start - NEAR) : start]))

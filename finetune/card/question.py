@@ -40,6 +40,8 @@ class Row(BaseModel):
     options: tuple[str, ...] = ()
     multiple: bool = False  # more than one option may be right: said by the data set's own column, not by the answer
     answer: str | None = None
+    instruction: str = ""  # what its card says before every question
+    labels: tuple[str, ...] = ()  # the closed set that its answer is one of; the instruction tells it
     context: str = ""
     explanation: str = ""
     target: str = ""  # what the assistant writes in training; empty: the answer alone
@@ -55,7 +57,13 @@ class Row(BaseModel):
     def digest(self) -> str:
         """sha256 of the content: two items with one digest are one item, whatever their ids."""
         turns = [[turn.role, turn.content] for turn in self.messages]
-        return digest_of([self.question, self.context, self.options, self.answer, turns])
+        told = [self.instruction] if self.instruction else []
+        return digest_of([self.question, self.context, self.options, self.answer, turns, *told])
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """What an answer may be where that is told: the options, else the labels."""
+        return self.options or self.labels
 
     @property
     def asked(self) -> str:
@@ -72,8 +80,8 @@ class Row(BaseModel):
 
 
 def ask(row: Row) -> str:
-    """The user's turn: context, question, lettered options and what to answer with."""
-    asked = "\n\n".join(part for part in (row.context, row.question) if part)
+    """The user's turn: the card's instruction, context, question, lettered options and what to answer with."""
+    asked = "\n\n".join(part for part in (row.instruction, row.context, row.question) if part)
     if not row.options:
         return asked
     lines = [f"{letter}. {text}" for letter, text in zip(LETTERS, row.options, strict=False)]

@@ -19,6 +19,7 @@ from finetune.mistakes import BadInput
 
 Format = Literal["csv", "json", "jsonl"]
 Record = dict[str, Any]
+MOJIBAKE = re.compile("â€.?|Ã[\x80-\xbf]|Â[\xa0-\xbf]|ï¼[\x80-\xbf]")  # UTF-8 read as Windows-1252 or Latin-1
 MISREAD = re.compile(r"[^\x00-\x7f]{2,}")
 
 
@@ -53,6 +54,15 @@ def read_records(path: Path, form: Format, reading: Reading, name: str) -> Itera
         yield place, {**record, **{column: _literal(record, column, place) for column in reading.literal}}
 
 
+def refuse_halves(record: Record, place: str) -> None:
+    """BadCard: half of a character, which JSON can spell and no file can hold."""
+    text = json.dumps(record, ensure_ascii=False, default=str)
+    try:
+        text.encode()
+    except UnicodeEncodeError as fault:
+        raise BadCard(f"{place}: {text[fault.start]!r} is half of a character; repair its encoding") from None
+
+
 def _is_blank(value: Any, reading: Reading) -> bool:
     return isinstance(value, str) and value.strip() in reading.blank
 
@@ -64,7 +74,11 @@ def _text(path: Path, reading: Reading, name: str) -> str:
         return MISREAD.sub(lambda found: _mended(found[0], reading.mend), text) if reading.mend else text
     except (gzip.BadGzipFile, EOFError) as fault:
         raise BadCard(f"{name}: not a whole gzip file ({fault}); get the file again") from None
-    except (UnicodeDecodeError, LookupError) as fault:
+    except UnicodeDecodeError as fault:
+        line = raw.count(b"\n", 0, fault.start) + 1
+        what = f"byte 0x{raw[fault.start]:02x}: {fault.reason}"
+        raise BadCard(f"{name}:{line}: not {reading.encoding} text ({what}); name the right reading.encoding") from None
+    except LookupError as fault:
         raise BadCard(f"{name}: not {reading.encoding} text ({fault}); name the right reading.encoding") from None
 
 

@@ -17,7 +17,6 @@ that the model is to write after).
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from finetune.chat.family import CLOSE, FAMILIES, OPEN, USER, Family, Think
+from finetune.chat.tokenizer import declared_stops, marker, read, refuse_faults
 from finetune.files import digest_of, file_digest
 from finetune.mistakes import BadInput
 
@@ -36,8 +36,6 @@ __all__ = ["FAMILIES", "Chat", "Family", "Message", "Rendered", "Reply", "Think"
 Message = Mapping[str, str]  # role (system, user, assistant) and content
 Part = tuple[int | str, bool]  # a marker's id or a text, and whether it is trained
 
-PUBLISHED = 100_000  # entries: a tokenizer of this size is a published one and must have the documented ids
-LOSSLESS = "Net profit rose 3.5% to 1,024.\n\n  if x:\treturn  y\n净利润同比增长，股价上涨；答案是“B”。"
 PROBE: tuple[Message, ...] = (
     {"role": "system", "content": "You are an analyst. 你是分析师。"},
     {"role": "user", "content": "净利润增长 12%，是利好还是利空？"},
@@ -93,11 +91,11 @@ class Chat:
         form, path = FAMILIES[family], Path(folder) / "tokenizer.json"
         if think not in form.prefill:
             raise BadInput(f"think: {think} is no policy of family {family}; it has {', '.join(form.prefill)}")
-        tokenizer, words = _read(path)
-        markers = {text: _marker(tokenizer, text, known, family, path) for text, known in form.markers.items()}
-        stops = [markers[text] for text in form.stops] or _declared_stops(Path(folder), tokenizer)
+        tokenizer, words = read(path)
+        markers = {text: marker(tokenizer, text, known, family, path) for text, known in form.markers.items()}
+        stops = [markers[text] for text in form.stops] or declared_stops(Path(folder), tokenizer)
         pad = markers[form.pad] if form.pad else stops[0]
-        _refuse_faults(tokenizer, words, {*markers.values(), *stops, pad}, path)
+        refuse_faults(tokenizer, words, {*markers.values(), *stops, pad}, path)
         return cls(tokenizer, words, family, think, markers, stops, pad, file_digest(path))
 
     @property
@@ -261,55 +259,3 @@ def _check(messages: Sequence[Message]) -> None:
             raise BadInput(f"message {place} ({role}): content is {type(content).__name__}; it must be text")
         if re.search("[\ud800-\udfff]", content):
             raise BadInput(f"message {place} ({role}): content holds half a surrogate pair; repair its encoding")
-
-
-def _read(path: Path) -> tuple[Tokenizer, Tokenizer]:
-    """The tokenizer, and a copy without added tokens. Limits and padding saved in the file would cut rows unseen."""
-    try:
-        text = path.read_text("utf-8")
-        whole = json.loads(text) | {"truncation": None, "padding": None}
-        bare = whole | {"added_tokens": [], "post_processor": None}
-        return Tokenizer.from_str(json.dumps(whole)), Tokenizer.from_str(json.dumps(bare))
-    except FileNotFoundError:
-        raise BadInput(f"{path}: no such file; a checkpoint needs its tokenizer.json") from None
-    except Exception as fault:  # the library raises bare Exceptions
-        raise BadInput(f"{path}: not a tokenizer.json ({fault}); fetch it again from its source") from None
-
-
-def _marker(tokenizer: Tokenizer, text: str, known: int | None, family: str, path: Path) -> int:
-    """Id of a marker: the documented one in a published tokenizer, the found one in a tiny tokenizer."""
-    found = tokenizer.encode(text, add_special_tokens=False).ids
-    published = tokenizer.get_vocab_size() >= PUBLISHED
-    if len(found) == 1 and (found == [known] or known is None or not published):
-        return found[0]
-    expected = f"expected {known}" if published and known is not None else "expected one"
-    raise BadInput(
-        f"{path}: marker {text} is {len(found)} token{'s' * (len(found) != 1)} {found}, {expected}: "
-        f"not a tokenizer of family {family}; name the family that the checkpoint belongs to"
-    )
-
-
-def _declared_stops(folder: Path, tokenizer: Tokenizer) -> list[int]:
-    """`eos_token_id` of the checkpoint's configuration."""
-    for name in ("generation_config.json", "config.json"):
-        path = folder / name
-        found = json.loads(path.read_text("utf-8")).get("eos_token_id") if path.is_file() else None
-        stops = [found] if isinstance(found, int) else list(found or [])
-        for stop in stops:
-            if tokenizer.id_to_token(stop) is None:
-                raise BadInput(f"{path}: eos_token_id {stop} is no token of {folder / 'tokenizer.json'}; correct it")
-        if stops:
-            return stops
-    raise BadInput(f"{folder}: no eos_token_id in generation_config.json or config.json; family plain stops by it")
-
-
-def _refuse_faults(tokenizer: Tokenizer, words: Tokenizer, control: set[int], path: Path) -> None:
-    """Text that comes back changed (some libraries' load paths lost every space), or text that can become control."""
-    ids = words.encode(LOSSLESS, add_special_tokens=False).ids
-    back = tokenizer.decode(ids, skip_special_tokens=False)
-    if back != LOSSLESS:
-        raise BadInput(f"{path}: {LOSSLESS!r} comes back as {back!r}; the tokenizer loses text, fetch it again")
-    for token in sorted(control):
-        text = tokenizer.id_to_token(token)
-        if control & set(words.encode(text, add_special_tokens=False).ids):
-            raise BadInput(f"{path}: written text {text!r} becomes a control token; rebuild it with markers added")

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import yaml
 
-from finetune.chat import Chat
-from finetune.export.fusion import Fusion
+from finetune.export.facts import Facts
 from finetune.export.index import model_index
-from finetune.export.rendering import Rendering
-from finetune.export.result import Result
 from finetune.licence import Terms, terms_of
 from finetune.methods import declared
 from finetune.methods.heads import PIPELINES
-from finetune.recipe import Contender, DataUse, Recipe
-from finetune.run import RunManifest
+from finetune.recipe import DataUse
 
 FENCE = "~~~~"  # a frame may hold backticks
 THINK = {
@@ -52,50 +47,6 @@ UNJUDGED = {
     "other": "None: the verdict beside this run is of another adapter or of other contenders.",
     "plumbing": "None: it was made in a smoke run, which checks that every room works and says nothing of worth.",
 }
-
-
-@dataclass(frozen=True)
-class Facts:
-    """All that a card speaks of."""
-
-    recipe: Recipe
-    name: str
-    trained: RunManifest
-    chat: Chat
-    result: Result
-    fusion: Fusion | None  # None where nothing was merged
-    rendering: Rendering
-    merge: bool
-
-    @property
-    def contender(self) -> Contender:
-        return self.recipe.contenders[self.name]
-
-    @property
-    def method(self) -> dict[str, Any]:
-        """Knobs as they were trained with, those that a search chose among them."""
-        method, search = self.contender.method, self.trained.training and self.trained.training.search
-        knobs = method.model_dump(mode="json", exclude={"search"}) if method else {}
-        return {**knobs, **(search.knobs if search else {})}
-
-    @property
-    def whole(self) -> bool:
-        return self.fusion is not None or self.method["kind"] == "full"
-
-    @property
-    def data(self) -> tuple[DataUse, ...]:
-        """Of its own tuning and of all that it goes on from."""
-        uses = [use for name in self.recipe.lineage(self.name) for use in self.recipe.data_of(name)]
-        return tuple(use for place, use in enumerate(uses) if use not in uses[:place])
-
-    @property
-    def base_terms(self) -> tuple[Terms, ...]:
-        return terms_of(self.contender.model.licence)
-
-    @property
-    def base(self) -> str:
-        """As the Hub or a reader knows it."""
-        return self.contender.model.named
 
 
 def card(facts: Facts) -> str:

@@ -10,7 +10,8 @@ from typing import Any
 
 import torch
 
-from finetune.chat import LOSSLESS, Chat
+from finetune.chat import Chat
+from finetune.chat.tokenizer import LOSSLESS
 from finetune.methods import heads, load
 from finetune.methods.full import save_checkpoint
 from finetune.methods.merging import BOUND, merge, unmergeable
@@ -45,11 +46,8 @@ def fuse(base: Path, adapter: Path, folder: Path, chat: Chat, *, four_bit: bool)
     if reason:
         raise BadInput(f"--merge: {reason}")
     unmerged, told = logits(model, ids), heads.answers(model, ids)
-    whole = merge(model)
-    whole.name_or_path = str(base)  # where its tokenizer lies
-    save_checkpoint(whole, folder)
-    heads.save(whole, folder)
-    del model, whole
+    _save(merge(model), base, folder)
+    del model
     gc.collect()  # two copies may not fit
     again = open_base(folder, dtype)
     merged = logits(again, ids)
@@ -62,6 +60,13 @@ def fuse(base: Path, adapter: Path, folder: Path, chat: Chat, *, four_bit: bool)
     found = _compared(str(dtype).removeprefix("torch."), merged, unmerged, quantised)
     _refuse(found)
     return found
+
+
+def _save(whole: Any, base: Path, folder: Path) -> None:
+    """A merged model, and its head where it has one."""
+    whole.name_or_path = str(base)  # where its tokenizer lies
+    save_checkpoint(whole, folder)
+    heads.save(whole, folder)
 
 
 def _compared(dtype: str, merged: torch.Tensor, unmerged: torch.Tensor, quantised: torch.Tensor | None) -> Fusion:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from finetune.chat import Chat
-from finetune.export.card import Facts, card
+from finetune.export.card import card
+from finetune.export.facts import Facts
 from finetune.export.fusion import Fusion, fuse
 from finetune.export.rendering import rendering
 from finetune.export.result import Result

@@ -58,10 +58,11 @@ def _refuse_misserved(contender: Contender) -> None:
         )
     if served.api == "completions" and model.family == "served":
         raise ValueError("model.family: api completions sends our rendering; name the family of the checkpoint")
-    if model.decoding.thinking_tokens:
+    if served.api == "chat" and model.decoding.thinking_tokens:
         raise ValueError(
-            "model.decoding.thinking_tokens: the protocol has no such field; leave it out, and give engine.body the "
-            "server's own key for it, if it has one"
+            "model.decoding.thinking_tokens: messages cannot go on behind a thought that is closed for the model; say "
+            "api: completions (with the checkpoint's family), or leave it out and give engine.body the server's own "
+            "key for it, if it has one"
         )
     if served.api == "chat" and model.think == "empty":
         raise ValueError(
@@ -90,11 +91,6 @@ def unheld(contender: Contender) -> Words | None:
         return f"method.rank: vLLM has room for {RANKS[-1]}", f"method.rank：vLLM 最多容纳 {RANKS[-1]}"
     if contender.head:
         return "vLLM has no classification head of ours", "vLLM 没有本项目的分类头"
-    if contender.model.decoding.thinking_tokens:
-        return (
-            "model.decoding.thinking_tokens: only the engine hf closes a thought",
-            "model.decoding.thinking_tokens：只有引擎 hf 会代为结束思考",
-        )
     if contender.model.dtype == "nf4":
         return "model.dtype: nf4 is of the engine hf", "model.dtype：nf4 只有引擎 hf 支持"
     return None

@@ -3,7 +3,7 @@ Liu et al. 2021, arXiv 2110.07602), or any method that goes on from its own earl
 
 from collections.abc import Mapping
 
-from finetune.methods import declared
+from finetune.methods import AnyMethod, declared
 from finetune.recipe.sections import Contender
 
 # Knobs of a method that shape how it begins or learns, not what it leaves: a contender that goes on may have others.
@@ -33,21 +33,22 @@ def refuse_misfits(contenders: Mapping[str, Contender]) -> None:
                 f"{said} is not tuned here, so there is nothing to go on from; tuned are {', '.join(known)}"
             )
         lineage(contenders, name)
-        origin = contenders[chosen.start]
-        if origin.model != chosen.model:
+        if contenders[chosen.start].model != chosen.model:
             raise ValueError(f"{said} tunes another model; both must be the same in every key")
-        assert origin.method is not None, "it is tuned here"
-        assert chosen.method is not None, "a start without a method is refused before"
-        for who, searched in ((name, chosen.method), (chosen.start, origin.method)):
-            for knob in declared(searched).keys() - OWN:
-                raise ValueError(
-                    f"{said}: {who} searches method.{knob}, which both must share; give it one value there, and search "
-                    f"learning_rate"
-                )
-        ours, theirs = (method.model_dump(exclude=OWN) for method in (chosen.method, origin.method))
-        unlike = [key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key)]
-        if unlike:
-            key = "kind" if "kind" in unlike else min(unlike)
+        _refuse_unlike(said, {each: contenders[each].method for each in (name, chosen.start)})
+
+
+def _refuse_unlike(said: str, methods: Mapping[str, AnyMethod | None]) -> None:
+    """ValueError: a knob that both must share is searched, or not the same. First who goes on, then its start."""
+    for who, method in methods.items():
+        assert method is not None, "both are tuned here"
+        for knob in declared(method).keys() - OWN:
             raise ValueError(
-                f"{said} has method.{key} {theirs.get(key)}, here it is {ours.get(key)}; make them the same"
+                f"{said}: {who} searches method.{knob}, which both must share; give it one value there, and search "
+                f"learning_rate"
             )
+    ours, theirs = (method.model_dump(exclude=OWN) for method in methods.values() if method)
+    unlike = [key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key)]
+    if unlike:
+        key = "kind" if "kind" in unlike else min(unlike)
+        raise ValueError(f"{said} has method.{key} {theirs.get(key)}, here it is {ours.get(key)}; make them the same")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -69,11 +69,9 @@ def keep(
         _write(model, origin, scratch)
         if not world.sharded:
             _empty(model)
-        reading = _reading(origin, scratch, world, probe)
-        again = reading.afresh(scratch.with_name(f"{scratch.name}.safetensors")) if fresh else reading.here()
-        proof = _proof(adapter_digest(scratch), trained, again, "fresh" if fresh else "here")
-        if told is not None:
-            proof = replace(proof, head_difference=_head_apart(told, again, origin.dtype))
+        again = _read_back(origin, scratch, world, probe, fresh=fresh)
+        head = _head_apart(told, again, origin.dtype)
+        proof = _proof(adapter_digest(scratch), trained, again, "fresh" if fresh else "here", head)
         _refuse_unmoved(proof, place.checkpoints)
         _refuse_others(proof, float(trained.abs().max()), origin.dtype)
         found.append(proof)
@@ -84,9 +82,11 @@ def keep(
     return found[0] if found else None
 
 
-def _reading(origin: Origin, folder: Path, world: World, probe: tuple[int, ...]) -> Reading:
-    """Of the adapter in `folder`, on a fresh base."""
-    return Reading(
+def _read_back(
+    origin: Origin, folder: Path, world: World, probe: tuple[int, ...], *, fresh: bool
+) -> dict[str, torch.Tensor]:
+    """What the adapter in `folder` answers on a fresh base."""
+    reading = Reading(
         checkpoint=str(origin.folder),
         adapter=str(folder),
         dtype=str(origin.dtype).removeprefix("torch."),
@@ -95,6 +95,7 @@ def _reading(origin: Origin, folder: Path, world: World, probe: tuple[int, ...])
         threads=torch.get_num_threads(),
         ids=probe,
     )
+    return reading.afresh(folder.with_name(f"{folder.name}.safetensors")) if fresh else reading.here()
 
 
 def _empty(model: Any) -> None:
@@ -105,16 +106,20 @@ def _empty(model: Any) -> None:
         torch.accelerator.empty_cache()
 
 
-def _proof(digest: str, trained: torch.Tensor, read: dict[str, torch.Tensor], how: Literal["fresh", "here"]) -> Proof:
+def _proof(
+    digest: str, trained: torch.Tensor, read: dict[str, torch.Tensor], how: Literal["fresh", "here"], head: float | None
+) -> Proof:
     def apart(name: str) -> float:
         return float((trained - read[name]).abs().max())
 
     merged = apart("merged") if "merged" in read else None
-    return Proof(digest, float(read["norm"]), apart("tuned"), apart("bare"), merged, how)
+    return Proof(digest, float(read["norm"]), apart("tuned"), apart("bare"), merged, how, head)
 
 
-def _head_apart(told: torch.Tensor, read: dict[str, torch.Tensor], dtype: torch.dtype) -> float:
-    """By how much the head read back scores otherwise. RuntimeError: by more than rounding explains."""
+def _head_apart(told: torch.Tensor | None, read: dict[str, torch.Tensor], dtype: torch.dtype) -> float | None:
+    """By how much the head read back scores otherwise, if there is one. RuntimeError: more than rounding explains."""
+    if told is None:
+        return None
     apart = float((told - read["head"]).abs().max()) if "head" in read else float("inf")
     if not apart <= max(1.0, float(told.abs().max())) * SLACK[dtype]:
         raise RuntimeError(f"the head read back from disk gives other scores (by {apart:g}); it is not kept")
@@ -157,19 +162,10 @@ def _write(model: Any, origin: Origin, folder: Path) -> None:
 def card(origin: Origin) -> str:
     """The model card: front matter for machines, a few lines for people."""
     contender, chat = origin.contender, origin.chat
-    spec = contender.model
+    spec, kind = contender.model, contender.method.kind if contender.method else "adapter"
     method = contender.method.model_dump(mode="json", exclude={"search"}) if contender.method else {}
-    whole = method.get("kind") == "full"
-    front = {
-        "base_model": spec.id,
-        "library_name": "transformers" if whole else "peft",
-        "pipeline_tag": PIPELINES[contender.head],
-        "tags": [str(method.get("kind", "adapter")), "tuneworth"],
-        "datasets": [use.card.name for use in origin.data],
-        "license": "other",
-    }
     lines = [
-        f"# {'A tuned copy of' if whole else 'An adapter for'} {spec.id}",
+        f"# {'A tuned copy of' if kind == 'full' else 'An adapter for'} {spec.id}",
         "",
         f"- Base: {spec.id} {spec.revision or ''}".rstrip(),
         f"- Licence of the base: {spec.licence or 'not stated'}. It binds what is tuned, as that of the data does.",
@@ -182,7 +178,19 @@ def card(origin: Origin) -> str:
         "  and serve it with the same rendering: another one is another model.",
         "- Prompt frame: " + ("as in the recipe; it belongs around every question" if contender.prompt else "none"),
     ]
-    return f"---\n{yaml.safe_dump(front, allow_unicode=True, sort_keys=False)}---\n\n" + "\n".join(lines) + "\n"
+    front = yaml.safe_dump(_front(origin, kind), allow_unicode=True, sort_keys=False)
+    return f"---\n{front}---\n\n" + "\n".join(lines) + "\n"
+
+
+def _front(origin: Origin, kind: str) -> dict[str, Any]:
+    return {
+        "base_model": origin.contender.model.id,
+        "library_name": "transformers" if kind == "full" else "peft",
+        "pipeline_tag": PIPELINES[origin.contender.head],
+        "tags": [kind, "tuneworth"],
+        "datasets": [use.card.name for use in origin.data],
+        "license": "other",
+    }
 
 
 def _headed(kind: str) -> str:
