@@ -11,6 +11,7 @@ from eval.extract.fields import Fields
 from eval.labels import CorpusRow, corpus_rows
 from eval.noise import Noise, noise
 from eval.paired import Estimate, Floats, Layout
+from eval.paired.decision import nats
 from eval.pairing import Pair
 from eval.scarce import SmallRow, small_rows
 from eval.sheet import Sheet
@@ -214,7 +215,7 @@ def _drawn(pair: Pair, rows: Sequence[TaskRow], *samples: Mapping[str, int]) -> 
 
 def _spread(pair: Pair, found: Estimate, rows: Sequence[TaskRow]) -> Spread:
     """Where the variance comes from; `kept` is what no further sample removes."""
-    variance, mde = found.se**2, min(found.mde80, 1.0)
+    variance, mde, hidden = found.se**2, min(found.mde80, 1.0), found.hidden[0] * nats(found.confidence)
     independent = sum(row.weight**2 * _independent(pair, row.task) / row.n for row in rows)
     told = any(row.sigma2 for row in rows) and variance > 0
     once = {row.task: 1 for row in rows}
@@ -225,7 +226,7 @@ def _spread(pair: Pair, found: Estimate, rows: Sequence[TaskRow]) -> Spread:
         seed_share=found.seed_variance / found.seeds / variance if variance else 0.0,
         samples_that_pay=samples_that_pay(kept, drawn) if told else None,
         drawn_to_kept=drawn / kept if told and kept > TINY else None,
-        mde_by_samples=mde_by_samples(mde, variance, kept, drawn) if told else (),
+        mde_by_samples=mde_by_samples(mde, variance, kept, drawn, min(mde, hidden)) if told else (),
     )
 
 

@@ -72,6 +72,7 @@ class Pair:
         errors at once, on the same clusters."""
         if (level, margin, ratio) not in self.told:
             values = self.differences - ratio * self.wrongs if ratio else self.differences
-            found = self.layout.estimate(values, confidence=1 - 2 * level, margin=margin)
+            span = -1 - ratio, 1 + ratio
+            found = self.layout.estimate(values, confidence=1 - 2 * level, margin=margin, span=span)
             self.told[level, margin, ratio] = found
         return self.told[level, margin, ratio]

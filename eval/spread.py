@@ -53,8 +53,12 @@ def best_samples(question: float, answer: float, drawn_to_kept: float) -> int:
     return min(near, key=lambda count: (1 + drawn_to_kept / count) * (question + answer * count))
 
 
-def mde_by_samples(mde: float, variance: float, kept: float, drawn: float) -> tuple[tuple[int, float], ...]:
-    """MDE80 with other numbers of samples: it goes with the root of the variance, degrees of freedom as they are."""
+def mde_by_samples(
+    mde: float, variance: float, kept: float, drawn: float, hidden: float = 0.0
+) -> tuple[tuple[int, float], ...]:
+    """MDE80 with other numbers of samples: it goes with the root of the variance, degrees of freedom as they are, but
+    for what tasks without spread may hide."""
     if variance <= TINY:
         return ()
-    return tuple((count, min(1.0, mde * math.sqrt((kept + drawn / count) / variance))) for count in TABLE)
+    seen = max(0.0, mde - hidden)
+    return tuple((count, min(1.0, hidden + seen * math.sqrt((kept + drawn / count) / variance))) for count in TABLE)

@@ -115,10 +115,15 @@ def test_agreement_of_few_clusters_is_no_certainty(clusters, value):
         assert (again.low > margin) == (again.p < 0.025)
 
 
-def test_tasks_without_spread_add_up_what_each_could_hide():
-    found = estimate([0.0] * 30, range(30), ["a"] * 10 + ["b"] * 20, {"a": 3.0, "b": 1.0})
-    hidden = -math.log(0.025) * (0.75 / 10 + 0.25 / 20)
-    assert (found.low, found.high, found.mde80) == pytest.approx((-hidden, hidden, hidden))
+def test_of_tasks_without_spread_that_share_no_document_the_one_that_could_hide_most_stands_for_all():
+    """Had a share p_t of each task's C_t documents differed, all would go unseen with chance exp(-sum C_t p_t): at
+    2.5 % the sum of w_t p_t is largest where one task holds it all. On the same documents both may differ at once."""
+    tasks, weights = ["a"] * 10 + ["b"] * 20, {"a": 3.0, "b": 1.0}
+    alone = estimate([0.0] * 30, range(30), tasks, weights)
+    joint = estimate([0.0] * 30, [*range(10), *range(20)], tasks, weights)
+    most, both = (-math.log(0.025) * each for each in (0.75 / 10, 0.75 / 10 + 0.25 / 20))
+    assert (alone.low, alone.high, alone.mde80) == pytest.approx((-most, most, most))
+    assert (joint.low, joint.high, joint.mde80) == pytest.approx((-both, both, both))
 
 
 def test_equal_values_have_no_spread():

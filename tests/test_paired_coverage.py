@@ -189,3 +189,37 @@ def test_the_best_on_development_documents_is_confirmed_at_the_nominal_error():
         peeking += max(whole.estimate(row, margin=0.02).low for row in d) > 0.02
     assert honest / runs <= 0.025 + 3.3 * math.sqrt(0.025 * 0.975 / runs)
     assert peeking / runs > 0.05
+
+
+STILL_PRONE = {  # of a large task that varies and small ones: documents, questions a document, chance that d is 1
+    "a dozen, 5 %": (12, 1, (0.05,)), "a dozen, 10 %": (12, 1, (0.10,)), "a dozen, 15 %": (12, 1, (0.15,)),
+    "a dozen, 90 %": (12, 1, (0.90,)), "twenty, 5 %": (20, 1, (0.05,)), "two documents": (2, 10, (0.05,)),
+    "at the ceiling": (40, 1, (0.01,)), "four dozens": (12, 1, (0.02, 0.05, 0.05, 0.15)),
+    "twenty small ones": (8, 1, (0.05,) * 20),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", STILL_PRONE)
+def test_a_task_that_shows_no_difference_is_not_taken_as_exactly_known(case):
+    """Neither bound misses the truth more often than in 2.5 %; without what it may hide some miss in a third."""
+    documents, size, chances = STILL_PRONE[case]
+    rng, runs, missed, bare = np.random.default_rng(71), 900, np.zeros(2), 0
+    plan, count = layout([(400, 1), *[(documents, size)] * len(chances)]), documents * size
+    truth = sum(chances) / (1 + len(chances))
+    for _ in range(runs):
+        small = [(rng.random(count) < chance) * 1.0 for chance in chances]
+        found = plan.estimate(np.concatenate([rng.choice([-1.0, 0.0, 1.0], 400, p=[0.1, 0.8, 0.1]), *small]), draws=199)
+        missed += [found.low > truth, found.high < truth]
+        nats = -math.log(0.025)
+        bare += not found.low + nats * found.hidden[0] <= truth <= found.high - nats * found.hidden[1]
+    assert (missed / runs <= 0.025 + 3.3 * math.sqrt(0.025 * 0.975 / runs)).all()
+    assert bare / runs > 0.05
+
+
+def test_several_small_tasks_without_spread_do_not_drown_an_exam():
+    """Twenty sets of a dozen, on which one answer in twenty differs: half show nothing, and t alone nearly knows."""
+    rng, plan, wider = np.random.default_rng(73), layout([(12, 1)] * 20), []
+    for _ in range(100):
+        found = plan.estimate(rng.choice([-1.0, 0.0, 1.0], 240, p=[0.025, 0.95, 0.025]), draws=199)
+        wider.append((found.high - found.low) / (found.high - found.low + math.log(0.025) * sum(found.hidden)))
+    assert 1 < np.median(wider) < 2.5

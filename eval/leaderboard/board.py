@@ -266,7 +266,7 @@ def _standings(
     rows = []
     ranked = zip(names, scores, means, tiers(means, found), spans(scores, layout, confidence), strict=True)
     for name, each, mean, place, (best, worst) in ranked:
-        told = layout.estimate(each, confidence=confidence) if layout else None
+        told = layout.estimate(each, confidence=confidence, span=(0, 1)) if layout else None
         rows.append(Standing(
             contender=name, score=mean, low=max(0.0, told.low) if told else None,
             high=min(1.0, told.high) if told else None, tier=place.tier, rank=place.rank, rank_best=best,

@@ -51,6 +51,8 @@ class Chance:
     wrong_se: float = 0.0
     shared: float = 0.0  # correlation of the two errors; below 0 where what is not right is wrong
     loss: float = 0.0
+    hidden: tuple[float, float] = (0.0, 0.0)  # below and above, for each nat of error (`eval.paired.decision`)
+    wrong_hidden: tuple[float, float] = (0.0, 0.0)
 
 
 def odds(
@@ -63,12 +65,24 @@ def odds(
     import numpy as np  # not above: a plan of costs (eval.forecast) takes prices from here and nothing heavy
 
     rng = np.random.default_rng(seed)
-    drawn = rng.standard_t(gain.df, DRAWS) if gain.se else np.zeros(DRAWS)
-    gains = gain.gain + gain.se * drawn
+    drawn = rng.standard_t(gain.df, DRAWS)
+    gains = np.clip(gain.gain + gain.se * drawn + _beyond(drawn, gain.df, gain.hidden), -1, 1)
     off = 1 + unsure / SURE * rng.standard_normal((2, DRAWS))
     owed = extra * off[0] + horizon * off[1] / queries
     if gain.loss:
         apart = np.sqrt((1 - gain.shared**2) * (gain.df + drawn**2) / (gain.df + 1))
         beside = gain.shared * drawn + apart * rng.standard_t(gain.df + 1, DRAWS)
-        owed = owed + gain.loss * (gain.wrong + gain.wrong_se * beside)
+        wrong = gain.wrong + gain.wrong_se * beside + _beyond(-drawn, gain.df, gain.wrong_hidden)
+        owed = owed + gain.loss * wrong
     return np.array([float(np.mean(value * gains > owed)) for value in values])
+
+
+def _beyond(drawn: Floats, df: float, hidden: tuple[float, float]) -> Floats | float:
+    """How much further the draws of a t distribution lie where tasks without spread may hide something: what has an
+    error of alpha left beyond it by -ln(alpha) times that, so that the quantiles are the bounds of the interval."""
+    if not any(hidden):
+        return 0.0
+    import numpy as np
+    from scipy.special import stdtr
+
+    return np.where(drawn < 0, -hidden[0], hidden[1]) * -np.log(stdtr(df, -np.abs(drawn)))

@@ -138,16 +138,18 @@ def rectified(
     # Two parts of equal weight, each doubled: their mean is the sum of the parts' means, and shared documents are kept.
     values = 2 * np.concatenate([alone, ours - theirs])
     parts = ["judged"] * len(alone) + ["labelled"] * len(ours)
-    return _net(values, [*clusters, *labelled], parts, confidence, least=len(set(labelled)))
+    return _net(values, [*clusters, *labelled], parts, confidence, least=len(set(labelled)), most=np.array([2.0, 4.0]))
 
 
 def _net(
-    values: ArrayLike, clusters: Sequence[object], parts: Sequence[str] | None, confidence: float, least: int = 0
-) -> Net:
-    """Where nothing varies the rule of three bounds it over `least` clusters (all of them without it)."""
+    values: ArrayLike, clusters: Sequence[object], parts: Sequence[str] | None, confidence: float, least: int = 0,
+    most: ArrayLike = 1.0,
+) -> Net:  # fmt: skip
+    """Where nothing varies the rule of three bounds it over `least` clusters (all of them without it); where one part
+    does not, by the size that its values have at `most`."""
     array = np.asarray(values, float)
     try:
-        found = Layout.of(clusters, parts).estimate(array, confidence=confidence)
+        found = Layout.of(clusters, parts).estimate(array, confidence=confidence, span=(-np.asarray(most), most))
     except ValueError:  # a part lies in one cluster
         names = np.asarray(parts if parts is not None else ["all"] * len(array))
         return Net(_inside(float(np.mean([array[names == one].mean() for one in dict.fromkeys(names)]))), None, None)

@@ -3,7 +3,8 @@
 Every estimate here is a weighted mean of per-question values (differences of two contenders, or the scores of
 one) with weights a_i = w_t / n_t, and an interval that treats the source document, not the question, as the unit
 that was drawn. Sources: Miller 2024 (arXiv 2411.00640) for clustered errors of evaluations, Satterthwaite 1946 for
-the degrees of freedom, Cameron, Gelbach & Miller 2008 and Webb 2013 for the wild bootstrap with few clusters.
+the degrees of freedom, Cameron, Gelbach & Miller 2008 and Webb 2013 for the wild bootstrap with few clusters, Fay &
+Feuer 1997 for what several tasks may hide together, none of which shows any spread.
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from eval.paired.decision import TINY, Decision, decide, satterthwaite
+from eval.paired.decision import TINY, Hidden, decide, satterthwaite
 
 Floats = NDArray[np.float64]
 
 FEW = 40  # effective clusters below which the wild bootstrap must confirm the t interval
 VERY_FEW = 12  # below this, two signs give too few distinct draws and Webb's six points are used
 DRAWS = 9999  # (DRAWS + 1) * 0.95 is whole, so that bootstrap p-value and bootstrap interval always agree
+SPAN = (-1.0, 1.0)  # of a difference of two scores
 CHUNK = 1000  # draws held in memory at once
 WEBB = np.sqrt(np.array([0.5, 1.0, 1.5]))
 
@@ -33,7 +35,7 @@ class Estimate:
     `p` is one-sided, for "the truth is at or below `margin`"; it is at most (1 - confidence) / 2 exactly when
     `low > margin`. `p_under` is the same for "at or above", by `high`: each is the larger of what t and bootstrap say,
     so that they may sum to more than 1. `method` names the interval that decided: the wider one where both were
-    computed.
+    computed, and both hold what is hidden where a task shows no spread (`eval.paired.decision`).
     """
 
     gain: float
@@ -55,6 +57,7 @@ class Estimate:
     shares: dict[str, float] = field(default_factory=dict)  # each task's part of the clustered variance, sum 1
     seeds: int = 1
     seed_variance: float = 0.0  # of one training seed, beyond what questions and samples explain
+    hidden: Hidden = (0.0, 0.0)  # below and above, for each nat of error: what tasks without spread may hide
 
     @property
     def p_two_sided(self) -> float:
@@ -102,45 +105,63 @@ class Layout:
         return cls(names, weight, cell, share, *_blocks(share, weight))
 
     def estimate(
-        self, values: ArrayLike, *, confidence: float = 0.95, margin: float = 0.0, seed: int = 17, draws: int = DRAWS
+        self,
+        values: ArrayLike,
+        *,
+        confidence: float = 0.95,
+        margin: float = 0.0,
+        seed: int = 17,
+        draws: int = DRAWS,
+        span: tuple[ArrayLike, ArrayLike] = SPAN,
     ) -> Estimate:
         """`values` [n], or [S, n] for S training seeds (their mean is estimated, with the spread between seeds added).
 
-        Under FEW effective clusters a wild cluster bootstrap-t is computed too, and the wider interval decides.
+        Under FEW effective clusters a wild cluster bootstrap-t is computed too, and the wider interval decides. `span`
+        is the least and the largest that a value may be, of every task or [T] each.
         """
         seeds = self._checked(values)
         point, totals = self._totals(seeds.mean(axis=0))
-        variance, df, effective, shares = self._spread(totals)
+        by_block, df, effective, shares = self._spread(totals)
         between = self._between_seeds(seeds) if len(seeds) > 1 else 0.0
-        variance, df = _with_seeds(variance, df, between, len(seeds))
+        variance, df = _with_seeds(float(by_block.sum()), df, between, len(seeds))
         se = math.sqrt(variance) if variance > TINY**2 else 0.0
-        if not se:
-            decided = self._without_spread(seeds.mean(axis=0), point, confidence, margin)
-        else:
-            t = (point - margin) / se
-            wild = self._wild_decision(totals, t, effective, confidence, seed, draws) if effective < FEW else None
-            decided = decide(point, se, df, t, wild, confidence)
+        still = self._still(totals, by_block)
+        hidden = self._hidden(seeds.mean(axis=0), still, span) if still.any() else (0.0, 0.0)
+        sizes = np.sort(np.abs(self._wild_t(totals, effective, seed, draws))) if se and effective < FEW else None
+        decided = decide(point, se, df, margin, confidence, hidden, sizes)
         return Estimate(
             gain=point, se=se, df=df, n=len(self.cell), clusters=self.share.shape[1], margin=margin,
             confidence=confidence, effective_clusters=effective, shares=shares, seeds=len(seeds), seed_variance=between,
-            **vars(decided),
+            hidden=hidden, **vars(decided),
         )  # fmt: skip
 
-    def _without_spread(self, values: Floats, point: float, confidence: float, margin: float) -> Decision:
-        """Where every cluster gave the same: no proof that all others would.
+    def _still(self, totals: Floats, by_block: Floats) -> NDArray[np.bool_]:
+        """[T]: tasks in which every cluster gave the same, alone or together with those that share its documents."""
+        quiet = by_block <= TINY**2
+        if len(quiet) == len(self.tasks):  # a block each, in the order of the tasks
+            return quiet
+        return quiet[self._owner] | (np.abs(totals).max(axis=1) <= TINY)
 
-        If none of C clusters differed, a share of up to -ln(alpha) / C may (the rule of three), each of them by as much
-        as values in [-1, 1] can.
+    @property
+    def _owner(self) -> NDArray[np.intp]:
+        """[T]: all clusters of a task lie in one block."""
+        return self.block[self.share.argmax(axis=1)]
+
+    def _hidden(self, values: Floats, still: NDArray[np.bool_], span: tuple[ArrayLike, ArrayLike]) -> Hidden:
+        """What tasks may hide of which every cluster gave the same: no proof that all others would.
+
+        If none of a task's C clusters differed, a share of up to -ln(alpha) / C may (the rule of three), each of them
+        by as much as values can. In tasks of one block the same documents may differ; of blocks that are apart the one
+        that could hide most stands for all: that none of them showed anything is as unlikely (Fay & Feuer 1997).
         """
-        task, counts = self.cell // self.share.shape[1], np.count_nonzero(self.share, axis=1)
+        owner, task = self._owner, self.cell // self.share.shape[1]
         means = np.bincount(task, weights=values) / np.bincount(task)
-        rooms = np.maximum(0, 1 + means), np.maximum(0, 1 - means)
-        below, above = (float((self.weight * room / counts).sum()) for room in rooms)
-        nats = -math.log((1 - confidence) / 2)
-        p = math.exp((margin - point) / below) if point > margin and below else 1.0
-        under = math.exp((point - margin) / above) if point < margin and above else 1.0
-        low, high = point - nats * below, point + nats * above
-        return Decision(low, high, p, under, nats * below, (point, point), None, "no spread")
+        each = still * self.weight / np.count_nonzero(self.share, axis=1)
+        below, above = (
+            float(np.bincount(owner, weights=each * np.maximum(0, room)).max())
+            for room in (means - np.asarray(span[0]), np.asarray(span[1]) - means)
+        )
+        return below, above
 
     def _checked(self, values: ArrayLike) -> Floats:
         array = np.atleast_2d(np.asarray(values, dtype=float))
@@ -158,8 +179,8 @@ class Layout:
         totals = self.weight[:, None] * (sums / sizes[:, None] - self.share * means[:, None])
         return round(float(self.weight @ means), 14), totals  # a gain of 0.1 is not above a margin of 0.1
 
-    def _spread(self, totals: Floats) -> tuple[float, float, float, dict[str, float]]:
-        """Variance, degrees of freedom, effective clusters, each task's share; blocks are independent and add up."""
+    def _spread(self, totals: Floats) -> tuple[Floats, float, float, dict[str, float]]:
+        """Variance [B], degrees of freedom, effective clusters, tasks' shares; blocks are independent and add up."""
         scaled = self.factor * totals.sum(axis=0)
         by_block = np.bincount(self.block, weights=scaled * totals.sum(axis=0)).astype(float)
         variance = float(by_block.sum())
@@ -169,7 +190,7 @@ class Layout:
         else:
             shares = dict(zip(self.tasks, self.weight.tolist(), strict=True))
         effective = 1.0 + satterthwaite(by_block, np.maximum(self.block_effective - 1, TINY))
-        return variance, satterthwaite(by_block, self.block_df), effective, shares
+        return by_block, satterthwaite(by_block, self.block_df), effective, shares
 
     def _between_seeds(self, seeds: Floats) -> float:
         """Variance of a seed's estimate beyond that of its questions: what chance per question explains is taken out.
@@ -178,17 +199,8 @@ class Layout:
         """
         count = len(seeds)
         points = [self._totals(row)[0] for row in seeds]
-        residual = [self._spread(self._totals(row)[1])[0] for row in seeds - seeds.mean(axis=0)]
+        residual = [float(self._spread(self._totals(row)[1])[0].sum()) for row in seeds - seeds.mean(axis=0)]
         return max(0.0, float(np.var(points, ddof=1)) - float(np.mean(residual)) * count / (count - 1))
-
-    def _wild_decision(
-        self, totals: Floats, t: float, effective: float, confidence: float, seed: int, draws: int
-    ) -> tuple[float, float]:
-        """Critical value for |t| and one-sided p, from the sizes of the redrawn t values (symmetric by design)."""
-        sizes = np.sort(np.abs(self._wild_t(totals, effective, seed, draws)))
-        rank = min(draws, math.ceil(round(confidence * (draws + 1), 6)))
-        tail = (1 + int(np.count_nonzero(sizes >= abs(t)))) / (2 * (draws + 1))
-        return float(sizes[rank - 1]), tail if t > 0 else 1 - tail
 
     def _wild_t(self, totals: Floats, effective: float, seed: int, draws: int) -> Floats:
         """t values after each cluster's residuals were multiplied by one random number of mean 0 and variance 1."""

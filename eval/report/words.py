@@ -80,6 +80,10 @@ METHODS = {
     "cluster t": Said("clustered t", "聚类 t"),
     "no spread": Said("no spread: rule of three", "无离散：三法则"),
     "wild cluster bootstrap-t": Said("wild cluster bootstrap", "聚类野自助法"),
+    "cluster t, rule of three": Said("clustered t; a task without spread: rule of three", "聚类 t；无离散任务：三法则"),
+    "wild cluster bootstrap-t, rule of three": Said(
+        "wild cluster bootstrap; a task without spread: rule of three", "聚类野自助法；无离散任务：三法则"
+    ),
 }
 COSTS = {name: Said(*words) for name, words in wording.PARTS.items()}
 EVENTS = {

@@ -71,9 +71,11 @@ def price(
 def chance_of(pair: Pair, found: Comparison, loss: float) -> Chance:
     """Errors of the gain and, where it costs, of the rate of wrong answers; the variance of their sum tells how the two
     go together."""
+    hidden = pair.estimate(level=(1 - found.confidence) / 2, margin=found.margin).hidden
     if not loss:
-        return Chance(found.gain, found.se, found.df)
+        return Chance(found.gain, found.se, found.df, hidden=hidden)
     wrong, both = (pair.layout.estimate(values, draws=99) for values in (pair.wrongs, pair.differences + pair.wrongs))
     spread = 2 * found.se * wrong.se
     shared = (both.se**2 - found.se**2 - wrong.se**2) / spread if spread else 0.0
-    return Chance(found.gain, found.se, found.df, wrong.gain, wrong.se, max(-1.0, min(1.0, shared)), loss)
+    joint = wrong.gain, wrong.se, max(-1.0, min(1.0, shared)), loss
+    return Chance(found.gain, found.se, found.df, *joint, hidden, wrong.hidden)

@@ -178,7 +178,7 @@ def _roles(evidence: Evidence, name: str) -> tuple[str, ...]:
 def interval(sheet: Sheet, weights: dict[str, float], confidence: float) -> tuple[float, float | None, float | None]:
     """Mean score, lower and upper bound; no bounds where a task lies in one cluster."""
     try:
-        found = sheet.layout(weights).estimate(sheet.scores, confidence=confidence)
+        found = sheet.layout(weights).estimate(sheet.scores, confidence=confidence, span=(0, 1))
     except ValueError:
         return float(sheet.scores.mean(axis=0) @ sheet.item_weight(weights)), None, None
     return found.gain, max(0.0, found.low), min(1.0, found.high)

@@ -214,7 +214,7 @@ def documents(pairs: Sequence[Pair]) -> list[str]:
 def rate(values: Floats, clusters: Sequence[object], confidence: float, lowest: float = 0) -> Rate:
     """Mean of values [S, n] between `lowest` and 1, `clusters` [n] of them; no interval where all lie in one."""
     try:
-        found = Layout.of(clusters).estimate(values, confidence=confidence)
+        found = Layout.of(clusters).estimate(values, confidence=confidence, span=(lowest, 1))
     except ValueError:
         return Rate(value=float(values.mean()), low=None, high=None)
     return Rate(value=found.gain, low=max(lowest, found.low), high=min(1.0, found.high))
