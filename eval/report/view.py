@@ -88,6 +88,12 @@ def lead(v: Verdict) -> Comparison | None:
     return next((each for each in v.comparisons if (each.role, each.challenger) == wanted), None) if v.delta else None
 
 
+def samples(found: Comparison) -> str:
+    """Samples of a question, which may differ by task."""
+    least, most = found.drawn
+    return str(most) if least == most else f"{least}–{most}"
+
+
 def judged_bars(v: Verdict) -> list[Bar]:
     """What decides on the challenger that the verdict speaks of: delta, and its gain over each alternative."""
     if v.delta is None:
