@@ -61,7 +61,7 @@ def _environment() -> Environment:
 
 def _context(v: Verdict, flips: Flips | None) -> dict[str, Any]:
     lead = view.lead(v)
-    turned = disagreements.shown(flips) if flips and flips.contrasts else {"flips": None}
+    turned = disagreements.shown(flips, v.flips) if flips and flips.contrasts and v.flips else {"flips": None}
     names = ("page", "flips") if turned["flips"] else ("page",)
     script, style = ("".join((HERE / f"{name}.{kind}").read_text("utf-8") for name in names) for kind in ("js", "css"))
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

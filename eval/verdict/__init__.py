@@ -33,6 +33,7 @@ from eval.verdict.roll import ContenderRow, Provenance, TaskInfo, contender_rows
 from eval.verdict.ruling import Ruling, amount, decisive, headline, overall
 from eval.verdict.sensitivity import Sensitivity, sensitivity
 from eval.verdict.slices import Slice, slices
+from eval.verdict.turns import Turns, turns
 from eval.verdict.twins import Twins, twins
 from eval.verdict.validity import asked, same_questions
 from finetune.mistakes import BadInput
@@ -89,6 +90,7 @@ class Verdict(BaseModel):
     money: Money | None = None
     power: Power | None = None
     settle: tuple[Settle, ...] = ()
+    flips: tuple[Turns, ...] = Field((), description="Questions on which the sides of a contrast differ; no score")
     slices: tuple[Slice, ...] = Field((), description="The gain by subject; exploratory, decides nothing")
     atlas: Atlas | None = Field(None, description="The gain by scenario and trait, and where the word does not hold")
     sensitivity: Sensitivity | None = Field(None, description="The rule's word in other ways of looking")
@@ -252,6 +254,7 @@ def _numbers(
         "rulings": contest.rulings,
         "comparisons": contest.comparisons,
         "contamination": shown,
+        "flips": turns(evidence, contest.comparisons, lead.challenger),
         "guards": tuple(row for rows in contest.guards.values() for row in rows),
         "money": money(evidence, contest.bills, shelf(delta, tau, gamma, _released(evidence.recipe))),
         "power": seen(delta, evidence.benchmark, surely(evidence.recipe, evidence.benchmark)[0], best(evidence, delta)),
