@@ -18,7 +18,7 @@ FLOORS = {  # room (a module or a package) -> floor; the wall stands between 3.5
     "finetune.data": 3, "finetune.tokenised": 3.2, "finetune.world": 3,
     "finetune.train": 3.5, "finetune.export": 3.5, "finetune.embedded": 3.5,
     "eval.extract": 3.9, "eval.signs": 3.9, "eval.twins": 3.95, "eval.task": 3.97, "eval.benchmark": 4,
-    "eval.answerable": 4.1, "eval.blind": 4.1, "eval.paired": 4, "eval.noise": 4,
+    "eval.answerable": 4.1, "eval.standing": 4.1, "eval.blind": 4.1, "eval.paired": 4, "eval.noise": 4,
     "eval.significance": 4, "eval.exact": 4.1, "eval.spread": 4, "eval.corpus": 4.1, "eval.labels": 4.9,
     "eval.power": 4.1,
     "eval.items": 4.2, "eval.columns": 4.3, "eval.grading": 4.6, "eval.pledge": 4.2,

@@ -1,4 +1,4 @@
-"""What the page says of flips stands in verdict.json, and `report --no-text` makes it again without a word of theirs."""
+"""What the page counts of flips stands in verdict.json; `report --no-text` makes it again without a word of them."""
 
 from __future__ import annotations
 
@@ -19,13 +19,19 @@ from eval.verdict import Verdict
 ALSO = ("--set", "rule.alternatives=[prompted]")
 
 
-@pytest.fixture
-def made(tmp_path, monkeypatch):
-    monkeypatch.setenv("TUNEWORTH_CARDS", "")
+@pytest.fixture(autouse=True)
+def not_on_a_ci_machine(monkeypatch):
     monkeypatch.delenv("CI", raising=False)
-    found = study(tmp_path, "rule.alternatives=[prompted]")
-    command(found, "judge", *ALSO)
-    command(found, "report", *ALSO)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TUNEWORTH_CARDS", "")
+        patch.delenv("CI", raising=False)
+        found = study(tmp_path_factory.mktemp("turns"), "rule.alternatives=[prompted]")
+        command(found, "judge", *ALSO)
+        command(found, "report", *ALSO)
     return found
 
 
@@ -62,16 +68,18 @@ def test_every_number_over_the_flips_stands_in_the_verdict(made):
 
 
 def test_counts_that_were_altered_are_not_verified(made):
-    said = json.loads(made.run.verdict.read_text("utf-8"))
+    before = made.run.verdict.read_text("utf-8")
+    said = json.loads(before)
     said["flips"][0]["causes"][0]["gained"] += 1
     made.run.verdict.write_text(json.dumps(said), "utf-8")
     done = CliRunner().invoke(app, ["verify", str(made.run.folder)])
+    made.run.verdict.write_text(before, "utf-8")
     assert done.exit_code == 6
     assert done.stdout.startswith("flips[0].causes[")
     assert done.stdout.splitlines()[-1].startswith("verify: differs: 1 of ")
 
 
-def test_a_page_is_made_again_without_texts_and_without_judging(made, tmp_path):
+def test_a_page_is_made_again_without_texts_and_without_judging(made):
     kept = {path: path.read_bytes() for path in made.run.folder.rglob("*") if path.is_file()}
     assert "保证金" in gzip.decompress(made.run.flips.read_bytes()).decode()
     command(made, "report", "--no-text", *ALSO)
@@ -87,7 +95,6 @@ def test_a_page_is_made_again_without_texts_and_without_judging(made, tmp_path):
 
 def test_a_page_without_the_texts_of_a_private_card_is_no_private_file(tmp_path, monkeypatch):
     monkeypatch.setenv("TUNEWORTH_CARDS", "")
-    monkeypatch.delenv("CI", raising=False)
     made = study(tmp_path, private=True)
     command(made, "judge", "--with-text")
     command(made, "report")

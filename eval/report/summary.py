@@ -57,7 +57,7 @@ def _scores(verdict: Verdict) -> Table:
         over = [_over(verdict, against.get((c.name, rival))) for rival in rivals]
         style = "bold" if c.name == verdict.challenger and verdict.delta else ""
         costs = (number(c.training_cost), "unknown" if c.cost_per_query is None else number(c.cost_per_query))
-        found.add_row(row.place.rank, c.name, ", ".join(c.roles), score, *over, *costs, style=style)
+        found.add_row(row.rank, c.name, ", ".join(c.roles), score, *over, *costs, style=style)
     return found
 
 

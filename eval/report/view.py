@@ -48,6 +48,12 @@ class Row:
     half: float | None
     tasks: dict[str, TaskScore]
 
+    @property
+    def rank(self) -> str:
+        """Every rank that is left open to it; a dash where contenders cannot be compared."""
+        best, worst = self.c.rank_best, self.c.rank_worst
+        return "–" if best is None else str(best) if best == worst else f"{best}–{worst}"
+
 
 def exit_status(v: Verdict) -> int:
     """What `--gate` ends with: 0 worth it, 3 not worth it, 4 inconclusive, 5 invalid, 8 exploratory; smoke 0 or 7."""

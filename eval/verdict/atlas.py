@@ -53,7 +53,7 @@ class Place(BaseModel):
     high: float
     bound: float = Field(description="Lower bound against the hardest rival, at the level at which Holm tests it")
     ceiling: float = Field(description="Upper bound over the incumbent, at the level at which Holm tests it")
-    holm_p: float = Field(description="One-sided: at or below the margin against some rival; Holm over the parts")
+    holm_p: float = Field(description="Two-sided: at the margin against some rival; Holm over the parts")
     clears: bool = Field(description="Shown to be over the margin against every rival")
     falls_short: bool = Field(description="Shown to be under the margin against the incumbent")
     rest: Rest | None = Field(description="None where the part is the whole exam")
@@ -131,7 +131,7 @@ def compared(
             keys=group[0], name=group[1][0], name_zh=group[1][1], tasks=group[2], n=found.n, clusters=found.clusters,
             weight=sum(weights[task] for task in group[2]) / sum(weights.values()), gain=found.gain,
             low=max(-1.0, found.low), high=min(1.0, found.high), bound=max(-1.0, bound), ceiling=min(1.0, ceiling),
-            holm_p=over.adjusted_p, clears=over.rejected and bound > margin,
+            holm_p=min(1.0, 2 * over.adjusted_p), clears=over.rejected and bound > margin,
             falls_short=under.rejected and ceiling < margin, rest=_rest(rest, next(told).adjusted_p if rest else None),
         ))  # fmt: skip
     return places

@@ -81,7 +81,7 @@ class Ruling(BaseModel):
     reasons: tuple[Reason, ...]
     low: float  # the smallest of `lows`
     lows: dict[str, float]
-    holm_p: float
+    holm_p: float  # two-sided, for a gain at the margin or a harm at its limit; at most 1 - confidence where `rejected`
     rejected: bool  # the truth lies above the margin against every rival, it pays where priced, and harms no guard
 
 
@@ -107,7 +107,7 @@ def stand(
     found = {}
     for (name, pairs), step in zip(contests.items(), holm(worst, alpha), strict=True):
         lows = {p.incumbent.name: max(-1.0, p.estimate(level=step.level, margin=margin).low) for p in pairs}
-        found[name] = Standing(lows, step.adjusted_p, step.rejected, step.level)
+        found[name] = Standing(lows, min(1.0, 2 * step.adjusted_p), step.rejected, step.level)
     return found
 
 
