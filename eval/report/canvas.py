@@ -127,10 +127,11 @@ def fitted(words: Said, width: float, size: float = 13) -> Said:
 
 
 def wrapped(words: Said, width: float, size: float = 13) -> list[Said]:
-    """Words whole, in as many lines of a width as they take: broken at spaces, and within a word longer than a line."""
+    """Words whole, in as many lines of a width as they take: broken at spaces, and within a word longer than a line.
+    Of the language that takes fewer the first are empty."""
     lines = [_broken(text, width, size) for text in words]
     most = max(map(len, lines))
-    return [Said(*both) for both in zip(*(each + [""] * (most - len(each)) for each in lines), strict=True)]
+    return [Said(*both) for both in zip(*([""] * (most - len(each)) + each for each in lines), strict=True)]
 
 
 def _broken(text: str, width: float, size: float) -> list[str]:
