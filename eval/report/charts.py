@@ -235,13 +235,13 @@ def _gain(canvas: Canvas, bar: Bar, y: float, *, thick: float, label_y: float | 
     canvas.ax.plot([100 * bar.value], [y], **mark, **style)
     canvas.write(canvas.width - 6, y if label_y is None else label_y, same(numbers), size=min(size, 14), ha="right")
     if label_y is not None:
-        for at, line in enumerate(reversed(wrapped(bar.label, canvas.plot - NUMBERS, size))):
-            canvas.write(canvas.left, label_y - LINE * at, line, size=size, weight="bold")
+        for at, words in enumerate(reversed(wrapped(bar.label, canvas.plot - NUMBERS, size))):
+            canvas.write(canvas.left, label_y - LINE * at, words, size=size, weight="bold")
     else:
         lines = wrapped(bar.label, canvas.left - 10, size)
         first = y - 9 - LINE * (len(lines) - 1) / 2
-        for at, line in enumerate(lines):
-            canvas.write(0, first + LINE * at, line, size=size, weight="bold")
+        for at, words in enumerate(lines):
+            canvas.write(0, first + LINE * at, words, size=size, weight="bold")
         canvas.write(0, first + LINE * (len(lines) - 1) + 19, bar.note, size=12, color=colour("muted"))
 
 
