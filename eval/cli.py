@@ -190,11 +190,15 @@ def judge(
 @careful
 def report(
     recipe: RecipeFile, out: Out = RUNS, changes: Changes = [], data_root: DataRoot = None,  # noqa: B006
+    no_text: NoText = False,
 ) -> None:  # fmt: skip
-    """Write the page from verdict.json: one offline file. Example: tuneworth report recipes/demo.yaml"""
+    """Write the page from verdict.json: one offline file. Example: tuneworth report recipes/demo.yaml
+
+    With --no-text the page alone is without words; flips.json.gz keeps them, and nothing is judged anew.
+    """
     from eval.closing import report as write
 
-    write(_read(recipe, changes, data_root), out)
+    write(_read(recipe, changes, data_root), out, told=not no_text)
 
 
 @app.command()

@@ -105,14 +105,16 @@ def _append(told: str) -> None:
         typer.echo(f"{SUMMARY}: {named} cannot be added to ({fault.strerror}); verdict.md holds the same", err=True)
 
 
-def report(recipe: Recipe, out: Path) -> None:
-    """The page, from verdict.json and flips.json.gz; as private as these."""
+def report(recipe: Recipe, out: Path, *, told: bool = True) -> None:
+    """The page, from verdict.json and flips.json.gz; as private as these, unless it tells no text."""
     from eval import flips
+    from eval.flips.texts import untold
     from eval.report import render
     from eval.verdict import Verdict
 
     folder = RunDir(out / recipe.name)
     verdict, found = Verdict.read(folder.verdict), flips.beside(folder.verdict, folder.flips)
+    found = found if told or found is None else untold(found)
     flips.write(folder.report, render(verdict, found).encode(), private=found is not None and found.private)
     typer.echo(f"report: {folder.report}")
 

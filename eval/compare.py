@@ -99,6 +99,12 @@ class Comparison(BaseModel):
     corpus: tuple[CorpusRow, ...] = ()  # macro-F1 where questions share their labels; decides nothing
     small: tuple[SmallRow, ...] = ()  # tasks of few questions with rates near 0 or 1; decides nothing
 
+    @property
+    def drawn(self) -> tuple[int, int]:
+        """Fewest and most samples that either side gave to a question: what is chosen by likelihood has one."""
+        counts = [count for sides in self.samples.values() for count in sides]
+        return min(counts), max(counts)
+
 
 def compare(
     pair: Pair, *, role: Role, confidence: float, margin: float, fields: Mapping[str, Fields] | None = None

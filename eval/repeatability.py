@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from eval.items import ItemScore
 from eval.sheet import Sheet
+from eval.signs import points
 from finetune.files import write_whole
 from finetune.mistakes import BadInput
 
@@ -130,9 +131,9 @@ def changes(once: Sequence[ItemScore], again: Sequence[ItemScore]) -> Changes:
 
 def told(found: Repeatability) -> str:
     """One line for whoever waits. No score stands in it."""
-    moved, points = found.floor.changes.answers, 100 * found.floor.apart.gain
+    moved, gain = found.floor.changes.answers, points(found.floor.apart.gain)
     said = [f"{found.questions} questions, {found.answers} answers"]
-    said.append(f"again {moved:.1%} of them change, the score by {points:+.1f} points")
+    said.append(f"again {moved:.1%} of them change, the score by {gain} points")
     if found.batching:
         said.append(f"alone {found.batching.changes.answers:.1%} change")
     if found.parity:

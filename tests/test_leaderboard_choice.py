@@ -71,6 +71,9 @@ def limited(made, **changes):
         card |= {"memory": 8e9}
         if card["contender"] == "second/lora":
             card |= changes
+    for row in said["slices"][0]["standings"]:
+        if row["contender"] == "second/lora" and "cost" in changes:
+            row["cost"] = changes["cost"]
     said["slices"][0]["blind"]["score"] = 0.25
     return Board.model_validate(said)
 

@@ -56,7 +56,7 @@ def test_the_sum_of_the_sentence_is_told_apart_from_the_training_cost_of_the_tab
 
 @pytest.mark.parametrize(
     ("value", "says"),
-    [(0, "0"), (0.4, "0.4"), (-0.0123, "-0.0123"), (12.345, "12.3"), (99.99, "100"), (1500.4, "1,500"), (1e-30, "0")],
+    [(0, "0"), (0.4, "0.4"), (-0.0123, "−0.0123"), (12.345, "12.3"), (99.99, "100"), (1500.4, "1,500"), (1e-30, "0")],
 )
 def test_a_small_sum_is_not_nothing(value, says):
     assert amount(value, "CNY") == f"{says} CNY"

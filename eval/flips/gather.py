@@ -12,13 +12,12 @@ from eval.compare import Comparison
 from eval.flips import Answer, Asked, Balance, Flips, Item
 from eval.flips.texts import Texts, asked, bare, fitting, said
 from eval.items import ItemScore, at_lines
-from eval.sheet import Key, Sheet
+from eval.sheet import Key
 from eval.task import Task
 from eval.verdict import Verdict
 from eval.verdict.evidence import Evidence
+from eval.verdict.turns import Side, deciding, sides, turned
 from finetune.run import RunDir
-
-Tally = dict[Key, tuple[int, int]]  # question -> right answers, of how many
 
 
 def gather(evidence: Evidence, verdict: Verdict, run: RunDir, digest: str, texts: Texts) -> Flips:
@@ -26,48 +25,28 @@ def gather(evidence: Evidence, verdict: Verdict, run: RunDir, digest: str, texts
 
     `digest`: sha256 of verdict.json.
     """
-    compared = [each for each in verdict.comparisons if each.role in ("delta", "alternative")]
-    compared.sort(key=lambda each: each.challenger != verdict.challenger)
+    compared = deciding(verdict.comparisons, verdict.challenger)
     pairs = [(each.challenger, each.incumbent) for each in compared]
-    tallies = {name: _tally(evidence.sheets[name]) for pair in pairs for name in pair}
-    turned = [_turned(*(tallies[name] for name in pair)) for pair in pairs]
+    found = {name: sides(evidence.sheets[name]) for pair in pairs for name in pair}
+    flipped = [turned(found[ours], found[theirs]) for ours, theirs in pairs]
     wanted: dict[str, set[Key]] = {}
-    for pair, keys in zip(pairs, turned, strict=True):
+    for pair, keys in zip(pairs, flipped, strict=True):
         for name in pair:
             wanted.setdefault(name, set()).update(keys)
-    answers = {name: _answers(evidence, run, name, keys, tallies[name]) for name, keys in wanted.items()}
+    answers = {name: _answers(evidence, run, name, keys, found[name]) for name, keys in wanted.items()}
     told = {task.name: texts.of(task.card) for task in evidence.benchmark.tasks}
-    items, count = fitting(list(_items(evidence, answers, told)), turned[0] if turned else ())
+    items, count = fitting(list(_items(evidence, answers, told)), flipped[0] if flipped else ())
     return Flips(
         verdict=digest, texts=count, private=any(task.private and told[task.name] for task in evidence.benchmark.tasks),
-        contrasts=tuple(_balance(each, keys) for each, keys in zip(compared, turned, strict=True)),
+        contrasts=tuple(_balance(each, keys) for each, keys in zip(compared, flipped, strict=True)),
         tasks=tuple(_source(task, told[task.name]) for task in evidence.benchmark.tasks), items=tuple(items),
     )  # fmt: skip
 
 
-def _tally(sheet: Sheet) -> Tally:
-    shares = sheet.share("correct").mean(axis=0)
-    counts = [sheet.samples[task] * len(sheet.seeds) for task, _ in sheet.questions]
-    return {
-        key: (round(share * of), of) for key, share, of in zip(sheet.questions, shares.tolist(), counts, strict=True)
-    }
-
-
-def _holds(tally: tuple[int, int]) -> bool:
-    """As `Answer.holds`."""
-    return 2 * tally[0] > tally[1]
-
-
-def _turned(ours: Tally, theirs: Tally) -> dict[Key, bool]:
-    """Questions on which one side alone is right, and whether that is ours."""
-    held = {key: (_holds(found), _holds(theirs[key])) for key, found in ours.items()}
-    return {key: mine for key, (mine, other) in held.items() if mine != other}
-
-
-def _balance(found: Comparison, turned: Mapping[Key, bool]) -> Balance:
-    gained = sum(turned.values())
+def _balance(found: Comparison, keys: Mapping[Key, bool]) -> Balance:
+    gained = sum(keys.values())
     facts = found.model_dump(include={"challenger", "incumbent", "role", "n"})
-    return Balance(**facts, gained=gained, lost=len(turned) - gained)
+    return Balance(**facts, gained=gained, lost=len(keys) - gained)
 
 
 def _source(task: Task, told: bool) -> Asked:
@@ -89,17 +68,19 @@ def _items(evidence: Evidence, answers: Mapping[str, Mapping[Key, Answer]], told
                 yield item if told[task.name] else bare(item)
 
 
-def _answers(evidence: Evidence, run: RunDir, name: str, keys: Collection[Key], tally: Tally) -> dict[Key, Answer]:
+def _answers(
+    evidence: Evidence, run: RunDir, name: str, keys: Collection[Key], held: Mapping[Key, Side]
+) -> dict[Key, Answer]:
     """Of each question the first answer, by seed and sample, that is as right as the contender is; one that the log
     does not hold is missing."""
     found: dict[Key, ItemScore] = {}
     for seed, stage in evidence.scored[name].items():
-        left = {key: _holds(tally[key]) for key in keys if key not in found}
+        left = {key: held[key].holds for key in keys if key not in found}
         log = run.seed(name, seed).items
         lines = _lines(columns.glance(log), stage.fingerprint, left) if left else frozenset()
         found |= {(row.task, row.id): row for row in at_lines(log, lines)}
     first = next(iter(evidence.scored[name]))
-    return {key: _answer(found.get(key), first, *tally[key]) for key in keys}
+    return {key: _answer(found.get(key), first, held[key].right, held[key].of) for key in keys}
 
 
 def _answer(row: ItemScore | None, seed: int, right: int, of: int) -> Answer:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from eval.endpoint.wire import split
-from eval.flips import LONGEST, Item
+from eval.flips import LONGEST, Flips, Item
 from eval.items import ItemScore
 from finetune.card import DataCard, Row
 from finetune.files import digest_of
@@ -63,6 +63,13 @@ def bare(item: Item) -> Item:
     return item.model_copy(
         update={**dict.fromkeys(("context", "question", "gold"), ""), "options": (), "answers": answers}
     )
+
+
+def untold(flips: Flips) -> Flips:
+    """The same flips without any text, as `Texts(nothing=True)` leaves them."""
+    tasks = tuple(task.model_copy(update={"told": False}) for task in flips.tasks)
+    plain = {"texts": 0, "private": False, "tasks": tasks, "items": tuple(bare(item) for item in flips.items)}
+    return flips.model_copy(update=plain)
 
 
 def fitting(items: Sequence[Item], first: Collection[tuple[str, str]], room: int = ROOM) -> tuple[list[Item], int]:

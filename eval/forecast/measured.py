@@ -11,6 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from eval.signs import minus
 from eval.terminal import table
 from finetune.mistakes import BadInput
 from finetune.recipe import Recipe
@@ -32,7 +33,7 @@ def probed(recipe: Recipe, out: Path) -> RenderableType | None:
                 Text(
                     f"{name}, one step measured on {one.devices} x {one.device}: {one.seconds:.2f} s for {one.tokens} "
                     f"tokens, so {hours:.2f} hours a seed; peak {one.peak_memory_bytes / 2**30:.1f} GiB, "
-                    f"planned {off:+.0%} of it"
+                    f"planned {minus(format(off, '+.0%'))} of it"
                 )
             )
     return Group(*found) if found else None
@@ -71,7 +72,8 @@ def _table(out: Path, found: dict[tuple[str, str], list[float]]) -> Table:
 
 
 def _spread(errors: Sequence[float]) -> str:
-    return f"{errors[0]:+.0%}" if len(errors) == 1 else f"{min(errors):+.0%} to {max(errors):+.0%}"
+    least, most = (minus(f"{end:+.0%}") for end in (min(errors), max(errors)))
+    return most if len(errors) == 1 else f"{least} to {most}"
 
 
 def _manifest(path: Path) -> RunManifest | None:

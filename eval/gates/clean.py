@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from eval.gates.gate import CLEAN, Gate, Status, gate
+from eval.signs import interval, points
 
 Call = Literal["worth_it", "not_worth_it", "inconclusive"]
 Span = tuple[float, float, float]  # gain, low, high: shares of a point
@@ -74,7 +75,7 @@ def _status(call: Call, clean: Call, all_: Span, left: Span) -> Status:
 
 
 def _told(span: Span) -> str:
-    return f"{100 * span[0]:+.1f} [{100 * span[1]:+.1f}, {100 * span[2]:+.1f}]"
+    return f"{points(span[0])} {interval(*span[1:])}"
 
 
 def _bounds(span: Span) -> dict[str, float]:

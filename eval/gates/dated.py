@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from eval.gates.gate import DATED, Gate, Status, Words, gate
+from eval.signs import points
 
 APART = 0.02  # a difference of so much between old and young questions is none
 Span = tuple[float, float, float]  # gain, low, high: shares of a point
@@ -60,11 +61,11 @@ def dated(fact: DatedFact | None) -> Gate:
 
 def told(fact: DatedFact) -> Words:
     """What the two sides of the day say, and which way that leans. Needs a fact with a difference."""
-    gain, low, high = (100 * value for value in fact.apart or (0.0, 0.0, 0.0))
+    gain, low, high = map(points, fact.apart or (0.0, 0.0, 0.0))
     who, rival, day = fact.challenger, fact.incumbent, fact.newest
     span, span_zh = (
-        f"{gain:+.1f} points ({low:+.1f} to {high:+.1f})",
-        f"{gain:+.1f} 个百分点（{low:+.1f} 至 {high:+.1f}",
+        f"{gain} points ({low} to {high})",
+        f"{gain} 个百分点（{low} 至 {high}",
     )
     en = f"on questions public after {day} the gain of {who} over {rival} differs by {span} from that on older ones"
     zh = f"{who} 对 {rival} 的增益，{day} 之后公开的题目与旧题相差 {span_zh}）"

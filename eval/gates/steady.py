@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from eval.gates.gate import BATCHES, NOISE, PARITY, UNKNOWN, Figures, Gate, Status, Words, gate
 from eval.repeatability import Apart, Changes, Kind, Parity, Repeatability
+from eval.signs import interval, points
 
 REACH = 0.1  # an interval that reaches further than ten points to either side could hide any gain worth finding
 PADDED = 16  # questions, or answers that shared a batch, below which nothing is said
@@ -20,7 +21,7 @@ def noise_floor(measured: Measured, gains: Mapping[str, float]) -> Gate:
     """Each contender against itself, other draws and batches. `gains` (contrast -> share) are printed beside."""
     found = {who: each.floor for who, each in measured.items() if each}
     told = [(who, _state(each.apart, each.changes), _apart(each.apart)) for who, each in found.items()]
-    beside = [f"{who} {100 * gain:+.1f}" for who, gain in gains.items()]
+    beside = [f"{who} {points(gain)}" for who, gain in gains.items()]
     ends = ("; beside " + ", ".join(beside), "；对照 " + "、".join(beside)) if beside else ("", "")
     en, zh = "against themselves, in points, 99 %: ", "与自身相差（百分点，99%）："
     figures = {f"{who}: {name}": value for who, each in found.items() for name, value in _bounds(each.apart)}
@@ -112,8 +113,8 @@ def _state(found: Apart, seen: Changes) -> Status:
 
 
 def _apart(found: Apart) -> str:
-    span = "" if found.low is None or found.high is None else f" [{100 * found.low:+.1f}, {100 * found.high:+.1f}]"
-    return f"{100 * found.gain:+.1f}{span}"
+    span = "" if found.low is None or found.high is None else f" {interval(found.low, found.high)}"
+    return f"{points(found.gain)}{span}"
 
 
 def _bounds(found: Apart) -> Iterable[tuple[str, float | None]]:

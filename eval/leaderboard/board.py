@@ -14,9 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from eval.leaderboard.kinship import difference
 from eval.leaderboard.sitting import Sitting
-from eval.leaderboard.standing import Duel, duels, spans, tiers
 from eval.leaderboard.unread import Unread, unread
 from eval.paired import Floats, Layout
+from eval.standing import Duel, duels, spans, tiers
 from eval.task import Task
 from eval.verdict.roll import TaskInfo
 from finetune.mistakes import BadInput
@@ -65,8 +65,9 @@ class Standing(BaseModel):
     high: float | None
     tier: int
     rank: int = Field(description="All of a tier share it")
-    rank_best: int
-    rank_worst: int
+    rank_best: int = Field(description="One more than are shown to be better, by Holm over all pairs of the slice")
+    rank_worst: int = Field(description="All but those that are shown to be worse")
+    cost: float | None = Field(description="Of 1,000 queries of this slice, as the card's of the whole exam")
 
 
 class Versus(BaseModel):
@@ -78,8 +79,8 @@ class Versus(BaseModel):
     gain: float
     low: float | None
     high: float | None
-    holm_p: float = Field(description="One-sided, Holm over all pairs of the slice")
-    resolved: bool
+    holm_p: float = Field(description="Two-sided against no difference, Holm over all pairs of the slice")
+    resolved: bool = Field(description="holm_p is at most 1 - confidence")
 
 
 class Slice(BaseModel):
@@ -241,7 +242,7 @@ def _slice(
     asked = {(exam.task[at], exam.ids[at]) for at in places}
     return Slice(
         kind="all", key="", tasks=tuple(mass), n=len(places), clusters=len(set(clusters)),
-        standings=_standings(names, scores, weight, layout, found, confidence),
+        standings=_standings(names, scores, weight, layout, found, confidence, _costs(exam, chosen)),
         duels=tuple(_versus(names, duel) for duel in found),
         blind=unread(mass, facts, tasks, asked),
     )  # fmt: skip
@@ -254,6 +255,11 @@ def _versus(names: Sequence[str], duel: Duel) -> Versus:
     )  # fmt: skip
 
 
+def _costs(exam: _Exam, chosen: NDArray[np.bool_]) -> list[float | None]:
+    weight = exam.weight * chosen
+    return [each.cost_of(weight / weight.sum()) for each in exam.sittings]
+
+
 def _standings(
     names: Sequence[str],
     scores: Sequence[Floats],
@@ -261,15 +267,16 @@ def _standings(
     layout: Layout | None,
     found: Sequence[Duel],
     confidence: float,
+    costs: Sequence[float | None],
 ) -> tuple[Standing, ...]:
     means = [float(each.mean(axis=0) @ weight) for each in scores]
     rows = []
-    ranked = zip(names, scores, means, tiers(means, found), spans(scores, layout, confidence), strict=True)
-    for name, each, mean, place, (best, worst) in ranked:
+    ranked = zip(names, scores, means, tiers(means, found), spans(means, found), costs, strict=True)
+    for name, each, mean, place, (best, worst), cost in ranked:
         told = layout.estimate(each, confidence=confidence, span=(0, 1)) if layout else None
         rows.append(Standing(
             contender=name, score=mean, low=max(0.0, told.low) if told else None,
             high=min(1.0, told.high) if told else None, tier=place.tier, rank=place.rank, rank_best=best,
-            rank_worst=worst,
+            rank_worst=worst, cost=cost,
         ))  # fmt: skip
     return tuple(sorted(rows, key=lambda row: (-row.score, row.contender)))

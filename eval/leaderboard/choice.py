@@ -42,7 +42,8 @@ class Choice(BaseModel):
 
 def choose(board: Board, limits: Limits) -> Choice:
     """BadInput: no task of the scenario, or costs in several currencies."""
-    part, left_out = _part(board, limits.scenario), _left_out(board, limits)
+    part = _part(board, limits.scenario)
+    left_out = _left_out(board, part, limits)
     rows = [row for row in part.standings if row.contender not in left_out]
     contender, said = _weighed(board, part, rows)
     return Choice(contender=contender, reason=said.en, reason_zh=said.zh, left_out=left_out)
@@ -66,22 +67,23 @@ def _part(board: Board, scenario: str | None) -> Slice:
     return found
 
 
-def _left_out(board: Board, limits: Limits) -> dict[str, Said]:
+def _left_out(board: Board, part: Slice, limits: Limits) -> dict[str, Said]:
     """Who is known to break a limit, of whom it is not known, and whose scores are in doubt."""
     currencies = {card.currency for card in board.contenders if card.cost is not None}
     if limits.cost is not None and len(currencies) > 1:
         raise BadInput(f"--max-cost {limits.cost:g}: costs are in {' and '.join(sorted(currencies))}; name runs of one")
-    why = {card.contender: _why(card, limits) for card in board.contenders}
+    why = {card.contender: _why(card, part.standing(card.contender).cost, limits) for card in board.contenders}
     return {name: reason for name, reason in why.items() if reason.en}
 
 
-def _why(card: Card, limits: Limits) -> Said:
-    """Empty where it keeps within the limits."""
+def _why(card: Card, cost: float | None, limits: Limits) -> Said:
+    """Empty where it keeps within the limits; `cost` is that of the questions it is chosen on."""
     if card.doubt:
         return Said(card.doubt, card.doubt_zh)
-    if limits.cost is not None and (card.cost is None or card.cost > limits.cost):
-        told = f"{number(card.cost)} {card.currency}" if card.cost is not None else ""
-        return Said(f"costs {told}", f"成本 {told}") if told else Said("cost unknown", "成本未知")
+    if limits.cost is not None and (cost is None or cost > limits.cost):
+        part, part_zh = (" on these questions", "（按这些题目）") if limits.scenario else ("", "")
+        told = f"{number(cost)} {card.currency}" if cost is not None else ""
+        return Said(f"costs {told}{part}", f"成本 {told}{part_zh}") if told else Said("cost unknown", "成本未知")
     if limits.memory is not None and (card.memory is None or card.memory > limits.memory):
         told = f"{number(card.memory / 1e9)} GB" if card.memory is not None else ""
         return Said(f"takes {told}", f"占用 {told}") if told else Said("memory unknown", "显存未知")
@@ -101,7 +103,7 @@ def _weighed(board: Board, part: Slice, rows: list[Standing]) -> tuple[str | Non
     duels = [duel for duel in part.duels if _rival(duel, best.contender) in others]
     level = [duel for duel in duels if not duel.resolved]
     if level:
-        return None, _tied(board, best, level)
+        return None, _tied(board, part, best, level)
     if not others:
         return best.contender, Said(f"the only one within the limits: {_told(best)}, blind {blind}",
                                     f"唯一符合限制者：{_told(best)}，盲答 {blind}")  # fmt: skip
@@ -118,11 +120,11 @@ def _rival(duel: Versus, name: str) -> str | None:
     return duel.behind if duel.ahead == name else duel.ahead if duel.behind == name else None
 
 
-def _tied(board: Board, best: Standing, level: list[Versus]) -> Said:
+def _tied(board: Board, part: Slice, best: Standing, level: list[Versus]) -> Said:
     """Who is not told apart from the best, who of them is cheapest, and how many more questions would tell."""
     names = [str(_rival(duel, best.contender)) for duel in level]
     gaps = [f"{name} {points(duel.gain)} {_span(duel)}" for name, duel in zip(names, level, strict=True)]
-    costs = {name: cost for name in (best.contender, *names) if (cost := board.card(name).cost) is not None}
+    costs = {name: cost for name in (best.contender, *names) if (cost := part.standing(name).cost) is not None}
     en, zh = "", ""
     if len(costs) == len(names) + 1 and len({board.card(name).currency for name in costs}) == 1:
         cheapest = min(costs, key=lambda name: costs[name])

@@ -1,7 +1,7 @@
 """Who may stand on one board: the first difference that forbids it, and the groups in which nothing does.
 
 Contenders differ in model, method, frame and decoding: that is what is compared. They must not differ in what was
-asked, in how it was asked and graded, or in how much room an answer had.
+asked, in how it was asked and graded, or in how much room an answer and its thought had.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from eval.pairing import mismatch
 class Difference(NamedTuple):
     """Why two contenders cannot stand on one board."""
 
-    kind: str  # items, task version, protocol, extractor, budget, template, weights, seeds
+    kind: str  # items, task version, protocol, extractor, budget, budget of thought, template, weights, seeds
     text: str
 
 
@@ -27,6 +27,7 @@ def difference(a: Sitting, b: Sitting) -> Difference | None:
         or _of_items(a, b)
         or _unlike(a, b, "extractor", *(_extractor(each) for each in (a, b)))
         or _unlike(a, b, "budget", *(_budget(each) for each in (a, b)))
+        or _unlike(a, b, "budget of thought", *(_thought(each) for each in (a, b)))
         or _of_template(a, b)
         or _of_weights(a, b)
         or _of_seeds(a, b)
@@ -83,6 +84,13 @@ def _extractor(each: Sitting) -> str:
 
 def _budget(each: Sitting) -> str:
     return f"{each.budget} tokens an answer" if each.budget is not None and _written(each) else ""
+
+
+def _thought(each: Sitting) -> str:
+    """How long a thought may be; empty where none is had, or no log tells how long it may."""
+    if not each.thinks or not _written(each):
+        return ""
+    return f"{each.thought} tokens a thought" if each.thought else "no limit of a thought but that of its answer"
 
 
 def _written(each: Sitting) -> bool:

@@ -59,7 +59,8 @@ def _context(board: Board) -> dict[str, Any]:
     found, titles = pareto.field(board), [title(part) for part in board.slices]
     numbered = groupby(enumerate(board.slices), lambda pair: pair[1].kind)
     return {
-        "b": board, "words": words, "lead": lead(board), "level": f"{board.confidence:.0%}", "heads": HEADS,
+        "b": board, "words": words, "lead": lead(board), "level": f"{board.confidence:.0%}",
+        "error": figures.number(1 - board.confidence), "heads": HEADS,
         "ways": WAYS,
         "kinds": [(KINDS[kind], [(at, option(titles[at])) for at, _ in parts]) for kind, parts in numbered],
         "titles": titles, "facets": _facets(board), "caption": pareto.caption(found) if found else None,

@@ -10,11 +10,15 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from eval import columns
 from eval.leaderboard import logged
+from eval.paired import Floats
 from eval.sheet import BadPairing, Sheet
 from eval.verdict import Verdict
 from eval.verdict.roll import ContenderOrigin, ContenderRow
@@ -85,6 +89,39 @@ class Sitting:
         decoding = self.origin.decoding
         found = decoding.get("max_new_tokens", decoding.get("max_gen_toks"))  # as lm-eval calls it
         return None if found is None else int(found)
+
+    @property
+    def thinks(self) -> bool:
+        """Whether it is known to think, and how long it may: of what ran here alone."""
+        elsewhere = self.origin.logs or (self.contender and self.contender.served)
+        return self.origin.think == "keep" and not elsewhere
+
+    @property
+    def thought(self) -> int | None:
+        """Tokens that a thought may have; None: as many as its answer."""
+        found = self.origin.decoding.get("thinking_tokens")
+        return None if found is None else int(found)
+
+    @cached_property
+    def contender(self) -> Contender | None:
+        """As its recipe declares it; None for what stands in none."""
+        with suppress(ValueError, KeyError):
+            return Contender.model_validate(self.run.recipe["contenders"][self.row.name])
+        return None
+
+    def cost_of(self, weight: Floats) -> float | None:
+        """As `cost`, of questions that weigh `weight` [n]; a query whose price is declared costs the same anywhere."""
+        served = self.contender.served if self.contender else None
+
+        def mean(measure: str, by: Floats) -> float:
+            return float(np.nan_to_num(self.sheet.values(measure)).mean(axis=0) @ by)
+
+        if self.cost is None or (self.contender and self.contender.query_cost is not None):
+            return self.cost
+        if served and served.priced:
+            return 1000 * served.query_price(mean("tokens_in", weight), mean("tokens_out", weight))
+        whole = mean("seconds", self.sheet.item_weight(self.run.weights))
+        return self.cost * mean("seconds", weight) / whole if whole else self.cost
 
 
 def sittings(folders: Sequence[Path]) -> list[Sitting]:

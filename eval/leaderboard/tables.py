@@ -10,8 +10,8 @@ from eval.leaderboard.board import Board, Card, Slice, Standing
 from eval.report.figures import interval, number, points, share
 
 COLUMNS = (
-    "slice", "key", "rank", "rank_best", "rank_worst", "tier", "contender", "run", "model", "method", "size",
-    "licence", "score", "low", "high", "n", "clusters", "cost_per_1000", "currency", "tokens_in", "tokens_out",
+    "slice", "key", "rank", "rank_best", "rank_worst", "tier", "contender", "run", "model", "method", "prompted",
+    "size", "licence", "score", "low", "high", "n", "clusters", "cost_per_1000", "currency", "tokens_in", "tokens_out",
     "think_share", "seconds", "memory_bytes", "doubt",
 )  # fmt: skip
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # beginnings that a spreadsheet would run
@@ -24,7 +24,7 @@ def markdown(board: Board) -> str:
         if each.standings not in seen:
             parts += [f"## {title(each)}\n", _table(board, each)]
         seen.add(each.standings)
-    parts += ["## Every pair, on all questions\n", _pairs(board.slices[0])]
+    parts += ["## Every pair, on all questions\n", _p_value(board), _pairs(board.slices[0])]
     notes = [f"- {plain(card.contender)}: {plain(card.doubt)}" for card in board.contenders if card.doubt]
     return "\n".join([*parts, *(["## In doubt\n", *notes] if notes else [])]).rstrip() + "\n"
 
@@ -58,11 +58,18 @@ def size(card: Card) -> str:
     return f"{card.size / 1e9:.1f}B" if card.size >= 5e8 else f"{card.size / 1e6:.1f}M"
 
 
+def made_by(card: Card) -> str:
+    """How it was tuned and whether a frame asks it: two of one model differ by these."""
+    parts = [*([card.method] if card.method != "none" else []), *(["prompt"] if card.prompted else [])]
+    return " + ".join(parts) or "none"
+
+
 def _lead(board: Board) -> str:
     return (
         f"Right answers per hundred, with {board.confidence:.0%} intervals clustered by document. Contenders of a "
-        f"tier share a rank: they are not told apart from its best (Holm over all pairs). Rank spans come from drawing "
-        f"the clusters again. Costs are per 1,000 queries.\n"
+        f"tier share a rank: they are not told apart from its best (Holm over all pairs). A span holds every rank that "
+        f"the pairs leave open: from one more than are shown to be better to all but those shown to be worse. Costs "
+        f"are per 1,000 queries.\n"
     )
 
 
@@ -72,7 +79,7 @@ def _table(board: Board, part: Slice) -> str:
     for row in part.standings:
         card = board.card(row.contender)
         cells = [
-            str(row.rank), span(row), plain(row.contender), plain(card.model), plain(card.method),
+            str(row.rank), span(row), plain(row.contender), plain(card.model), plain(made_by(card)),
             points(row.score, signed=False), _interval(row), money(card), known(card.tokens_out), thought(card),
             known(card.seconds),
         ]  # fmt: skip
@@ -104,6 +111,13 @@ def _interval(row: Standing) -> str:
     return f"{points(row.low, signed=False)} to {points(row.high, signed=False)}"
 
 
+def _p_value(board: Board) -> str:
+    return (
+        f"p is two-sided, for no difference, by Holm over all pairs of the table; told apart where it is at most "
+        f"{number(1 - board.confidence)}. Intervals are of one pair each, not corrected.\n"
+    )
+
+
 def _pairs(part: Slice) -> str:
     lines = ["| ahead | behind | difference | interval | p (Holm) | told apart |", "|" + " --- |" * 6]
     for duel in part.duels:
@@ -116,7 +130,8 @@ def _pairs(part: Slice) -> str:
 
 def _facts(board: Board, row: Standing) -> dict[str, object]:
     card = board.card(row.contender)
-    found = row.model_dump() | card.model_dump(include={"run", "model", "method", "size", "licence", "currency"})
+    found = row.model_dump(exclude={"cost"})
+    found |= card.model_dump(include={"run", "model", "method", "prompted", "size", "licence", "currency"})
     found |= card.model_dump(include={"tokens_in", "tokens_out", "seconds", "doubt"})
     return found | {"cost_per_1000": card.cost, "think_share": card.thinking, "memory_bytes": card.memory}
 

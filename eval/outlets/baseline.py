@@ -13,6 +13,7 @@ from eval.report import view
 from eval.report.figures import interval, points
 from eval.report.view import plumbed
 from eval.report.words import OUTCOMES, STATUSES, Said, same
+from eval.signs import minus
 from eval.verdict import Contrast, Verdict
 from eval.verdict.guards import GuardRow, Words, guard_words
 from finetune.mistakes import BadInput
@@ -251,7 +252,7 @@ def _tariffs(old: dict[str, Any], new: dict[str, Any]) -> Iterator[Change]:
 
 
 def _plain(value: object) -> str:
-    return f"{value:.12g}" if isinstance(value, int | float) else str(value or NONE.en)
+    return minus(f"{value:.12g}") if isinstance(value, int | float) else str(value or NONE.en)
 
 
 def _gates(before: Baseline, now: Verdict) -> Iterator[Change]:

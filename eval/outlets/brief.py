@@ -37,8 +37,9 @@ def _effect(v: Verdict) -> str:
         return ""
     signs = [(sign, found) for sign, found in zip("Δτ", (v.delta, v.tau), strict=True) if found]
     told = [f"{sign} {_span(found)}" for sign, found in [*signs, *([("Γ", v.gamma)] if v.gamma else [])]]
+    first = f"{v.deciding.challenger} − {v.deciding.incumbent} {_span(v.deciding)}; " if v.deciding else ""
     size = f"{v.delta.n:,} questions 题, {v.delta.clusters:,} clusters 题组"
-    return f"{told[0]}, margin 门槛 {points(v.margin)}; {'; '.join([*told[1:], size])}"
+    return f"{first}{told[0]}, margin 门槛 {points(v.margin)}; {'; '.join([*told[1:], size])}"
 
 
 def _span(found: Contrast) -> str:

@@ -126,6 +126,28 @@ def fitted(words: Said, width: float, size: float = 13) -> Said:
     return Said(*(_cut(text, width, size) for text in words))
 
 
+def wrapped(words: Said, width: float, size: float = 13) -> list[Said]:
+    """Words whole, in as many lines of a width as they take: broken at spaces, and within a word longer than a line.
+    Of the language that takes fewer the first are empty."""
+    lines = [_broken(text, width, size) for text in words]
+    most = max(map(len, lines))
+    return [Said(*both) for both in zip(*([""] * (most - len(each)) + each for each in lines), strict=True)]
+
+
+def _broken(text: str, width: float, size: float) -> list[str]:
+    found = [""]
+    for word in text.split():
+        longer = f"{found[-1]} {word}".strip()
+        if text_width(longer, size) <= width:
+            found[-1] = longer
+            continue
+        found += [""] if found[-1] else []
+        for letter in word:
+            found += [""] if found[-1] and text_width(found[-1] + letter, size) > width else []
+            found[-1] += letter
+    return found
+
+
 def _cut(text: str, width: float, size: float) -> str:
     if text_width(text, size) <= width:
         return text

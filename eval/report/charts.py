@@ -12,7 +12,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from eval.report.canvas import Canvas, Shape, colour, fitted, text_width
+from eval.report.canvas import Canvas, Shape, colour, fitted, text_width, wrapped
 from eval.report.figures import interval, points
 from eval.report.words import Said, same
 
@@ -33,6 +33,7 @@ UNIT = {
 }
 WIDTH = {"wide": 920.0, "slim": 345.0}
 NUMBERS = 168.0  # pixels for a gain and its interval
+LINE = 16.0  # pixels from one line of a label to the next
 
 
 @dataclass(frozen=True)
@@ -79,13 +80,15 @@ def gains(name: str, shape: Shape, judged: Sequence[Bar], others: Sequence[Bar],
 
 def forest(name: str, shape: Shape, bars: Sequence[Bar], margin: float) -> Markup:
     """One row for each part of the exam, its mark as large as its weight; zero and the margin are lines."""
-    slim = shape == "slim"
-    step, top = (60, 6) if slim else (46, 20)
+    slim, sides = shape == "slim", _sides(shape, bars)
+    room = WIDTH[shape] - sum(sides) - NUMBERS if slim else sides[0] - 10
+    more = LINE * (max(len(wrapped(bar.label, room)) for bar in bars) - 1)  # of labels that take several lines
+    step, top = (60 + more, 6) if slim else (46 + more, 20)
     size = (WIDTH[shape], top + step * len(bars) + Canvas.FOOT)
-    canvas = Canvas(name, size, _sides(shape, bars), _ends(bars, margin))
+    canvas = Canvas(name, size, sides, _ends(bars, margin))
     canvas.scale(UNIT[shape], _ticks(canvas.ends, 5 if slim else 9))
     for number, bar in enumerate(bars):
-        y, half = top + step * (number + 0.5) + (10 if slim else 0), 14 if slim else step / 2
+        y, half = top + step * (number + 0.5) + (10 + more / 2 if slim else 0), 14 if slim else step / 2
         canvas.rule(0, "ink", y - half, y + half)
         canvas.rule(100 * margin, "ink", y - half, y + half, linestyle=DASH)
         _gain(canvas, bar, y, thick=3, label_y=y - 26 if slim else None)
@@ -232,11 +235,14 @@ def _gain(canvas: Canvas, bar: Bar, y: float, *, thick: float, label_y: float | 
     canvas.ax.plot([100 * bar.value], [y], **mark, **style)
     canvas.write(canvas.width - 6, y if label_y is None else label_y, same(numbers), size=min(size, 14), ha="right")
     if label_y is not None:
-        label = fitted(bar.label, canvas.plot - NUMBERS, size)
-        canvas.write(canvas.left, label_y, label, size=size, weight="bold")
+        for at, words in enumerate(reversed(wrapped(bar.label, canvas.plot - NUMBERS, size))):
+            canvas.write(canvas.left, label_y - LINE * at, words, size=size, weight="bold")
     else:
-        canvas.write(0, y - 9, fitted(bar.label, canvas.left - 10, size), size=size, weight="bold")
-        canvas.write(0, y + 10, bar.note, size=12, color=colour("muted"))
+        lines = wrapped(bar.label, canvas.left - 10, size)
+        first = y - 9 - LINE * (len(lines) - 1) / 2
+        for at, words in enumerate(lines):
+            canvas.write(0, first + LINE * at, words, size=size, weight="bold")
+        canvas.write(0, first + LINE * (len(lines) - 1) + 19, bar.note, size=12, color=colour("muted"))
 
 
 def _sides(shape: Shape, bars: Sequence[Bar]) -> tuple[float, float]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import base64
-from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
-from eval.flips import Flip, Flips
+from eval.flips import Flips
 from eval.report import words
 from eval.report.words import Said, same
+from eval.verdict.turns import Turned, Turns
 
 WAYS = {"gained": Said("gained", "得"), "lost": Said("lost", "失")}
 NOTES = {
@@ -21,25 +20,12 @@ NOTES = {
 }
 
 
-@dataclass(frozen=True)
-class Turned:
-    """Flips of one task or cause."""
-
-    name: str
-    said: Said
-    gained: int
-    lost: int
-
-
-def shown(flips: Flips) -> dict[str, Any]:
-    """For the template; of the tables only the verdict's own contrast."""
-    lead = list(flips.found(flips.contrasts[0]))
+def shown(flips: Flips, counted: Sequence[Turns]) -> dict[str, Any]:
+    """For the template: the counts are the verdict's; of the tables only its own contrast."""
+    lead = counted[0]
     tables = [
-        (Said("By task", "按任务"), _rows(lead, lambda flip: flip.item.task, {})),
-        (
-            Said("What became of the answer that is not right", "未答对一方的情形"),
-            _rows(lead, lambda flip: flip.cause, words.ANSWERS),
-        ),
+        (Said("By task", "按任务"), [(row, same(row.name)) for row in lead.tasks]),
+        (Said("What became of the answer that is not right", "未答对一方的情形"), _by_cause(lead.causes)),
     ]
     glossary = words.ANSWERS | words.LANGUAGES | words.SCENARIOS | WAYS | NOTES
     packed = base64.b64encode(flips.packed()).decode()
@@ -52,12 +38,10 @@ def option(said: Said) -> str:
     return said.en if said.en == said.zh else f"{said.en} · {said.zh}"
 
 
-def _rows(found: Sequence[Flip], name: Callable[[Flip], str], known: dict[str, Said]) -> list[Turned]:
-    """In the order in which they come up, or in that of the words that are known."""
-    counts = Counter((name(flip), flip.gained) for flip in found)
-    names = dict.fromkeys(each for each, _ in counts)
-    order = [each for each in known if each in names] or list(names)
-    return [Turned(each, known.get(each, same(each)), counts[each, True], counts[each, False]) for each in order]
+def _by_cause(rows: Sequence[Turned]) -> list[tuple[Turned, Said]]:
+    """In the order in which outcomes are told everywhere."""
+    found = {row.name: row for row in rows}
+    return [(found[name], said) for name, said in words.ANSWERS.items() if name in found]
 
 
 def _facets(flips: Flips) -> list[tuple[str, Said, list[tuple[str, Said]]]]:

@@ -5,23 +5,14 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime
 
-MINUS = "−"  # the sign, not the hyphen: it lines up with the plus
+from eval.signs import MINUS, interval, minus, points
 
-
-def points(value: float, *, signed: bool = True) -> str:
-    """A share of a point as points of a hundred, `0.031 -> +3.1`; what rounds to nothing has no sign."""
-    rounded = round(100 * value, 1) + 0.0
-    sign = MINUS if rounded < 0 else "+" if signed and rounded > 0 else ""
-    return f"{sign}{abs(rounded):.1f}"
+__all__ = ["count", "interval", "less", "moment", "number", "points", "probability", "share", "tiny"]
 
 
 def less(value: float) -> str:
     """What is taken away, as it follows a number: `− 2.0`, or `+ 2.0` where it is negative."""
     return f"{MINUS if value >= 0 else '+'} {points(abs(value), signed=False)}"
-
-
-def interval(low: float, high: float) -> str:
-    return f"[{points(low)}, {points(high)}]"
 
 
 def share(value: float) -> str:
@@ -60,4 +51,4 @@ def tiny(value: float | str | None) -> str:
     """Figures whose size is the message, such as a divergence: two digits, with an exponent where it is small."""
     if value is None or isinstance(value, str):
         return value or "–"
-    return f"{value:.2g}" if abs(value) < 99.5 else number(value)
+    return minus(f"{value:.2g}") if abs(value) < 99.5 else number(value)

@@ -45,7 +45,7 @@ def _facts(o: ContenderOrigin, c: ContenderRow) -> list[Fact]:
         Fact(Said("Search of its knobs", "超参数搜索"), _searched(c)),
         Fact(Said("Goes on from", "接续自"), same(c.start or "")),
         Fact(Said("Answers by", "作答方式"), _HEADS.get(c.head or "", same(""))),
-        Fact(Said("Tuning data, edition", "微调数据、版本"), _listed(o.data)),
+        Fact(Said("Tuning data, edition", "微调数据、版本"), _editions(o.data)),
         Fact(Said("Prompt frame, digest", "提示框架摘要"), same(o.frame_digest or ""), code=True),
         Fact(
             Said("Seeds", "训练种子"), same(", ".join(map(str, c.seeds)) if c.method != "none" and not o.logs else "")
@@ -101,6 +101,13 @@ def _source(o: ContenderOrigin) -> Said:
         return Said("not in a repository", "不在代码仓库中")
     changed = Said(", with uncommitted changes", "，有未提交的改动") if o.git.dirty else same("")
     return Said(o.git.commit[:12] + changed.en, o.git.commit[:12] + changed.zh)
+
+
+def _editions(data: Mapping[str, str]) -> Said:
+    """Cards with the editions of their files; what is none that a card lists is said to be unpinned."""
+    pinned = {card: "" if edition == "unpinned" else edition for card, edition in data.items()}
+    told = [(f"{card} {edition or 'unpinned'}", f"{card} {edition or '未固定'}") for card, edition in pinned.items()]
+    return Said(" · ".join(en for en, _ in told), " · ".join(zh for _, zh in told))
 
 
 def _listed(facts: Mapping[str, Any]) -> Said:

@@ -22,6 +22,7 @@ from eval.report.lengths import lengths
 from eval.report.origin import origins
 from eval.report.words import Said, same
 from eval.scarce import EXPECTED, ITEMS
+from eval.signs import minus
 from eval.verdict import Verdict
 
 HERE = Path(__file__).parent
@@ -43,7 +44,7 @@ def _environment() -> Environment:
     made = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    made.filters |= {"points": figures.points, "share": figures.share, "number": figures.number}
+    made.filters |= {"points": figures.points, "share": figures.share, "number": figures.number, "minus": minus}
     for say in (figures.points, figures.interval, figures.share, figures.number, figures.less, figures.moment):
         made.globals[say.__name__] = say
     made.globals |= {
@@ -52,14 +53,15 @@ def _environment() -> Environment:
         "probability": figures.probability, "tiny": figures.tiny, "queries": _queries, "low": view.deciding_low,
         "curve_caption": view.curve_caption, "known": _known, "count": figures.count, "option": disagreements.option,
         "predictions": predictions, "flagged": f"−{-FLAGGED:g}", "reread": lambda each: words.spoken(view.reread(each)),
-        "default": lambda *each: Said(*defaults.said(*each)), "FEW": {"questions": ITEMS, "expected": EXPECTED},
+        "default": lambda *each: Said(*defaults.said(*each)), "samples": view.samples,
+        "FEW": {"questions": ITEMS, "expected": EXPECTED},
     }  # fmt: skip
     return made
 
 
 def _context(v: Verdict, flips: Flips | None) -> dict[str, Any]:
     lead = view.lead(v)
-    turned = disagreements.shown(flips) if flips and flips.contrasts else {"flips": None}
+    turned = disagreements.shown(flips, v.flips) if flips and flips.contrasts and v.flips else {"flips": None}
     names = ("page", "flips") if turned["flips"] else ("page",)
     script, style = ("".join((HERE / f"{name}.{kind}").read_text("utf-8") for name in names) for kind in ("js", "css"))
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

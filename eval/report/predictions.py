@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from eval.report.canvas import Canvas, Shape, colour, fitted, text_width
+from eval.report.canvas import Canvas, Shape, colour, fitted
 from eval.report.charts import DASH, WIDTH
 from eval.report.figures import number
 from eval.report.words import Said, same
@@ -61,12 +61,12 @@ def times(each: Prediction) -> str:
 def over(name: str, shape: Shape, rows: Sequence[Prediction]) -> Markup:
     """One mark each where measured lies over predicted; on the dashed line a prediction came true."""
     slim, told = shape == "slim", [(each, each.ratio) for each in rows if each.ratio is not None]
-    step, sides = (48, (6.0, 14.0)) if slim else (44, (290.0, 80.0))
+    step, sides = (66, (6.0, 14.0)) if slim else (44, (290.0, 80.0))
     canvas = Canvas(name, (WIDTH[shape], step * len(told) + 14 + Canvas.FOOT), sides, _ends([r for _, r in told]))
     unit = Said("measured over predicted, on a log scale", "实际 ÷ 预估（对数刻度）")
     canvas.powers(unit, TICKS, lambda tick: f"× {tick:g}", 8)
     for at, (each, ratio) in enumerate(told):
-        _mark(canvas, each, ratio, 14 + step * (at + 0.5) + (8 if slim else 0), slim=slim)
+        _mark(canvas, each, ratio, 14 + step * (at + 0.5) + (16 if slim else 0), slim=slim)
     return canvas.svg()
 
 
@@ -77,9 +77,8 @@ def _mark(canvas: Canvas, each: Prediction, ratio: float, y: float, *, slim: boo
     style = {"markerfacecolor": colour("ink"), "markeredgecolor": colour("ink"), "zorder": 5}
     canvas.ax.plot([place], [y], marker="s", markersize=9, **style)
     if slim:
-        room = canvas.plot - 60 - max(text_width(words, 12) for words in said)
-        name = fitted(same(each.contender), max(room, 50), 12).en
-        canvas.write(canvas.left, y - 22, Said(f"{name}: {said.en}", f"{name}：{said.zh}"), size=12)
+        canvas.write(canvas.left, y - 38, fitted(same(each.contender), canvas.plot, 12), size=12, weight="bold")
+        canvas.write(canvas.left, y - 22, fitted(said, canvas.plot - 60, 12), size=12, color=colour("muted"))
     else:
         canvas.write(0, y - 9, fitted(same(each.contender), 280), weight="bold")
         canvas.write(0, y + 9, fitted(said, 280, 12), size=12, color=colour("muted"))

@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from eval import terminal
+from eval.compare import Comparison
 from eval.report import view
 from eval.report.figures import interval, number, points
 from eval.report.words import TRENDS
@@ -24,7 +25,8 @@ STYLES = {
 
 
 def table(verdict: Verdict) -> RenderableType:
-    """Contenders best first: score, gain over the incumbent, what tuning and a query cost; then the sentence."""
+    """Contenders best first: score, gain over the incumbent and an alternative that decides, what tuning and a query
+    cost; then the sentence."""
     word = view.word(verdict)
     head = Text.assemble((f"{word.en} · {word.zh}", STYLES[verdict.outcome]), f"   {verdict.question}")
     said = Text(f"\n{verdict.sentence}\n{verdict.sentence_zh}")
@@ -45,17 +47,22 @@ def _trend(curve: Curve) -> str:
 
 
 def _scores(verdict: Verdict) -> Table:
-    numbers = "rank", "score", f"over {verdict.incumbent}", "training cost", "cost a query"
+    rivals = dict.fromkeys(([verdict.deciding.incumbent] if verdict.deciding else []) + [verdict.incumbent])
+    numbers = "rank", "score", *(f"over {name}" for name in rivals), "training cost", "cost a query"
     found = terminal.table("", "rank", "contender", "role", *numbers[1:], numbers=numbers)
-    against = {c.challenger: c for c in verdict.comparisons if c.role == "delta"}
+    against = {(c.challenger, c.incumbent): c for c in verdict.comparisons if c.role in ("delta", "alternative")}
     for row in view.board(verdict):
-        c, gain = row.c, against.get(row.c.name)
+        c = row.c
         score = points(c.score, signed=False) + (f" ± {points(row.half, signed=False)}" if row.half is not None else "")
-        over = f"{points(gain.gain)} {interval(view.deciding_low(verdict, gain), gain.high)}" if gain else "–"
+        over = [_over(verdict, against.get((c.name, rival))) for rival in rivals]
         style = "bold" if c.name == verdict.challenger and verdict.delta else ""
         costs = (number(c.training_cost), "unknown" if c.cost_per_query is None else number(c.cost_per_query))
-        found.add_row(row.place.rank, c.name, ", ".join(c.roles), score, over, *costs, style=style)
+        found.add_row(row.rank, c.name, ", ".join(c.roles), score, *over, *costs, style=style)
     return found
+
+
+def _over(verdict: Verdict, gain: Comparison | None) -> str:
+    return f"{points(gain.gain)} {interval(view.deciding_low(verdict, gain), gain.high)}" if gain else "–"
 
 
 def _checks(verdict: Verdict) -> Table:

@@ -48,6 +48,12 @@ class Row:
     half: float | None
     tasks: dict[str, TaskScore]
 
+    @property
+    def rank(self) -> str:
+        """Every rank that is left open to it; a dash where contenders cannot be compared."""
+        best, worst = self.c.rank_best, self.c.rank_worst
+        return "–" if best is None else str(best) if best == worst else f"{best}–{worst}"
+
 
 def exit_status(v: Verdict) -> int:
     """What `--gate` ends with: 0 worth it, 3 not worth it, 4 inconclusive, 5 invalid, 8 exploratory; smoke 0 or 7."""
@@ -86,6 +92,12 @@ def lead(v: Verdict) -> Comparison | None:
     """The comparison that delta is taken from."""
     wanted = ("delta", v.challenger)
     return next((each for each in v.comparisons if (each.role, each.challenger) == wanted), None) if v.delta else None
+
+
+def samples(found: Comparison) -> str:
+    """Samples of a question, which may differ by task."""
+    least, most = found.drawn
+    return str(most) if least == most else f"{least}–{most}"
 
 
 def judged_bars(v: Verdict) -> list[Bar]:

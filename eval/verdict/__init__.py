@@ -30,9 +30,10 @@ from eval.verdict.plumbing import Plumbing, plumbing
 from eval.verdict.predictions import Prediction, predictions
 from eval.verdict.pricing import best, money
 from eval.verdict.roll import ContenderRow, Provenance, TaskInfo, contender_rows, provenance, task_rows
-from eval.verdict.ruling import Ruling, amount, headline, overall
+from eval.verdict.ruling import Ruling, amount, decisive, headline, overall
 from eval.verdict.sensitivity import Sensitivity, sensitivity
 from eval.verdict.slices import Slice, slices
+from eval.verdict.turns import Turns, turns
 from eval.verdict.twins import Twins, twins
 from eval.verdict.validity import asked, same_questions
 from finetune.mistakes import BadInput
@@ -78,6 +79,7 @@ class Verdict(BaseModel):
     delta: Contrast | None = None
     tau: Contrast | None = None
     gamma: Contrast | None = None
+    deciding: Contrast | None = Field(None, description="With the alternative on which the word turns; None: with Δ")
     rulings: tuple[Ruling, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
     guards: tuple[GuardRow, ...] = Field((), description="What tuning must not harm; in no score")
@@ -88,6 +90,7 @@ class Verdict(BaseModel):
     money: Money | None = None
     power: Power | None = None
     settle: tuple[Settle, ...] = ()
+    flips: tuple[Turns, ...] = Field((), description="Questions on which the sides of a contrast differ; no score")
     slices: tuple[Slice, ...] = Field((), description="The gain by subject; exploratory, decides nothing")
     atlas: Atlas | None = Field(None, description="The gain by scenario and trait, and where the word does not hold")
     sensitivity: Sensitivity | None = Field(None, description="The rule's word in other ways of looking")
@@ -173,7 +176,9 @@ def _study(
     steps = _steps(contest, lead, open_gates, tried.turned, paying) if outcome == "inconclusive" else ()
     spoken = [(note.text, note.text_zh) for note in said if note.headline]
     why = [*wording.unclear(open_gates), *tried.turned]
-    said_first = _sentence(outcome, contest, lead, _terms(evidence, contest, lead, outcome), why, steps)
+    told = _told(contest, lead, evidence.recipe.rule.incumbent)
+    numbers["deciding"] = _contrast(told[0], lead.lows[told[0].incumbent]) if told[1:] else None
+    said_first = _sentence(outcome, told, lead, contest.rulings, _terms(evidence, contest, lead, outcome), why, steps)
     words = wording.join([said_first, *spoken])
     return _verdict(evidence, checked, outcome, words, settle=steps, notes=said, sensitivity=tried, **numbers)
 
@@ -184,16 +189,23 @@ def _undecided(evidence: Evidence, contest: Contest, lead: Ruling, failed: Gate)
     return wording.exploratory(failed, contest.find("delta", lead.challenger), lead, contest.rulings, terms)
 
 
+def _told(contest: Contest, lead: Ruling, incumbent: str) -> list[Comparison]:
+    """The contrasts that the sentence tells: Δ, and before it the one with the alternative that decides."""
+    rivals = dict.fromkeys((decisive(lead, incumbent), incumbent))
+    found = {each.incumbent: each for each in contest.comparisons
+             if each.challenger == lead.challenger and each.role in ("delta", "alternative")}  # fmt: skip
+    return [found[name] for name in rivals]
+
+
 def _sentence(
-    outcome: Outcome, contest: Contest, lead: Ruling, terms: wording.Words, why: Sequence[wording.Words],
-    steps: Sequence[Settle],
+    outcome: Outcome, told: Sequence[Comparison], lead: Ruling, rulings: Sequence[Ruling], terms: wording.Words,
+    why: Sequence[wording.Words], steps: Sequence[Settle],
 ) -> wording.Words:  # fmt: skip
-    told = contest.find("delta", lead.challenger), lead, contest.rulings, terms
     if outcome == "worth_it":
-        return wording.worth_it(*told)
+        return wording.worth_it(told, lead, rulings, terms)
     if outcome == "not_worth_it":
-        return wording.not_worth_it(*told)
-    return wording.inconclusive(*told, why, [(step.text, step.text_zh) for step in steps])
+        return wording.not_worth_it(told, lead, rulings, terms)
+    return wording.inconclusive(told, lead, rulings, terms, why, [(step.text, step.text_zh) for step in steps])
 
 
 def _terms(evidence: Evidence, contest: Contest, lead: Ruling, outcome: Outcome) -> wording.Words:
@@ -246,6 +258,7 @@ def _numbers(
         "rulings": contest.rulings,
         "comparisons": contest.comparisons,
         "contamination": shown,
+        "flips": turns(evidence, contest.comparisons, lead.challenger),
         "guards": tuple(row for rows in contest.guards.values() for row in rows),
         "money": money(evidence, contest.bills, shelf(delta, tau, gamma, _released(evidence.recipe))),
         "power": seen(delta, evidence.benchmark, surely(evidence.recipe, evidence.benchmark)[0], best(evidence, delta)),

@@ -53,7 +53,7 @@ class Place(BaseModel):
     high: float
     bound: float = Field(description="Lower bound against the hardest rival, at the level at which Holm tests it")
     ceiling: float = Field(description="Upper bound over the incumbent, at the level at which Holm tests it")
-    holm_p: float = Field(description="One-sided: at or below the margin against some rival; Holm over the parts")
+    holm_p: float = Field(description="Two-sided: at the margin against some rival; Holm over the parts")
     clears: bool = Field(description="Shown to be over the margin against every rival")
     falls_short: bool = Field(description="Shown to be under the margin against the incumbent")
     rest: Rest | None = Field(description="None where the part is the whole exam")
@@ -128,7 +128,7 @@ def compared(
         ceiling = made[0].estimate(level=under.level, margin=margin).high
         places.append(Place(
             **_gain(group, made[0].estimate(level=error / 2, margin=margin), weights),
-            bound=max(-1.0, bound), ceiling=min(1.0, ceiling), holm_p=over.adjusted_p,
+            bound=max(-1.0, bound), ceiling=min(1.0, ceiling), holm_p=min(1.0, 2 * over.adjusted_p),
             clears=over.rejected and bound > margin, falls_short=under.rejected and ceiling < margin,
             rest=_rest(rest, next(told).adjusted_p if rest else None),
         ))  # fmt: skip

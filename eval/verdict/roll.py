@@ -1,6 +1,8 @@
 """The roll: who sat which exam, with what result, at what cost, made from what. Facts of the page, no decisions."""
 
 from collections.abc import Sequence
+from contextlib import suppress
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from eval.gates import Gate
 from eval.money import device_price, per_query
+from eval.paired import Layout
+from eval.pairing import mismatch
 from eval.sheet import OUTCOMES, Sheet
+from eval.standing import duels, spans
 from eval.verdict.bills import serving_seconds
 from eval.verdict.deviations import Deviation, deviations
 from eval.verdict.evidence import Evidence
@@ -47,6 +52,8 @@ class ContenderRow(BaseModel):
     score: float
     low: float | None
     high: float | None
+    rank_best: int | None = Field(None, description="As on a leaderboard of all contenders; None: not comparable")
+    rank_worst: int | None = None
     tasks: tuple[TaskScore, ...]
     outcomes: dict[str, float]  # weighted shares, sum 1
     seconds_per_query: float | None  # None, here and below: not known, of answers given elsewhere
@@ -129,10 +136,25 @@ class Provenance(BaseModel):
 
 
 def contender_rows(evidence: Evidence) -> tuple[ContenderRow, ...]:
-    return tuple(_contender(evidence, name) for name in evidence.recipe.contenders)
+    ranks = _ranks(evidence)
+    return tuple(_contender(evidence, name, *ranks.get(name, (None, None))) for name in evidence.recipe.contenders)
 
 
-def _contender(evidence: Evidence, name: str) -> ContenderRow:
+def _ranks(evidence: Evidence) -> dict[str, tuple[int, int]]:
+    """Best and worst rank of each contender; nothing where two of them did not answer the same questions."""
+    sheets = [evidence.sheets[name] for name in evidence.recipe.contenders]
+    if any(mismatch(one, other) for one, other in combinations(sheets, 2)):
+        return {}
+    layout: Layout | None = None
+    with suppress(ValueError):  # a task lies in one cluster
+        layout = sheets[0].layout(evidence.weights)
+    weight, scores = sheets[0].item_weight(evidence.weights), [sheet.scores for sheet in sheets]
+    found = duels(scores, weight, layout, evidence.recipe.rule.confidence)
+    means = [float(each.mean(axis=0) @ weight) for each in scores]
+    return dict(zip(evidence.recipe.contenders, spans(means, found), strict=True))
+
+
+def _contender(evidence: Evidence, name: str, rank_best: int | None, rank_worst: int | None) -> ContenderRow:
     chosen, sheet, costs = evidence.recipe.contenders[name], evidence.sheets[name], evidence.recipe.costs
     training, searched, search = evidence.training_seconds(name), evidence.search_seconds(name), evidence.search(name)
     seconds, confidence = evidence.mean(name, "seconds"), evidence.recipe.rule.confidence
@@ -146,6 +168,7 @@ def _contender(evidence: Evidence, name: str) -> ContenderRow:
         },
         head=_head(chosen), start=chosen.start, prompted=chosen.prompt is not None,
         seeds=sheet.seeds, samples=sheet.samples, score=mean, low=low, high=high,
+        rank_best=rank_best, rank_worst=rank_worst,
         tasks=tuple(
             TaskScore(task=task, score=m, low=lo, high=hi)
             for task in sheet.samples for m, lo, hi in [interval(sheet.part(task), evidence.weights, confidence)]

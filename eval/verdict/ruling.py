@@ -16,6 +16,8 @@ from pydantic import BaseModel, ConfigDict
 from eval.money import Bill
 from eval.pairing import Estimated
 from eval.significance import holm
+from eval.signs import minus
+from eval.signs import points as signed
 
 FROZEN = ConfigDict(frozen=True, extra="forbid")
 Call = Literal["worth_it", "not_worth_it", "inconclusive"]
@@ -79,7 +81,7 @@ class Ruling(BaseModel):
     reasons: tuple[Reason, ...]
     low: float  # the smallest of `lows`
     lows: dict[str, float]
-    holm_p: float
+    holm_p: float  # two-sided, for a gain at the margin or a harm at its limit; at most 1 - confidence where `rejected`
     rejected: bool  # the truth lies above the margin against every rival, it pays where priced, and harms no guard
 
 
@@ -105,7 +107,7 @@ def stand(
     found = {}
     for (name, pairs), step in zip(contests.items(), holm(worst, alpha), strict=True):
         lows = {p.incumbent.name: max(-1.0, p.estimate(level=step.level, margin=margin).low) for p in pairs}
-        found[name] = Standing(lows, step.adjusted_p, step.rejected, step.level)
+        found[name] = Standing(lows, min(1.0, 2 * step.adjusted_p), step.rejected, step.level)
     return found
 
 
@@ -118,7 +120,7 @@ def rule(
 ) -> Ruling:
     """Apply the rule to one challenger's comparisons (incumbent first, then alternatives), their bills, its guards."""
     margin, nets = contests[0].margin, [(bill, bill.net) for bill in bills if bill.net is not None]
-    against = [_against(c, margin) for c in contests if c.high < margin]
+    against = [_against(c, standing, margin) for c in contests if c.high < margin]
     against += [_dear(bill, currency) for bill, net in nets if net.high < 0]
     against += [each.reason for each in guards if each.status == "failed"]
     open_guards = [each.reason for each in guards if each.status == "unresolved"]
@@ -152,22 +154,32 @@ def headline(rulings: Sequence[Ruling], call: Call) -> Ruling:
     return max((r for r in rulings if r.call == call), key=lambda r: r.low)
 
 
+def decisive(ruling: Ruling, incumbent: str) -> str:
+    """The rival on whom a ruling turns: of one that is worth it the one most narrowly beaten, else the one of the first
+    reason; the incumbent where guards alone decide."""
+    if ruling.call == "worth_it":
+        return min(ruling.lows, key=lambda name: ruling.lows[name])
+    return next((reason.rival for reason in ruling.reasons if reason.code not in GUARDS), incumbent)
+
+
 def points(value: float) -> str:
-    """A share as points, one decimal, without a negative zero."""
-    return f"{round(100 * value, 1) + 0.0:.1f}"
+    """A share as points, as prose says it: without a plus."""
+    return signed(value, signed=False)
 
 
 def amount(value: float, currency: str) -> str:
     """Whole units from a hundred on; below it three digits, so that a small sum is not nothing."""
     digits = max(0, 2 - math.floor(math.log10(abs(value)))) if 0 < abs(value) < 100 else 0
     text = f"{value:,.{min(digits, 9)}f}"
-    return f"{text.rstrip('0').rstrip('.') if digits else text} {currency}"
+    return f"{minus(text.rstrip('0').rstrip('.') if digits else text)} {currency}"
 
 
-def _against(found: Contrasted, margin: float) -> Reason:
-    who, rival, high, low = found.challenger, found.incumbent, points(found.high), points(found.low)
-    code: Code = "harmful" if found.high < 0 else "not_enough" if found.low > 0 else "below_margin"
-    if code == "below_margin" and found.low > -margin:
+def _against(found: Contrasted, standing: Standing, margin: float) -> Reason:
+    """By the bounds of the rule: the lower end is the one that Holm tests."""
+    who, rival, bound = found.challenger, found.incumbent, standing.lows[found.incumbent]
+    high, low = points(found.high), points(bound)
+    code: Code = "harmful" if found.high < 0 else "not_enough" if bound > 0 else "below_margin"
+    if code == "below_margin" and bound > -margin:
         code = "equivalent"
     en, zh = {
         "harmful": (f"{who} is worse than {rival}, by at least {points(-found.high)} points",

@@ -113,21 +113,34 @@ def join(parts: Sequence[Words]) -> Words:
     return " ".join(part[0] for part in parts), "".join(part[1] for part in parts)
 
 
-def measured(found: Comparison, ruling: Ruling, rulings: Sequence[Ruling]) -> Words:
-    """Gain, interval, margin and size of one contrast, with the lower bound that decides."""
+def measured(told: Sequence[Comparison], ruling: Ruling, rulings: Sequence[Ruling]) -> Words:
+    """Gain, interval, margin and size of the contrasts that are told, with the lower bounds that decide; where an
+    alternative decides, its contrast stands first, Δ behind it."""
+    found, *more = told
     low, high = points(ruling.lows[found.incumbent]), points(found.high)
-    level, samples = f"{found.confidence:.0%}", max(own for own, _ in found.samples.values())
-    gain, margin, who, rival = points(found.gain), points(found.margin), found.challenger, found.incumbent
-    tried = len(rulings)
+    gain, margin, level, tried = points(found.gain), points(found.margin), f"{found.confidence:.0%}", len(rulings)
     holm = (
         (f", lower end corrected for {tried} challengers", f"，下限已按 {tried} 个方案校正") if tried > 1 else ("", "")
     )
+    also = [(each.incumbent, points(each.gain), points(ruling.lows[each.incumbent]), points(each.high))
+            for each in more]  # fmt: skip
+    rest = "".join(f"; against {rival}: {gain} points ({low} to {high})" for rival, gain, low, high in also)
+    rest_zh = "".join(f"；对 {rival}：{gain} 个百分点（{low} 至 {high}）" for rival, gain, low, high in also)
+    each, each_zh = _samples(found)
     return (
-        f"{who} against {rival}: {gain} points ({level} interval {low} to {high}{holm[0]}; margin {margin}), "
-        f"{found.n:,} questions in {found.clusters:,} clusters, {_count(samples, 'sample')} each.",
-        f"{who} 对 {rival}：{gain} 个百分点（{level} 区间 {low} 至 {high}{holm[1]}；门槛 {margin}），{found.n:,} 道题、"
-        f"{found.clusters:,} 个题组，每题作答 {samples} 次。",
+        f"{found.challenger} against {found.incumbent}: {gain} points ({level} interval {low} to {high}{holm[0]}; "
+        f"margin {margin}){rest}, {found.n:,} questions in {found.clusters:,} clusters, {each}.",
+        f"{found.challenger} 对 {found.incumbent}：{gain} 个百分点（{level} 区间 {low} 至 {high}{holm[1]}；"
+        f"门槛 {margin}）{rest_zh}，{found.n:,} 道题、{found.clusters:,} 个题组，{each_zh}。",
     )
+
+
+def _samples(found: Comparison) -> Words:
+    """How many samples a question has, which may differ by task."""
+    least, most = found.drawn
+    if least < most:
+        return f"{least} to {most} samples each, by task", f"每题作答 {least} 至 {most} 次（依任务）"
+    return f"{_count(most, 'sample')} each", f"每题作答 {most} 次"
 
 
 def claim(found: Comparison) -> Words:
@@ -160,20 +173,20 @@ def until(newest: str, released: str) -> Words:
             f"结论有效至比 {newest}{since[1]}更新的底座问世。")  # fmt: skip
 
 
-def worth_it(found: Comparison, ruling: Ruling, rulings: Sequence[Ruling], terms: Words) -> Words:
-    head = (f"Worth it: {found.challenger} beats {' and '.join(ruling.lows)}.",
-            f"值得微调：{found.challenger} 优于 {'、'.join(ruling.lows)}。")  # fmt: skip
-    return join([head, measured(found, ruling, rulings), terms])
+def worth_it(told: Sequence[Comparison], ruling: Ruling, rulings: Sequence[Ruling], terms: Words) -> Words:
+    head = (f"Worth it: {ruling.challenger} beats {' and '.join(ruling.lows)}.",
+            f"值得微调：{ruling.challenger} 优于 {'、'.join(ruling.lows)}。")  # fmt: skip
+    return join([head, measured(told, ruling, rulings), terms])
 
 
-def not_worth_it(found: Comparison, ruling: Ruling, rulings: Sequence[Ruling], terms: Words) -> Words:
+def not_worth_it(told: Sequence[Comparison], ruling: Ruling, rulings: Sequence[Ruling], terms: Words) -> Words:
     reason = ruling.reasons[0]
     others = [each.challenger for each in rulings if each.challenger != ruling.challenger]
     also = (f" Neither is {' nor '.join(others)}.", f"{'、'.join(others)} 也不值得。") if others else ("", "")
-    told = [reason, *(each for each in ruling.reasons[1:] if each.code in GUARDS)]  # a harm is said beside any other
-    why, why_zh = "; ".join(each.text for each in told), "；".join(each.text_zh for each in told)
+    named = [reason, *(each for each in ruling.reasons[1:] if each.code in GUARDS)]  # a harm is said beside any other
+    why, why_zh = "; ".join(each.text for each in named), "；".join(each.text_zh for each in named)
     head = f"Not worth it: {why}.{also[0]}", f"不值得微调：{why_zh}。{also[1]}"
-    return join([head, measured(found, ruling, rulings), terms])
+    return join([head, measured(told, ruling, rulings), terms])
 
 
 def unclear(open_gates: Sequence[Gate]) -> list[Words]:
@@ -184,7 +197,7 @@ def unclear(open_gates: Sequence[Gate]) -> list[Words]:
 
 
 def inconclusive(
-    found: Comparison, ruling: Ruling, rulings: Sequence[Ruling], terms: Words, doubts: Sequence[Words],
+    told: Sequence[Comparison], ruling: Ruling, rulings: Sequence[Ruling], terms: Words, doubts: Sequence[Words],
     settle: Sequence[Words],
 ) -> Words:  # fmt: skip
     """Names what is open, what would settle it, and what to do meanwhile: the reversible thing. `doubts` are gates left
@@ -192,11 +205,11 @@ def inconclusive(
     why, apart = list(doubts), [reason for reason in ruling.reasons if reason.code not in GUARDS]
     guards = [reason for reason in ruling.reasons if reason.code in GUARDS]
     for reason in [*apart[: 0 if why else 1], *guards]:
-        plain = reason.code == "unresolved" and reason.rival == found.incumbent  # its figures follow anyway
+        plain = reason.code == "unresolved" and reason.rival == told[0].incumbent  # its figures follow anyway
         why.append(("the interval holds the margin", "区间包含门槛") if plain else (reason.text, reason.text_zh))
     head = f"Inconclusive: {'; '.join(en for en, _ in why)}.", f"尚无定论：{'；'.join(zh for _, zh in why)}。"
-    until = f"Until then keep {found.incumbent}, untuned.", f"在此之前，沿用未微调的 {found.incumbent}。"
-    return join([head, measured(found, ruling, rulings), terms, *settle, until])
+    until = f"Until then keep {told[-1].incumbent}, untuned.", f"在此之前，沿用未微调的 {told[-1].incumbent}。"
+    return join([head, measured(told, ruling, rulings), terms, *settle, until])
 
 
 def invalid(failed: Sequence[Gate]) -> Words:
@@ -207,7 +220,7 @@ def invalid(failed: Sequence[Gate]) -> Words:
 
 def exploratory(plan: Gate, found: Comparison, ruling: Ruling, rulings: Sequence[Ruling], terms: Words) -> Words:
     head = (f"Exploratory, not a verdict: {plan.reason}.", f"仅为探索，不作结论：{plan.reason_zh}。")
-    return join([head, measured(found, ruling, rulings), terms])
+    return join([head, measured([found], ruling, rulings), terms])
 
 
 def plumbing(passed: bool, failed: Sequence[Words]) -> Words:

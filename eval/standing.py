@@ -8,13 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from eval.corpus import expanded
-from eval.paired import CHUNK, Floats, Layout
+from eval.paired import Floats, Layout
 from eval.significance import holm
 
-DRAWS = 2000
 SAME = 1e-12  # two means that differ by rounding alone
 
 
@@ -27,8 +23,8 @@ class Duel:
     gain: float
     low: float | None
     high: float | None
-    p: float  # one-sided, by Holm over all pairs
-    resolved: bool
+    p: float  # two-sided against no difference, by Holm over all pairs
+    resolved: bool  # p is at most 1 - confidence
 
 
 @dataclass(frozen=True)
@@ -53,7 +49,7 @@ def duels(scores: Sequence[Floats], weight: Floats, layout: Layout | None, confi
     found = [layout.estimate(scores[one] - scores[other], confidence=confidence) for one, other in pairs]
     steps = holm([each.p for each in found], (1 - confidence) / 2)
     return [
-        Duel(*pair, each.gain, max(-1.0, each.low), min(1.0, each.high), step.adjusted_p, step.rejected)
+        Duel(*pair, each.gain, max(-1.0, each.low), min(1.0, each.high), min(1.0, 2 * step.adjusted_p), step.rejected)
         for pair, each, step in zip(pairs, found, steps, strict=True)
     ]
 
@@ -75,41 +71,28 @@ def tiers(means: Sequence[float], found: Sequence[Duel]) -> list[Tier]:
     return [placed[at] for at in range(len(means))]
 
 
-def spans(
-    scores: Sequence[Floats], layout: Layout | None, confidence: float, *, draws: int = DRAWS, seed: int = 17
-) -> list[tuple[int, int]]:
-    """Best and worst rank of each contender, when the clusters that all were asked about are drawn again.
+def spans(means: Sequence[float], found: Sequence[Duel]) -> list[tuple[int, int]]:
+    """Best and worst rank that the duels leave open to each contender, in the order given.
 
-    Clusters get exponential weights (the Bayesian bootstrap, Rubin 1981, under which no task ever lies empty), and
-    training seeds do; the tails are widened for few clusters (Hesterberg 2015). Who is drawn level shares both ranks.
+    From one more than are shown to be better, down to all but those that are shown to be worse (Mogstad, Romano, Shaikh
+    & Wilhelm 2024). Holm holds all duels together, so all spans hold together, at the same confidence. They are widened
+    where a higher mean would have the worse rank by them, and to hold the rank that a tier shares: whoever is told from
+    one of its tier may share the rank of its best all the same.
     """
-    if layout is None:
-        return [(1, len(scores))] * len(scores)
-    rng = np.random.default_rng(seed)
-    best, worst = [], []
-    for start in range(0, draws, CHUNK):
-        drawn = _redrawn(scores, layout, rng, min(CHUNK, draws - start))  # [D, J]
-        higher = drawn[:, None, :] > drawn[:, :, None] + SAME
-        lower = drawn[:, None, :] < drawn[:, :, None] - SAME
-        best.append(1 + higher.sum(axis=2))
-        worst.append(len(scores) - lower.sum(axis=2))
-    tail = expanded((1 - confidence) / 2, int(np.count_nonzero(layout.share, axis=1).min()))
-    low = np.quantile(np.concatenate(best), tail, axis=0, method="lower")
-    high = np.quantile(np.concatenate(worst), 1 - tail, axis=0, method="higher")
-    return [(int(first), int(last)) for first, last in zip(low, high, strict=True)]
-
-
-def _redrawn(scores: Sequence[Floats], layout: Layout, rng: np.random.Generator, draws: int) -> Floats:
-    """[draws, J] weighted means on redrawn clusters."""
-    shape = layout.share.shape
-    times = rng.standard_exponential((draws, shape[1]))
-    asked = np.bincount(layout.cell, minlength=layout.share.size).reshape(shape)
-    mass = times @ asked.T.astype(float)  # [D, T]
-    found = np.empty((draws, len(scores)))
-    for at, each in enumerate(scores):
-        share = rng.standard_exponential((draws, len(each)))
-        share /= share.sum(axis=1, keepdims=True)
-        sums = np.stack([np.bincount(layout.cell, weights=row, minlength=layout.share.size) for row in each])
-        means = np.einsum("dc,stc->dst", times, sums.reshape(len(each), *shape)) / mass[:, None, :]
-        found[:, at] = np.einsum("ds,dst,t->d", share, means, layout.weight)
-    return found
+    count, order = len(means), sorted(range(len(means)), key=lambda at: -means[at])
+    better, worse = [0] * count, [0] * count
+    for duel in found:
+        better[duel.behind] += duel.resolved
+        worse[duel.ahead] += duel.resolved
+    place = [each.rank for each in tiers(means, found)]
+    level = {at: [other for other in order if abs(means[other] - means[at]) <= SAME] for at in order}
+    best, worst = [0] * count, [0] * count
+    lowest = count
+    for at in reversed(order):  # from the lowest mean up: none below may have a better best rank
+        lowest = min(lowest, *(min(1 + better[other], place[other]) for other in level[at]))
+        best[at] = lowest
+    highest = 1
+    for at in order:
+        highest = max(highest, *(count - worse[other] for other in level[at]))
+        worst[at] = highest
+    return list(zip(best, worst, strict=True))
