@@ -16,7 +16,10 @@ from typing import Any
 
 def started(begin: Callable[..., subprocess.Popen[str]], *words: Any, **keys: Any) -> subprocess.Popen[str]:
     """What `begin` starts, its lines to be read from `stdout`."""
-    ours, theirs = os.pipe2(os.O_DIRECT | os.O_CLOEXEC)
+    try:
+        ours, theirs = os.pipe2(os.O_DIRECT | os.O_CLOEXEC)
+    except OSError:  # a kernel that knows no packets: ahead by as much as a page holds
+        ours, theirs = os.pipe2(os.O_CLOEXEC)
     fcntl.fcntl(theirs, fcntl.F_SETPIPE_SZ, 1)  # a page, the least there is
     os.write(theirs, b"\n")
     running = begin(*words, stdout=theirs, **keys)
