@@ -7,6 +7,7 @@ the answer are none.
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from eval.extract.fraction import FRACTION, divided
 from eval.extract.notation import COPULA, DENIED, PARTED, RANGE, YEAR
@@ -158,9 +159,16 @@ def _names_a_year(number: Number, text: str) -> bool:
     return bool(year) and not COPULA.search(text[max(0, number.start - 24) : number.start])
 
 
+@lru_cache(maxsize=64)
+def _numbers(text: str) -> tuple[Number, ...]:
+    """The numbers of a text, which is asked for them several times."""
+    return tuple(numbers(text))
+
+
+@lru_cache(maxsize=64)
 def _figures(text: str) -> list[Number]:
     """The numbers of a text that may be its answer: those that it denies are not, nor dates beside another number."""
-    found = [one for one in numbers(text) if not DENIED.search(text[max(0, one.start - 40) : one.start])]
+    found = [one for one in _numbers(text) if not DENIED.search(text[max(0, one.start - 40) : one.start])]
     return [one for one in found if not one.date] or found
 
 
@@ -172,7 +180,7 @@ def _fraction(text: str) -> Number | None:
 
 def _single(text: str) -> Number | None:
     """The one number of a text: dates beside another number do not count, and a fraction is one number."""
-    bare = [one for one in numbers(text) if not one.date] or numbers(text)
+    bare = [one for one in _numbers(text) if not one.date] or _numbers(text)
     if number := _fraction(text):
         return number
     return bare[-1] if _values(bare) == 1 and _figures(text) else None
@@ -242,7 +250,7 @@ def _told(text: str) -> Number | None:
     """The number a sentence states: its only one, also without what it is compared with, or that after its last
     copula."""
     kept = ", ".join(part for part in CLAUSES.split(text) if not COMPARED.search(part))
-    for said in (text, kept):
+    for said in dict.fromkeys((text, kept)):
         if only := _only(said):
             return only
     found = [one for one in _figures(kept) if not one.date]
