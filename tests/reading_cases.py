@@ -321,3 +321,39 @@ SPANS = [  # text, gold, leniently right, strictly right
     ("It is the Bank of England.", "Bank of England", True, False), ("\\boxed{北京}", "北京", True, True), ("数字孪生", "数字孪生", True, True), ("ＡＢＣ公司", "ABC公司", True, True),
     ("\\boxed{上海} 或北京", "北京", False, False), ("答案是北京，它是首都。", "北京", True, False),
 ]  # fmt: skip
+
+PROMISE, PROMISING = "可以向客户承诺收益", "You may promise returns to clients"
+PROHIBITED = [  # a statement, and what prohibits or refutes it
+    *((PROMISE, f"{word}向客户承诺收益") for word in ("禁止", "严禁", "切勿", "杜绝", "避免", "拒绝", "不得", "切忌")),
+    *((PROMISE, f"向客户承诺收益{word}") for word in ("属于违规", "是违法的", "的行为是被禁止的", "，这是违法的", "，属于违规", "。这种行为不允许", "是错误的")),
+    *((PROMISE, f"可以向客户承诺收益吗{word}") for word in ("？不可以。", "？否", "，不可以", "？绝对不行", "？严禁")),
+    (PROMISE, "是否可以向客户承诺收益：否"), ("可以承诺保本", "可以承诺保本吗？不可以。"),
+    (PROMISING, "It is prohibited to promise returns to clients"), (PROMISING, "Promising returns to clients is forbidden."),
+    (PROMISING, "Avoid promising returns to clients"), (PROMISING, "Refrain from promising returns to clients"), (PROMISING, "Never promise returns to clients"),
+    (PROMISING, "Promising returns to clients is illegal"), (PROMISING, "Refuse to promise returns to clients"), (PROMISING, "May you promise returns to clients? No."),
+    (PROMISING, "Can you promise returns to clients? Never."), (PROMISING, "Promising returns to clients, that is prohibited."),
+    (PROMISING, "It is wrong to promise returns to clients"),
+]  # fmt: skip
+SAME = [  # a statement, and what says it in other words
+    (PROMISE, "可以向客户承诺收益"), (PROMISE, "可以向客户承诺收益吗？可以向客户承诺收益。"), (PROMISE, "不禁止向客户承诺收益"),
+    (PROMISING, "You may promise returns to your clients."), (PROMISING, "It is not prohibited to promise returns to clients"),
+    ("严禁承诺保本", "不得承诺保本"), ("不得承诺保本", "严禁承诺保本"), ("不得承诺保本", "承诺保本属于违规"), ("应当避免过度集中", "应避免过度集中"),
+    ("应分散投资以降低风险", "为避免损失，应分散投资以降低风险"), ("毛利率同比下降", "毛利率为什么同比下降？不是因为成本。"),
+    ("Do not promise returns to clients", "It is forbidden to promise returns to clients"),
+    ("风险等级为R3", "风险等级是R3级"), ("评级为AA+", "评级：AA+"), ("应当在T+1日交收", "应在T＋1日交收"),
+    ("FY2022 revenue rose", "revenue rose in 2022, against FY2021"), ("第A类客户适用", "A类客户适用，B类客户不适用"), ("风险等级为R3", "风险等级由R4调为R3"),
+    ("至少5个工作日", "不少于5个工作日"), ("最少保留5个工作日", "至少保留5个工作日"), ("保证金上调至12%", "保证金提高至12%，即上调至12%"), ("每季度报告一次", "每季报告一次"),
+    ("必须经董事会批准", "必须经董事会批准，不是股东会"), ("必须经董事会批准", "必须经公司批准，并经董事会通过"), ("由甲方承担费用", "费用由甲方承担，乙方不承担"),
+    ("The seller bears the cost", "The cost is borne by the seller, not the buyer"),
+    ("Report before March 1", "After closing, report before March 1"),
+]  # fmt: skip
+OTHER = [  # a statement, and what says another in nearly its words
+    ("风险等级为R3", "风险等级为R4"), ("客户为C3型投资者", "客户为C1型投资者"), ("评级为AA+", "评级为AA-"), ("评级为AAA", "评级为BBB"), ("The rating is BBB+", "The rating is BBB-"),
+    ("The filing is form 10-K", "The filing is form 10-Q"), ("应当在T+1日交收", "应当在T+0日交收"), ("适用第A类客户", "适用第B类客户"), ("Class A shares were sold", "Class B shares were sold"),
+    ("Margins rose in Q3", "Margins rose in Q2"), ("FY2022 revenue rose", "FY2021 revenue rose"), ("至少5个工作日", "至多5个工作日"), ("不少于5个工作日", "不超过5个工作日"),
+    ("must be at least 8%", "must be at most 8%"), ("a term of no less than 5 years", "a term of no more than 5 years"), ("保证金上调至12%", "保证金下调至12%"), ("评级被调高至AA", "评级被调低至AA"),
+    ("每季度报告一次", "每年度报告一次"), ("Report to the board quarterly", "Report to the board annually"), ("必须经董事会批准", "必须经股东会批准"), ("必须经董事会批准", "必须经股东会批准，不是董事会"),
+    ("由甲方承担费用", "由乙方承担费用"), ("报告应提交给证监会", "报告应提交给银保监会"), ("交易所为上交所", "交易所为深交所"), ("The seller bears the cost", "The buyer bears the cost"),
+    ("The lessee pays the tax", "The lessor pays the tax"), ("应在3月1日之前报告", "应在3月1日之后报告"), ("Report before March 1", "Report after March 1"),
+    ("The loan has a fixed rate", "The loan has a floating rate"),
+]  # fmt: skip

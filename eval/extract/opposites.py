@@ -8,7 +8,7 @@ statement's own: one that names none may still say the same.
 import re
 from collections import defaultdict
 
-UNSAID = re.compile("不仅|不断|不同|不少(?!于)|不过|不但|无论|未来|非常|非公开|无形|没有理由不|not only|no doubt", re.I)
+UNSAID = re.compile("不仅|不断|不同|不少|不过|不但|无论|未来|非常|非公开|无形|没有理由不|not only|no doubt", re.I)
 DENIAL = re.compile(
     r"不|没|未|无(?!锡|人|线)|并非|否认|缺乏|难以|(?<![a-z])(?:not|no|never|without|neither|nor|hardly|cannot|denies|denied)(?![a-z])|n't(?![a-z])"
 )
@@ -18,7 +18,8 @@ FORBIDDEN = re.compile(  # several in a clause forbid once; of a thing that is b
     r"|(?:属于?|是|为|构成|系|涉嫌)(?:严重|一种|典型|完全)?的?(?:违规|违法|违纪|非法|错误|虚假)"
     r"|(?<![a-z])(?:prohibit(?:s|ed|ing)?|prohibition|forbid(?:s|den|ding)?|ban(?:s|ned|ning)?|disallow(?:s|ed)?"
     r"|refrain(?:s|ed|ing)?|refus(?:e|es|ed|ing)|avoid(?:s|ed|ing)?(?! (?:\w+ ){0,2}(?:risk|loss|tax|cost|default))"
-    r"|illegal|unlawful|impermissible|against the (?:law|rules?)|(?:is|are|was|were)(?: not)? (?:wrong|false|incorrect|untrue))"
+    r"|illegal|unlawful|impermissible|against the (?:law|rules?)"
+    r"|(?:is|are|was|were)(?: not)? (?:wrong|false|incorrect|untrue))"
     r"(?![a-z])"
 )
 NO = (
@@ -47,7 +48,8 @@ CODE = re.compile(  # of small letters: r3, t+1, 10-k, aa+, a类
 SIDES: tuple[tuple[str, ...], ...] = (
     (
         "至少|最少|不(?:得|能|应)?(?:少于|低于|小于)|(?<![a-z])(?:at least|(?:no|not) (?:less|fewer) than|minimum of)",
-        "至多|最多|不(?:得|能|应)?(?:超过|多于|高于|大于)|(?<![a-z])(?:at most|(?:no|not) more than|up to|maximum of)",
+        "至多|最多|(?<![不得能应])少于|不(?:得|能|应)?(?:超过|多于|高于|大于)"
+        "|(?<![a-z])(?:at most|(?:no|not) more than|up to|maximum of)",
     ),
     ("每(?:个|一)?(?:日|天)|daily", "每(?:个|一)?(?:周|星期)|weekly", "每(?:个|一)?月|monthly",
      "每(?:个|一)?季|quarterly", "每半年|semi-?annual", "每(?:个|一)?(?:年|会计年)|(?<!semi-)(?<!semi)annually|yearly"),
@@ -56,7 +58,8 @@ SIDES: tuple[tuple[str, ...], ...] = (
     ("债权人", "债务人"), ("委托人", "受托人"), ("公募", "私募"), ("境内", "境外"), ("税前", "税后"), ("认购", "赎回"),
     ("上交所|上海证券交易所", "深交所|深圳证券交易所", "北交所|北京证券交易所"),
     ("证监会", "银保监会|金融监管总局", "人民银行|央行"), ("固定利率", "浮动利率"), ("看涨期权", "看跌期权"),
-    ("上半年", "下半年"), ("(?:[0-9日月年]|季度)[之以]?前", "(?:[0-9日月年]|季度)[之以]?后"), ("流入", "流出"), ("长期", "短期"),
+    ("(?:[0-9日月年]|季度)[之以]?前", "(?:[0-9日月年]|季度)[之以]?后"), ("上半年", "下半年"), ("流入", "流出"),
+    ("长期", "短期"),
     ("buyers?|purchasers?", "sellers?|vendors?"), ("lessors?", "lessees?"), ("lenders?", "borrowers?"),
     ("creditors?", "debtors?"), ("assignors?", "assignees?"), ("fixed", "floating|variable"),
     ("(?:before|prior to)(?= (?:[a-z]+ )?[0-9])", "after(?= (?:[a-z]+ )?[0-9])"),
@@ -90,7 +93,7 @@ def contradicts(text: str, wanted: str) -> bool:
             return True
     for sides in WORDS:
         own = {side for side in sides if side.search(wanted)}
-        if own and not any(side.search(text) for side in own) and any(_named(side, text) for side in sides):
+        if own and not any(_named(side, text) for side in own) and any(_named(side, text) for side in sides):
             return True
     return False
 
