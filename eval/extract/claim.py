@@ -253,6 +253,5 @@ def _told(text: str) -> Number | None:
     for said in dict.fromkeys((text, kept)):
         if only := _only(said):
             return only
-    found = [one for one in _figures(kept) if not one.date]
-    said = [one for one in found if COPULA.search(kept[max(0, one.start - 24) : one.start])]
-    return _first(kept[said[-1].start :]) if said else None
+    told = [one for one in _figures(kept) if not one.date and COPULA.search(kept[max(0, one.start - 24) : one.start])]
+    return _first(kept[told[-1].start :]) if told else None
