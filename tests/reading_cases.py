@@ -186,6 +186,7 @@ NUMBERS = [
     ("**$1,577 million**\n\nThis is based on the 2018 cash flow statement.", "1577000000", "leading"), ("25%\n\n计算过程：(1500-1200)/1200=0.25", "25%", "leading"),
     ("539\n\nIn 2014 it was 500.", "539", "leading"), ("539\n\n去年同期为500。", "539", "leading"), ("25%。过程：(1500-1200)/1500 = 0.2", "25%", "leading"),
     ("200 + 39\n\n**239**\n\nThe prior figure was 500.", "239", "leading"), ("100\n+ 20\n= 120", "120", None), ("100\n20\n合计为120", "120", None),
+    ("1. Revenue 500\n2. Cost 300\n3. Profit 200", "200", "last sentence"), ("2019: 500\n2020: 600", "600", None), ("第一步：100-20=80\n第二步：80/2=40", "40", None),
     ("结果：539；上年为777。", "539", "announced"), ("Result: 539; prior year: 500.", "539", "announced"), ("最终结果是539，而不是88888。", "539", "announced"),
     ("The final result is 539, not 500.", "539", None), ("最终结果为539。上年为500。", "539", "announced"), ("**Result: 539**\n\nThis compares with 500 last year.", "539", "announced"),
     ("Result: 5\n\nAnswer: 7", "7", "announced"), ("计算结果为539，而非500。", "539", None), ("结果是 15 万，不是 12 万", "150000", None), ("It is 539 rather than 500", "539", None),

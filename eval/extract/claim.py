@@ -108,6 +108,8 @@ def _announced(text: str) -> Number | None:
 
 def _leading(text: str) -> Number | None:
     """The number that is alone on the first line or in the first sentence, unless arithmetic goes on from there."""
+    if any(one.date for one in _numbers(text[:REACH])[:1]):
+        return None  # the mark of a list, or a year
     for first in (text.partition("\n")[0], sentence(text)):
         rest = text[len(first) + (text[len(first) : len(first) + 1] in (".", "。")) :]
         number = _alone(first)
