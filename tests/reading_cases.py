@@ -346,7 +346,8 @@ SAME = [  # a statement, and what says it in other words
     ("至少5个工作日", "不少于5个工作日"), ("最少保留5个工作日", "至少保留5个工作日"), ("保证金上调至12%", "保证金提高至12%，即上调至12%"), ("每季度报告一次", "每季报告一次"),
     ("必须经董事会批准", "必须经董事会批准，不是股东会"), ("必须经董事会批准", "必须经公司批准，并经董事会通过"), ("由甲方承担费用", "费用由甲方承担，乙方不承担"),
     ("The seller bears the cost", "The cost is borne by the seller, not the buyer"),
-    ("Report before March 1", "After closing, report before March 1"),
+    ("Report before March 1", "After closing, report before March 1"), ("The bank refused the loan application", "The bank rejected the loan application"),
+    ("Margins rose in Q3", "Margins rose in the third quarter, after a fall in Q2"), ("毛利率在Q3上升", "毛利率在第三季度上升"), ("银行拒绝了该贷款申请", "银行驳回了该贷款申请"),
 ]  # fmt: skip
 OTHER = [  # a statement, and what says another in nearly its words
     ("风险等级为R3", "风险等级为R4"), ("客户为C3型投资者", "客户为C1型投资者"), ("评级为AA+", "评级为AA-"), ("评级为AAA", "评级为BBB"), ("The rating is BBB+", "The rating is BBB-"),
@@ -356,5 +357,5 @@ OTHER = [  # a statement, and what says another in nearly its words
     ("每季度报告一次", "每年度报告一次"), ("Report to the board quarterly", "Report to the board annually"), ("必须经董事会批准", "必须经股东会批准"), ("必须经董事会批准", "必须经股东会批准，不是董事会"),
     ("由甲方承担费用", "由乙方承担费用"), ("报告应提交给证监会", "报告应提交给银保监会"), ("交易所为上交所", "交易所为深交所"), ("The seller bears the cost", "The buyer bears the cost"),
     ("The lessee pays the tax", "The lessor pays the tax"), ("应在3月1日之前报告", "应在3月1日之后报告"), ("Report before March 1", "Report after March 1"),
-    ("The loan has a fixed rate", "The loan has a floating rate"),
+    ("The loan has a fixed rate", "The loan has a floating rate"), ("毛利率在第三季度上升", "毛利率在第二季度上升"),
 ]  # fmt: skip

@@ -13,11 +13,11 @@ DENIAL = re.compile(
     r"不|没|未|无(?!锡|人|线)|并非|否认|缺乏|难以|(?<![a-z])(?:not|no|never|without|neither|nor|hardly|cannot|denies|denied)(?![a-z])|n't(?![a-z])"
 )
 FORBIDDEN = re.compile(  # several in a clause forbid once; of a thing that is bad anyway (避免损失) none does
-    r"禁止|严禁|禁绝|明令禁|切勿|切忌|切莫|请勿|勿(?=[向以将把对在用做])|杜绝|拒绝|谢绝|制止|叫停"
+    r"禁止|严禁|禁绝|明令禁|切勿|切忌|切莫|请勿|勿(?=[向以将把对在用做])|杜绝|拒绝|谢绝|驳回|否决|制止|叫停"
     r"|避免(?![^,。;]{0,6}(?:风险|损失|亏损|误|纠纷|违约|浪费|波动|冲突|危机|破产|过))"
     r"|(?:属于?|是|为|构成|系|涉嫌)(?:严重|一种|典型|完全)?的?(?:违规|违法|违纪|非法|错误|虚假)"
     r"|(?<![a-z])(?:prohibit(?:s|ed|ing)?|prohibition|forbid(?:s|den|ding)?|ban(?:s|ned|ning)?|disallow(?:s|ed)?"
-    r"|refrain(?:s|ed|ing)?|refus(?:e|es|ed|ing)|avoid(?:s|ed|ing)?(?! (?:\w+ ){0,2}(?:risk|loss|tax|cost|default))"
+    r"|refrain(?:s|ed|ing)?|refus(?:e|es|ed|ing) to|avoid(?:s|ed|ing)?(?! (?:\w+ ){0,2}(?:risk|loss|tax|cost|default))"
     r"|illegal|unlawful|impermissible|against the (?:law|rules?)"
     r"|(?:is|are|was|were)(?: not)? (?:wrong|false|incorrect|untrue))"
     r"(?![a-z])"
@@ -45,6 +45,10 @@ CODE = re.compile(  # of small letters: r3, t+1, 10-k, aa+, a类
     r"|第?(?P<letter>[a-h甲乙丙丁])(?P<class>类|级|款|型|方|股|档|轮)"
     r"|(?:class|type|tier|series|category) (?P<named>[a-h])(?![a-z]))"
 )
+QUARTER = re.compile(
+    r"(?<![a-z])(?P<name>first|second|third|fourth) quarter(?![a-z])|(?<!前)(?<!前第)(?P<number>[一二三四1-4])季度"
+)
+QUARTERS = {"first": "1", "second": "2", "third": "3", "fourth": "4", "一": "1", "二": "2", "三": "3", "四": "4"}
 SIDES: tuple[tuple[str, ...], ...] = (
     (
         "至少|最少|不(?:得|能|应)?(?:少于|低于|小于)|(?<![a-z])(?:at least|(?:no|not) (?:less|fewer) than|minimum of)",
@@ -110,6 +114,9 @@ def codes(text: str) -> dict[str, set[str]]:
             found["rating"].add(code["rating"] + (code["notch"] or ""))
         else:
             found[code["class"] or "类"].add(code["letter"] or code["named"])
+    for quarter in QUARTER.finditer(text):
+        told = quarter["name"] or quarter["number"]
+        found["q"].add(QUARTERS.get(told, told))
     return found
 
 
