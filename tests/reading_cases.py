@@ -159,6 +159,41 @@ NUMBERS = [
     ("结果为 851 元", "851", None), ("851", "851", "alone"), ("851元。", "851", "alone"), ("共计 35 家", "35", "alone"),
     ("净利润率 = 12 / 100 = 12%", "12%", None), ("Net change = $1,200 - $1,500 = -$300", "-300", None), ("下降了3.2个百分点", "3.2%", "alone"),
     ("因此，2020年的毛利率约为35.6%，高于2019年的33.2%。", "35.6%", "concluded"), ("答案：-0.0319（即下降3.19%）", "-0.0319", "announced"),
+    # signs behind words and marks of lists
+    ("The change was -12.5%", "-12.5%", None), ("It is approximately -12.5%", "-12.5%", "alone"), ("about -12.5%", "-12.5%", "alone"),
+    ("It equals -12.5%", "-12.5%", "alone"), ("a value of -0.52", "-0.52", None), ("which gives -3", "-3", None), ("ROI -12.5%", "-12.5%", "alone"),
+    ("NPV -300 million", "-300000000", None), ("EPS (diluted) -0.52", "-0.52", None), ("The margin fell to −12.5%", "-12.5%", None),
+    ("from 8% to -12.5%", None, "several"), ("Net income was -$5 million.", "-5000000", None), ("Thus, the change is about **-12.5%**.", "-12.5%", "concluded"),
+    ("增长率 -12.5%", "-12.5%", "alone"), ("同比 -12.5%。", "-12.5%", "alone"), ("约为 -12.5%", "-12.5%", "alone"), ("ROE 为 -3.2%", "-3.2%", "alone"),
+    ("2019年 -12.5%", "-12.5%", "alone"), ("Total - 539", "539", "alone"), ("12 - 5", None, "several"), ("5 million - 3 million", None, "several"),
+    ("COVID-19", "19", "alone"), ("- 539", "539", "alone"), ("- 539元", "539", "alone"), ("- -539", "-539", "alone"), ("-539", "-539", "alone"),
+    ("Answer:\n- 539", "539", None), ("答案：\n- 539", "539", None), ("Answer:\n-12.5%", "-12.5%", None), ("结果\n-12.5%", "-12.5%", None),
+    ("Answer:\n- 2007: 42.1", "42.1", None), ("答案：\n- 2007：42.1", "42.1", None), ("Answer:\n- 2007: -42.1", "-42.1", None),
+    # parts, powers, magnitudes in brackets, coins
+    ("\\boxed{10^6}", "1000000", "boxed"), ("10⁶", "1000000", "alone"), ("10^{-2}", "0.01", "alone"), ("-10^3", "-1000", "alone"), ("\\boxed{2\\frac{1}{2}}", "2.5", "boxed"),
+    ("2 1/2", "2.5", "alone"), ("The answer is 2 1/2.", "2.5", "announced"), ("½", "0.5", "alone"), ("2½", "2.5", "alone"), ("2 5/2", None, None),
+    ("四分之三", "0.75", "alone"), ("负四分之一", "-0.25", "alone"), ("占四分之三。", "0.75", "alone"), ("5分之2", "0.4", "alone"),
+    ("答案是五分之二", "0.4", None), ("万分之三", "0.03%", "alone"), ("费率为万分之二点五", "0.025%", "alone"), ("十万分之一", "0.001%", "alone"), ("万分之0.5", "0.005%", "alone"),
+    ("5‱", "0.05%", "alone"), ("三四分之一", None, None), ("12.3（万元）", "123000", "alone"), ("12.3（单位：亿元）", "1230000000", "alone"), ("12.3（%）", "12.3%", "alone"),
+    ("539 (in millions)", "539000000", None), ("539 (USD millions)", "539000000", None), ("$3.5 (billion)", "3500000000", "alone"), ("2018 (in millions)", "2018", None),
+    ("1.5个亿", "150000000", "alone"), ("两个亿", "200000000", "alone"), ("3个亿元级项目", "3", "alone"), ("壹佰贰拾叁元肆角伍分", "123.45", "alone"),
+    ("三元五角", "3.5", "alone"), ("12元零5分", "12.05", "alone"), ("-3元5角", "-3.5", "alone"), ("5 dollars and 25 cents", "5.25", None), ("3元5分钟", None, "several"),
+    ("0.125（12.5%）", "0.125", None), ("12.5% (i.e., 0.125)", "12.5%", None), ("0.1253, i.e. 12.5%", "12.5%", None), ("0.25，即四分之一", "0.25", None),
+    ("0.125（13.5%）", None, "several"), ("0.125，13.5%", None, "several"), ("5.4和5", None, "several"),
+    # what is announced, and what only stands beside it
+    ("**539**\n\nNote: figures in 2014 were restated.", "539", None), ("539\n\nSource: page 23", "539", None), ("539万元。数据来源：2014年年报第23页。", "5390000", None),
+    ("**539**\n\n注：2014年数据已重述。", "539", None), ("539\n\nSources:\n- 10-K 2014, page 23\n- table 5", "539", None), ("The margin is 12% (see page 40).", "12%", None),
+    ("**$1,577 million**\n\nThis is based on the 2018 cash flow statement.", "1577000000", "leading"), ("25%\n\n计算过程：(1500-1200)/1200=0.25", "25%", "leading"),
+    ("539\n\nIn 2014 it was 500.", "539", "leading"), ("539\n\n去年同期为500。", "539", "leading"), ("25%。过程：(1500-1200)/1500 = 0.2", "25%", "leading"),
+    ("200 + 39\n\n**239**\n\nThe prior figure was 500.", "239", "leading"), ("100\n+ 20\n= 120", "120", None), ("100\n20\n合计为120", "120", None),
+    ("1. Revenue 500\n2. Cost 300\n3. Profit 200", "200", "last sentence"), ("2019: 500\n2020: 600", "600", None), ("第一步：100-20=80\n第二步：80/2=40", "40", None),
+    ("结果：539；上年为777。", "539", "announced"), ("Result: 539; prior year: 500.", "539", "announced"), ("最终结果是539，而不是88888。", "539", "announced"),
+    ("The final result is 539, not 500.", "539", None), ("最终结果为539。上年为500。", "539", "announced"), ("**Result: 539**\n\nThis compares with 500 last year.", "539", "announced"),
+    ("Result: 5\n\nAnswer: 7", "7", "announced"), ("计算结果为539，而非500。", "539", None), ("结果是 15 万，不是 12 万", "150000", None), ("It is 539 rather than 500", "539", None),
+    ("The ratio was 12.3%, compared with a mean of 10%.", "12.3%", None), ("该比率为12.3%，高于均值为10%的同行。", "12.3%", None), ("不是500，是539", "539", None),
+    ("It isn't 500 but 539", "539", None), ("答案不是5", None, None), ("The answer is not 5.", None, None), ("not less than 5", "5", None),
+    ("Revenue (**539**) against 500", "539", None), ("FY2018 capex was $1,577 million. It is in the 2018 filing.", "1577000000", None),
+    ("The growth was 5% as of December 31, 2014.", "5%", None), ("The total is 2014", "2014", None),
     # no commitment
     ("12:30", None, None), ("比例为3:1", None, None), ("2022年12月31日", None, None), ("Revenue grew 12% to $5.2 billion", None, None),
     ("没有数字", None, "none"), ("", None, "none"), ("区间3-5", None, "several"), ("从 -3.5 到 4", None, "several"), ("3到5之间", None, "several"), ("答案是3到5", None, None),
@@ -212,7 +247,10 @@ COMPARED = [  # read, gold, leniently, strictly
     ("822.067", "822.06667", True, False), ("822.06667", "822.06667", True, True), ("822.1", "822.06667", True, False), ("822", "822.06667", False, False),
     ("-3.14%", "-0.03194", False, False), ("1e5", "100000", True, True), ("100000.0", "1e5", True, True), ("1.2×10^5", "120000", True, True),
     ("0.0", "0", True, True), ("-0.00", "0", True, True), ("三万五千元", "35000", True, True), ("72.00", "72", True, True), ("71.999", "72", False, False),
-    ("0.333", "1/3", True, None), ("Yes.", "yes", True, True), ("7", "no", False, False), ("是", "yes", True, True), ("否", "no", True, True),
+    ("0.333", "1/3", True, None), ("1/3", "1/3", True, True), ("三分之一", "1/3", True, True), ("33.33%", "1/3", True, None), ("0.3", "1/3", False, False),
+    ("12.3（万元）", "12.3万元", True, True), ("12.3（万元）", "12.3", True, None), ("539 (in millions)", "539", True, None), ("1.5个亿", "1.5亿", True, True),
+    ("0.125（12.5%）", "12.5%", True, None), ("12.5% (i.e., 0.125)", "12.5%", True, None), ("万分之三", "0.0003", True, True), ("12.5%", "-12.5%", False, False),
+    ("The change was -12.5%", "-12.5%", True, None), ("- 12.5%", "-12.5%", False, False), ("Yes.", "yes", True, True), ("7", "no", False, False), ("是", "yes", True, True), ("否", "no", True, True),
 ]  # fmt: skip
 
 TRUTH = [
@@ -283,4 +321,41 @@ SPANS = [  # text, gold, leniently right, strictly right
     ("上海", "北京", False, False), ("北京或上海", "北京", False, False), ("The Bank of England", "Bank of England", True, True), ("bank of england.", "Bank of England", True, True),
     ("It is the Bank of England.", "Bank of England", True, False), ("\\boxed{北京}", "北京", True, True), ("数字孪生", "数字孪生", True, True), ("ＡＢＣ公司", "ABC公司", True, True),
     ("\\boxed{上海} 或北京", "北京", False, False), ("答案是北京，它是首都。", "北京", True, False),
+]  # fmt: skip
+
+PROMISE, PROMISING = "可以向客户承诺收益", "You may promise returns to clients"
+PROHIBITED = [  # a statement, and what prohibits or refutes it
+    *((PROMISE, f"{word}向客户承诺收益") for word in ("禁止", "严禁", "切勿", "杜绝", "避免", "拒绝", "不得", "切忌")),
+    *((PROMISE, f"向客户承诺收益{word}") for word in ("属于违规", "是违法的", "的行为是被禁止的", "，这是违法的", "，属于违规", "。这种行为不允许", "是错误的")),
+    *((PROMISE, f"可以向客户承诺收益吗{word}") for word in ("？不可以。", "？否", "，不可以", "？绝对不行", "？严禁")),
+    (PROMISE, "是否可以向客户承诺收益：否"), ("可以承诺保本", "可以承诺保本吗？不可以。"),
+    (PROMISING, "It is prohibited to promise returns to clients"), (PROMISING, "Promising returns to clients is forbidden."),
+    (PROMISING, "Avoid promising returns to clients"), (PROMISING, "Refrain from promising returns to clients"), (PROMISING, "Never promise returns to clients"),
+    (PROMISING, "Promising returns to clients is illegal"), (PROMISING, "Refuse to promise returns to clients"), (PROMISING, "May you promise returns to clients? No."),
+    (PROMISING, "Can you promise returns to clients? Never."), (PROMISING, "Promising returns to clients, that is prohibited."),
+    (PROMISING, "It is wrong to promise returns to clients"),
+]  # fmt: skip
+SAME = [  # a statement, and what says it in other words
+    (PROMISE, "可以向客户承诺收益"), (PROMISE, "可以向客户承诺收益吗？可以向客户承诺收益。"), (PROMISE, "不禁止向客户承诺收益"),
+    (PROMISING, "You may promise returns to your clients."), (PROMISING, "It is not prohibited to promise returns to clients"),
+    ("严禁承诺保本", "不得承诺保本"), ("不得承诺保本", "严禁承诺保本"), ("不得承诺保本", "承诺保本属于违规"), ("应当避免过度集中", "应避免过度集中"),
+    ("应分散投资以降低风险", "为避免损失，应分散投资以降低风险"), ("毛利率同比下降", "毛利率为什么同比下降？不是因为成本。"),
+    ("Do not promise returns to clients", "It is forbidden to promise returns to clients"),
+    ("风险等级为R3", "风险等级是R3级"), ("评级为AA+", "评级：AA+"), ("应当在T+1日交收", "应在T＋1日交收"),
+    ("FY2022 revenue rose", "revenue rose in 2022, against FY2021"), ("第A类客户适用", "A类客户适用，B类客户不适用"), ("风险等级为R3", "风险等级由R4调为R3"),
+    ("至少5个工作日", "不少于5个工作日"), ("最少保留5个工作日", "至少保留5个工作日"), ("保证金上调至12%", "保证金提高至12%，即上调至12%"), ("每季度报告一次", "每季报告一次"),
+    ("必须经董事会批准", "必须经董事会批准，不是股东会"), ("必须经董事会批准", "必须经公司批准，并经董事会通过"), ("由甲方承担费用", "费用由甲方承担，乙方不承担"),
+    ("The seller bears the cost", "The cost is borne by the seller, not the buyer"),
+    ("Report before March 1", "After closing, report before March 1"), ("The bank refused the loan application", "The bank rejected the loan application"),
+    ("Margins rose in Q3", "Margins rose in the third quarter, after a fall in Q2"), ("毛利率在Q3上升", "毛利率在第三季度上升"), ("银行拒绝了该贷款申请", "银行驳回了该贷款申请"),
+]  # fmt: skip
+OTHER = [  # a statement, and what says another in nearly its words
+    ("风险等级为R3", "风险等级为R4"), ("客户为C3型投资者", "客户为C1型投资者"), ("评级为AA+", "评级为AA-"), ("评级为AAA", "评级为BBB"), ("The rating is BBB+", "The rating is BBB-"),
+    ("The filing is form 10-K", "The filing is form 10-Q"), ("应当在T+1日交收", "应当在T+0日交收"), ("适用第A类客户", "适用第B类客户"), ("Class A shares were sold", "Class B shares were sold"),
+    ("Margins rose in Q3", "Margins rose in Q2"), ("FY2022 revenue rose", "FY2021 revenue rose"), ("至少5个工作日", "至多5个工作日"), ("不少于5个工作日", "不超过5个工作日"),
+    ("must be at least 8%", "must be at most 8%"), ("a term of no less than 5 years", "a term of no more than 5 years"), ("保证金上调至12%", "保证金下调至12%"), ("评级被调高至AA", "评级被调低至AA"),
+    ("每季度报告一次", "每年度报告一次"), ("Report to the board quarterly", "Report to the board annually"), ("必须经董事会批准", "必须经股东会批准"), ("必须经董事会批准", "必须经股东会批准，不是董事会"),
+    ("由甲方承担费用", "由乙方承担费用"), ("报告应提交给证监会", "报告应提交给银保监会"), ("交易所为上交所", "交易所为深交所"), ("The seller bears the cost", "The buyer bears the cost"),
+    ("The lessee pays the tax", "The lessor pays the tax"), ("应在3月1日之前报告", "应在3月1日之后报告"), ("Report before March 1", "Report after March 1"),
+    ("The loan has a fixed rate", "The loan has a floating rate"), ("毛利率在第三季度上升", "毛利率在第二季度上升"),
 ]  # fmt: skip

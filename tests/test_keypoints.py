@@ -6,6 +6,7 @@ import statistics
 from dataclasses import replace
 
 import pytest
+import reading_cases as cases
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -63,6 +64,28 @@ def test_what_an_answer_says(rubric, answer, said, forbidden, sourced, score):
     found = weigh(answer, Rubric.model_validate(rubric))
     assert (found.said, found.forbidden, found.sourced) == (said, forbidden, sourced)
     assert found.score == pytest.approx(score)
+
+
+def said(statement: str, answer: str, *, forbidden: bool = False) -> bool:
+    """Whether the answer makes the statement, as a point or as one that it must not make."""
+    found = weigh(answer, Rubric.model_validate({"say": ["xyz"], "not_say": [statement]} if forbidden else [statement]))
+    return bool(found.forbidden if forbidden else found.said)
+
+
+@pytest.mark.parametrize(("statement", "answer"), cases.PROHIBITED)
+def test_what_is_prohibited_or_refuted_is_not_said(statement, answer):
+    assert not said(statement, answer, forbidden=True)
+    assert not said(statement, answer)
+
+
+@pytest.mark.parametrize(("statement", "answer"), cases.SAME)
+def test_what_says_the_same_in_other_words_is_said(statement, answer):
+    assert said(statement, answer)
+
+
+@pytest.mark.parametrize(("statement", "answer"), cases.OTHER)
+def test_another_code_or_side_is_another_statement(statement, answer):
+    assert not said(statement, answer)
 
 
 def test_the_log_says_which_points_were_made():

@@ -25,6 +25,11 @@ SAID = {  # ten ways; the first four are what a strict reading takes too
            "Let us go step by step.\nTherefore, the answer is {} ."),
 }  # fmt: skip
 STRICT = 4
+PLAINLY = {  # sentences that say a number and announce none
+    "zh": ("变动为 {}", "该指标约 {}。", "结果：{}；上年为88888。", "{}\n\n数据来源：2014年年报第23页。"),
+    "en": ("The change was {}", "It is approximately {}.", "Thus, the net change equals {}.", "- {}",
+           "Result: {}; prior year: 88888.", "**{}**\n\nNote: figures in 2014 were restated."),
+}  # fmt: skip
 SETS = ("fineval", "fin_eva", "cflue", "finqa", "convfinqa", "financemath", "financial_phrasebank", "fomc_stance",
         "finre", "cfbenchmark", "financebench", "cmmlu", "mmlu", "agieval", "gsm8k", "cmrc2018")  # fmt: skip
 Gold = tuple[str, str, tuple[str, ...], tuple[str, ...]]  # kind, gold, options, ways to write it
@@ -100,6 +105,18 @@ def test_every_gold_in_prose_earns_its_key_points(shared_data, monkeypatch, tmp_
     print(f"{name}: {len(task.rows)} golds, {told}")
     assert len(task.rows) >= least
     assert told[1.0] >= 0.995 * told.total()
+
+
+@pytest.mark.parametrize("name", ["finqa", "convfinqa", "financemath", "gsm8k", "fineval", "financebench"])
+def test_every_number_is_read_out_of_plain_sentences(shared_data, name):
+    """Also those below zero, whose sign stands behind a word."""
+    rows = items(shared_data, name)
+    told = {gold for kind, gold, *_ in golds(rows) if kind == "number"}
+    numbers = [(gold, way) for gold in told for way in PLAINLY[rows[0]["lang"]]]
+    missed = [way.format(gold) for gold, way in numbers if grade("number", way.format(gold), gold).outcome != "correct"]
+    below = sum(gold.startswith("-") for gold in told)
+    print(f"{name}: {len(told)} numbers, {below} below zero, {len(missed)} misread", *missed[:5], sep="\n  ")
+    assert len(missed) <= 0.005 * len(numbers)
 
 
 @pytest.mark.parametrize("name", SETS)

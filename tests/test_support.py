@@ -90,6 +90,30 @@ def test_percent_is_read_in_every_form(answer, nowhere):
     assert unsupported(answer, REPORT) == (1, nowhere)
 
 
+WORDS = (
+    "revenue of ninety million dollars, one hundred and twenty-five stores, cash 3,400, margin 12 %, fee 2.5 percent"
+)
+
+
+@pytest.mark.parametrize(
+    ("answer", "quoted", "nowhere"),
+    [
+        ("ninety million dollars", 1, 0), ("Ninety Million", 1, 0), ("$90 million", 1, 0), ("eighty million", 1, 1),
+        ("125 stores", 1, 0), ("one hundred twenty-five stores", 1, 0), ("one hundred and fifteen stores", 1, 1),
+        ("three thousand four hundred", 1, 0), ("three thousand, four hundred", 1, 0),
+        ("four thousand three hundred", 1, 1), ("$5.8 billion", 1, 1), ("12.5 thousand", 1, 1),
+        ("twelve percent", 1, 0), ("Twenty-five percent of revenue", 1, 1), ("two point five per cent", 1, 0),
+        ("two point six percent", 1, 1), ("five percent", 1, 1), ("nine basis points", 1, 1), ("seven billion", 1, 1),
+        ("two reasons, three steps, ten years", 0, 0), ("one or two", 0, 0), ("one, two, three", 0, 0),
+        ("one hundred", 0, 0),
+        ("nineteen ninety", 0, 0), ("someone told none of it", 0, 0), ("often, a hundred times", 0, 0),
+        ("the twenty-first", 0, 0), ("三分之一", 0, 0), ("九千万元", 1, 0), ("八千万元", 1, 1),
+    ],
+)  # fmt: skip
+def test_figures_in_words_are_figures(answer, quoted, nowhere):
+    assert unsupported(answer, WORDS) == (quoted, nowhere)
+
+
 @pytest.mark.parametrize(
     "text",
     [

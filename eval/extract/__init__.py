@@ -6,22 +6,25 @@ is `unparsed`, never a guess. Text of questions and answers is data: nothing in 
 """
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from eval.extract import keypoints, labels, letters, numeracy, numerals, slots, spans, tags, truth
+from eval.extract import claim, keypoints, labels, letters, numeracy, numerals, slots, spans, tags, truth
 from eval.extract.fields import NOTICES, Fields
 from eval.extract.passages import clean
 from eval.extract.thought import split
 from finetune.mistakes import BadInput
 
-EXTRACTOR = "2026.11.6"  # part of the plan and of every score's fingerprint; raised when a reading changes
+EXTRACTOR = "2026.11.7"  # part of the plan and of every score's fingerprint; raised when a reading changes
 AnswerKind = Literal[
     "option", "letter", "number", "yes_no", "text", "span", "label", "tags", "numeracy", "slots", "keypoints"
 ]  # fmt: skip
 Reading = Literal["lenient", "strict"]
 LETTERS = letters.LETTERS
+BOLD = re.compile(r"\*\*([^*\n]{1,80})\*\*")
+LONGEST = 20_000  # characters in which bold is looked for
 REFUSALS = (
     "无法回答", "不能回答", "无法提供", "不能提供", "不便回答", "拒绝回答", "抱歉", "cannot answer", "can't answer",
     "unable to answer", "cannot provide", "can't provide", "won't answer", "i'm sorry", "i am sorry",
@@ -48,11 +51,12 @@ def grade(
     `options`: texts of the options; for `label` and `tags` the known labels, where there are any. `fields`: those of
     `slots`, which the task declares.
     """
+    bold = [clean(each) for each in BOLD.findall(text[:LONGEST])]
     text, gold, lenient = clean(text), gold.strip(), reading == "lenient"
-    if kind == "number" and numerals.gold(clean(gold)) is None:
+    if kind == "number" and claim.gold(clean(gold)) is None:
         kind = "yes_no"  # sets of numbers hold a few such questions
     read = {
-        "letter": _letter, "option": _option, "number": _number, "yes_no": _yes_no, "text": _text, "span": _span,
+        "letter": _letter, "option": _option, "number": _number(bold), "yes_no": _yes_no, "text": _text, "span": _span,
         "label": _label, "tags": _tags, "numeracy": _numeracy, "slots": _slots(fields), "keypoints": _keypoints,
     }[kind]  # fmt: skip
     extracted, rule, score = read(text, gold, options, lenient)
@@ -98,11 +102,14 @@ def _option(text: str, gold: str, options: Sequence[str], lenient: bool) -> Read
     return read, rule, float(read == _sorted(gold))
 
 
-def _number(text: str, gold: str, options: Sequence[str], lenient: bool) -> Read:
-    read, rule = numerals.read(text) if lenient else numerals.read_strictly(text)
-    wanted = numerals.gold(clean(gold))
-    right = read is not None and wanted is not None and numerals.same(read, wanted, lenient=lenient)
-    return (str(read) if read else None), rule, float(right)
+def _number(bold: Sequence[str]) -> Callable[[str, str, Sequence[str], bool], Read]:
+    def graded(text: str, gold: str, options: Sequence[str], lenient: bool) -> Read:
+        read, rule = claim.read(text, bold) if lenient else claim.read_strictly(text)
+        wanted = claim.gold(clean(gold))
+        right = read is not None and wanted is not None and numerals.same(read, wanted, lenient=lenient)
+        return (str(read) if read else None), rule, float(right)
+
+    return graded
 
 
 def _yes_no(text: str, gold: str, options: Sequence[str], lenient: bool) -> Read:

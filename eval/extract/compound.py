@@ -2,7 +2,7 @@
 
 The last magnitude may be left out, as in speech, where the digits say which it is: 3万5 and 3万5000 are 35,000, 3亿5000
 and 3亿5千 are 350 million (300,005,000 is 3亿零5000). Where they do not (3亿500) the parts stay two numbers.
-The last magnitude may be of both: 2千3百亿 is 230 billion.
+The last magnitude may be of both: 2千3百亿 is 230 billion. Money may be told to its hundredths: 123元4角5分.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import re
 from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
+
+from eval.extract.hanzi import FIGURES
 
 if TYPE_CHECKING:
     from decimal import Context
@@ -21,6 +23,12 @@ MAGNITUDES = {"亿": 8, "万": 4, "千": 3, "百": 2}
 BARE = {  # last magnitude -> how many digits without one follow -> the power of ten they have
     "亿": {4: 4, 8: 0}, "万": {2: 0, 3: 0, 4: 0}, "千": {2: 0, 3: 0}, "百": {2: 0},
 }  # fmt: skip
+COINS = re.compile(  # 123元4角5分, 三元零五分; 5 dollars and 25 cents
+    " ?(?:元|圆)(?:(?P<tenths>[0-9一二三四五六七八九])角)?"
+    "(?:[零又]?(?P<cents>[0-9]{1,2}|[一二三四五六七八九])分(?!之|钟|析))?"
+    r"| dollars?,?(?: and)? (?P<small>[0-9]{1,2}) cents(?![a-z])",
+    re.I,
+)
 EACH = re.compile(r"每 ?约?$")  # 每10万3人: a share, and not 103,000
 SHARED = re.compile("(?P<hundreds>百?)(?:万亿|亿|万)$")  # 2千3百亿
 GOES_ON = re.compile(r" ?[-–—~至到/:]")  # after a single digit: a range, a ratio, and no magnitude left out
@@ -43,6 +51,16 @@ def joined(number: Number, lower: Number, text: str, exact: Context) -> Number |
     return replace(
         number, value=value, percent=lower.percent, written=value.scaleb(-scale, exact), scale=scale, end=lower.end
     )
+
+
+def coins(number: Number, text: str) -> Number:
+    """With the tenths and hundredths of money that are told behind it: 123元4角5分 is 123.45."""
+    found = COINS.match(text, number.end)
+    if found is None or not any(found.groups()) or number.percent or number.date or number.part:
+        return number
+    tenths, cents, small = (Decimal(FIGURES.get(part, part)) for part in found.groups("0"))
+    value = number.value + (tenths / 10 + (cents + small) / 100).copy_sign(number.value)
+    return replace(number, value=value, written=value, scale=0, end=found.end())
 
 
 def _scale(number: Number, lower: Number, text: str) -> int | None:

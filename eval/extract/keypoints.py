@@ -5,8 +5,9 @@
 
 as in HealthBench (Arora et al. 2025, arXiv:2505.08775, section 3: points met over the points that can be had, clipped
 to [0, 1]). A statement is said where a sentence of the answer, or two in a row, holds all its numbers (1.2亿 is 120
-million), a share `ENOUGH` of its words (pairs of characters in Chinese) and neither denies nor reverses it. That is a
-lower bound: a free paraphrase can say more than its words show, so scores compare contenders and are no grades.
+million), a share `ENOUGH` of its words (pairs of characters in Chinese) and neither denies, forbids nor reverses it,
+nor names another code or side (`opposites`). That is a lower bound: a free paraphrase can say more than its words show,
+so scores compare contenders and are no grades.
 """
 
 import json
@@ -19,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from eval.extract import truth
 from eval.extract.numerals import Number, numbers, same
+from eval.extract.opposites import asserted, contradicts, denials
 from eval.extract.passages import HAN, clean
 from finetune.mistakes import BadInput
 
@@ -33,19 +35,15 @@ STOP = frozenset(
         "have had will would can could may might which who whose than then so such there their they we our",
     )
 )
-UNSAID = re.compile("不仅|不断|不同|不少|不过|不但|无论|未来|非常|非公开|无形|没有理由不|not only|no doubt", re.I)
-DENIAL = re.compile(
-    r"不|没|未|无(?!锡|人|线)|并非|否认|缺乏|难以|(?<![a-z])(?:not|no|never|without|neither|nor|hardly|cannot|denies|denied)(?![a-z])|n't(?![a-z])"
-)
 DENIED = re.compile(  # a figure, right before it
     r"(?:(?<![a-z])(?:not|never|rather than|instead of)|n't|不是|并非|而非)(?: [a-z]+){0,2}[ $~]*$"
 )
 UP = re.compile(
-    "上升|上涨|增长|增加|提高|提升|扩大|走强|改善|高于|优于|强于|利好|看涨|积极|净流入|盈利|更强|更高|更优|较强|较高|增持|买入"
+    "上升|上涨|上调|调高|回升|攀升|增长|增加|提高|提升|扩大|走强|改善|高于|优于|强于|利好|看涨|积极|净流入|盈利|更强|更高|更优|较强|较高|增持|买入"
     r"|(?<![a-z])(?:up|ros?e|rises?|rising|increas\w*|grow\w*|grew|higher|improv\w*|gain\w*|positive|strong\w*|profit|above|exceed\w*)(?![a-z])"
 )
 DOWN = re.compile(
-    "下降|下跌|下滑|减少|降低|收缩|缩小|走弱|恶化|低于|劣于|弱于|利空|看跌|消极|净流出|亏损|更弱|更低|更差|较弱|较低|减持|卖出"
+    "下降|下跌|下调|调低|回落|走低|下滑|减少|降低|收缩|缩小|走弱|恶化|低于|劣于|弱于|利空|看跌|消极|净流出|亏损|更弱|更低|更差|较弱|较低|减持|卖出"
     r"|(?<![a-z])(?:down|fell|falls?|falling|decreas\w*|declin\w*|drop\w*|lower|worse\w*|los[st]\w*|negative|weak\w*|below)(?![a-z])"
 )
 CLAUSE = re.compile(r"[,;:。!?\n]|\.(?=\s|$)")
@@ -163,7 +161,7 @@ class Passage:
 def weigh(answer: str, rubric: Rubric) -> Weighed:
     """Hold an answer against its rubric: the formula at the head of this file."""
     text = clean(answer).casefold()
-    passages = _windows(text)
+    passages = _windows(asserted(text))
     said = tuple(place for place, point in enumerate(rubric.say, 1) if says(point, text, passages))
     forbidden = tuple(place for place, point in enumerate(rubric.not_say, 1) if says(point, text, passages))
     named = None if rubric.source is None else _names(rubric.source, text)
@@ -217,7 +215,7 @@ def _holds(phrase: str, passages: Sequence[Passage]) -> bool:
         for clause in (
             CLAUSE.split(_canonical(passage.text)) if not CLAUSE.search(wanted) else [_canonical(passage.text)]
         ):
-            if wanted in clause and _denials(clause.replace(wanted, " ")) % 2 == 0:
+            if wanted in clause and denials(clause.replace(wanted, " ")) % 2 == 0:
                 return True
     return False
 
@@ -238,7 +236,9 @@ def _covers(passage: Passage, wanted: Passage) -> bool:
     values = {(one.value, one.percent) for one in passage.values}
     if not all((one.value, one.percent) in values for one in wanted.values):
         return False
-    return bool(wanted.units or wanted.values) and not _reverses(passage.text, wanted.text)
+    if not (wanted.units or wanted.values) or contradicts(passage.text, wanted.text):
+        return False
+    return not _reverses(passage.text, wanted.text)
 
 
 def _reverses(text: str, wanted: str) -> bool:
@@ -257,13 +257,9 @@ def _reverses(text: str, wanted: str) -> bool:
 
 def _turned(one: str, other: str) -> bool:
     ways = [(bool(UP.search(text)), bool(DOWN.search(text))) for text in (one, other)]
-    denied = _denials(one) % 2 != _denials(other) % 2
+    denied = denials(one) % 2 != denials(other) % 2
     opposed = ways[0] in ((True, False), (False, True)) and ways[1] == ways[0][::-1]
     return denied != opposed  # not rising where it falls says the same
-
-
-def _denials(text: str) -> int:
-    return len(DENIAL.findall(UNSAID.sub(" ", text)))
 
 
 def _units(text: str) -> set[str]:

@@ -11,7 +11,7 @@ import string
 from collections.abc import Iterable, Iterator
 from decimal import ROUND_HALF_EVEN, Decimal
 
-from eval.extract import numerals
+from eval.extract import claim, numerals
 from eval.extract.numerals import EXACT, MOST_DIGITS, Number
 from eval.extract.passages import FORM, announcements, boxes, clean
 
@@ -29,7 +29,7 @@ def read(text: str, gold: str, *, lenient: bool = True) -> tuple[str | None, str
     """(what was read, rule, F1 in [0, 1]). Of a gold that is one number, the number that the text commits to."""
     wanted = [word for part in parts(gold) for word in words(part)]
     if len(wanted) == 1 and isinstance(wanted[0], Number):
-        number, rule = numerals.read(text) if lenient else numerals.read_strictly(text)
+        number, rule = claim.read(text) if lenient else claim.read_strictly(text)
         return (str(number) if number else None), rule, float(number is not None and same(number, wanted[0]))
     region, rule = _region(text) if lenient else (FORM.sub("", text), "form")
     listed = parts(region)

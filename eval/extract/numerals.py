@@ -1,7 +1,7 @@
 """Numbers: digits of any width, signs, thousands, currency, percent, basis points, magnitudes, powers of ten, Chinese.
 
 A number is held with what it was written as: 12.5% is neither 12.5 nor 0.125 until a gold answer says which it is (see
-`same`). Two numbers of which the text does not say which is the answer are none.
+`same`). Which of a text's numbers is its answer is read by `claim`.
 """
 
 import re
@@ -9,25 +9,33 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
 
-from eval.extract.compound import joined
+from eval.extract.compound import coins, joined
+from eval.extract.fraction import Share, shares
 from eval.extract.hanzi import from_hanzi, simple
 from eval.extract.notation import (
     AFTER,
     BEFORE,
-    COPULA,
+    CLOCK,
     DASHED,
-    FRACTION,
+    DAY,
+    FORM,
+    LABEL,
+    NOTED,
     NUMBER,
-    PARTED,
-    RANGE,
+    REFERENCE,
     TENTHS,
     UNITS,
     WEIGHED,
+    YEAR,
 )
-from eval.extract.passages import ANNOUNCED, announcements, boxes, conclusions, sentence, sentences
 
 MOST_DIGITS = 50  # before or after the point: what is longer is a loop and no number
 EXACT = Context(prec=4 * MOST_DIGITS)
+COUNTED = re.compile(  # a number, before a blank and a dash: 5 million -3 million
+    r"(?:(?<![A-Za-z0-9])[0-9][0-9,.]{0,20}(?: ?(?:trillion|billion|million|thousand|percent|bn|mn|[kmbx]))?"
+    r"|[0-9%]\)|[%‰十百千万亿元点])$",
+    re.I,
+)
 
 
 @dataclass(frozen=True)
@@ -40,7 +48,8 @@ class Number:
     scale: int = 0  # power of ten of the magnitude
     start: int = 0
     end: int = 0
-    date: bool = False  # a year, a day or an ordinal: no answer where there is another
+    date: bool = False  # a year, a day, a page or an ordinal: no answer where there is another
+    part: bool = False  # a fraction, 1/3 or 三分之一: worth more places than it was rounded to
 
     @property
     def quantum(self) -> Decimal:
@@ -57,89 +66,63 @@ class Number:
         return format(self.value, "f") + ("%" if self.percent else "")
 
 
-def read(text: str) -> tuple[Number | None, str]:
-    """The number that the text commits to, and the rule."""
-    if found := boxes(text):
-        return _last_side(found[-1][2]), "boxed"
-    whole = _only(text) if len(text) < 200 else None
-    if whole and not re.search(r"[^\W\d_]{3}\s+[^\W\d_]{2}|=", text):
-        return whole, "alone"
-    for region in announcements(text):
-        said = sentence(region)
-        if number := (_last_side(said) if "=" in said else _first(said)):
-            return number, "announced"
-        if len(said) < 40 and (number := _first(sentence(region[len(said) + 1 :]))) and not said.strip(" :*$"):
-            return number, "announced"
-    for region in conclusions(text):
-        if number := _told(region):
-            return number, "concluded"
-    parts = sentences(text)
-    for part in parts[-1:]:
-        if number := _told(part):
-            return number, "alone" if len(parts) == 1 and number.end - number.start >= len(
-                text
-            ) - 2 else "last sentence"
-    number = _only(text)
-    return number, "only" if number else ("several" if numbers(text) else "none")
-
-
-def read_strictly(text: str) -> tuple[Number | None, str]:
-    """The form that is asked for: one number, at most boxed or after "答案：", and with its unit."""
-    boxed = boxes(text)
-    if len(boxed) == 1 and not text[: boxed[0][0]].strip("$ ") and not text[boxed[0][1] :].strip("$ .。"):
-        text = boxed[0][2]
-    announced = ANNOUNCED.match(re.sub(r"^(?:the\s+)?(?:final\s+|correct\s+)?", "", text, flags=re.I))
-    bare = announced.string[announced.end() :] if announced else text
-    found = numbers(bare)
-    if len(found) != 1:
-        return None, "none"
-    left = bare[: found[0].start] + bare[found[0].end :]
-    plain = len(re.sub(r"[\s.。*$:=≈~约]", "", left)) <= 12 and not re.search(
-        r"[,;!?、]|[^\W\d_]\s+[^\W\d_]", left.strip()
-    )
-    return (found[0], "form") if plain else (None, "none")
-
-
-def gold(text: str) -> Number | None:
-    """The number of a gold answer, "12.3%", "1.0126万元" or "1/3"; None where it holds none."""
-    return _only(text) or next(iter(numbers(text)), None)
-
-
 def numbers(text: str) -> list[Number]:
     """Every number of a text, in its order; what is too long to be one is left out."""
     text, found = simple(text), list[Number]()
     for number in _numbers(text):
+        if found and number.start < found[-1].end:
+            continue  # 5角 of 3元5角, which is read already
         whole = joined(found[-1], number, text, EXACT) if found else None
         if whole:
-            found[-1] = whole
-        else:
-            found.append(number)
+            found.pop()
+        found.append(coins(whole or number, text))
     return found
 
 
 def _numbers(text: str) -> Iterator[Number]:
+    """Each number by itself; of a part that is told in words neither of its two."""
+    ahead = list(shares(text))[::-1]
     for match in NUMBER.finditer(text):
+        while ahead and ahead[-1].end <= match.start():
+            yield _of(ahead.pop())
+        if ahead and ahead[-1].start < match.end() and match.end() > ahead[-1].start:
+            continue
         if (number := _number(match, text)) is not None:
             yield number
+    yield from map(_of, reversed(ahead))
+
+
+def _of(share: Share) -> Number:
+    """A part that is told in words: of ten thousand in percent, any other divided out."""
+    start, end, written, rate = share
+    if rate is None:
+        return Number(written, False, written, 0, start, end, part=True)
+    return Number(written.scaleb(2 - rate, EXACT), True, written, 2 - rate, start, end)
 
 
 def _number(match: re.Match[str], text: str) -> Number | None:
     size = None if match["dotted"] else _size(match)
     unit = match["unit"] or (match["beyond"] if _bracketed(match, text) else None)
-    scale = UNITS[re.sub("[多余]", "", unit.casefold())] if unit else 0
+    scale = UNITS[re.sub("[多余个]", "", unit.casefold())] if unit else 0
     scale += int(match["e"] or match["ten"] or 0)
     if size is None or abs(scale) > MOST_DIGITS:
         return None
     written, end = -size if _minus(match, text) else size, _end(match)
     percent, scale = bool(match["per"] or match["rate"] or match["outer"]), scale + _points(match)
+    dated = _dated(match, text, end)
+    if not (unit or percent or dated or YEAR.fullmatch(match["digits"] or "")) and (noted := NOTED.match(text, end)):
+        scale, percent, end = UNITS.get((noted["unit"] or "").casefold(), 0) + scale, bool(noted["rate"]), noted.end()
     value = written.scaleb(scale, EXACT)
-    return Number(value, percent, written, scale, match.start(), end, _dated(match, text, end))
+    return Number(value, percent, written, scale, match.start(), end, dated)
 
 
 def _size(match: re.Match[str]) -> Decimal | None:
     """The digits alone; None where a Chinese numeral counts nothing, or they are too many."""
+    if match["power"]:
+        raised = int(match["raised"])
+        return Decimal(1).scaleb(raised) if abs(raised) <= MOST_DIGITS else None
     han = match["han"]
-    weighed = bool(han) and re.match(f"千{WEIGHED}", match.string[match.end("han") :][:3])
+    weighed = bool(han) and re.match(f"千{WEIGHED}|元[一二三四五六七八九]角", match.string[match.end("han") :][:3])
     if han and not (
         match["per"] or match["unit"] or match["rate"] or weighed or len(han) > 1 and re.search("[十百千万亿]", han)
     ):
@@ -159,12 +142,11 @@ def _size(match: re.Match[str]) -> Decimal | None:
 def _minus(match: re.Match[str], text: str) -> bool:
     """By a sign that joins no two numbers, or by an accountant's brackets."""
     sign = (match["sign"] or "").strip()
-    minus = (sign or (match["sign2"] or "").strip()) not in ("", "+")
-    if sign in ("-", "–") and _joins(text, match.start("sign")):
-        minus = False
+    if sign in ("-", "–") and _joins(text, match.start("sign"), match.end("sign")):
+        sign = ""
     if sign == "—" and not DASHED.search(text, max(0, match.start() - 8), match.start("sign")):
-        minus = False
-    return minus or _bracketed(match, text)
+        return _bracketed(match, text)
+    return (sign or (match["sign2"] or "").strip()) not in ("", "+") or _bracketed(match, text)
 
 
 def _bracketed(match: re.Match[str], text: str) -> bool:
@@ -179,12 +161,14 @@ def _points(match: re.Match[str]) -> int:
         return -3 + 2
     if rate.startswith("成"):
         return 1  # 8成 are 80 %
+    if rate == "‱":
+        return -4 + 2
     return -2 if "基点" in rate or rate.startswith(("bp", "basis")) else 0
 
 
 def _end(match: re.Match[str]) -> int:
     """Where the number with its unit and rate ends."""
-    last = next(part for part in ("rate", "unit", "digits", "han") if match[part])
+    last = next(part for part in ("rate", "unit", "power", "digits", "han") if match[part])
     return max(match.end(part) for part in (last, "e", "ten", "close", "beyond", "outer"))
 
 
@@ -196,76 +180,38 @@ def _accounting(match: re.Match[str], text: str) -> bool:
     return before in "是为达" or not (before.isalnum() or before == ")")
 
 
-def _joins(text: str, place: int) -> bool:
-    """Whether a dash stands between two numbers, and so is no minus."""
-    before = text[max(0, place - 2) : place].rstrip()
-    return bool(before) and ((before[-1].isascii() and before[-1].isalnum()) or before[-1] in "%)‰十百千万亿元年月日点")
+def _joins(text: str, begin: int, end: int) -> bool:
+    """Whether a dash is no minus: a list's mark, or between two numbers or words; `was -5` has one, `Total - 5` not."""
+    line = text[max(0, begin - 24) : begin].rpartition("\n")[2]
+    before, apart = line.rstrip(), text[begin:end].endswith(" ")
+    if not before:
+        return apart and (begin < 24 or "\n" in text[begin - 24 : begin])
+    if len(before) < len(line) and not apart:
+        return bool(COUNTED.search(before))
+    return (before[-1].isascii() and before[-1].isalnum()) or before[-1] in "%)‰十百千万亿元年月日点"
 
 
 def _dated(match: re.Match[str], text: str, end: int) -> bool:
-    if match["unit"] or match["rate"] or match["per"] or match["han"]:
+    """Whether it says when or where, and not how much: a year, a day, a page, a form, the mark of a list."""
+    digits = match["digits"]
+    if match["unit"] or match["rate"] or match["per"] or not digits:
         return False
-    if AFTER.match(text, end) or re.search("[0-9]:$", text[max(0, match.start() - 2) : match.start()]):
+    begin = match.start("digits")
+    if AFTER.match(text, end) or FORM.match(text, end) or CLOCK.search(text[max(0, begin - 6) : begin]):
         return True
-    before = text[max(0, match.start("digits") - 6) : match.start("digits")]
-    year = len(match["digits"]) == 4 and match["digits"][:2] in ("19", "20")
-    before_it = text[max(0, match.start() - 6) : match.start()]
-    head = (
-        (len(before_it) < 6 or "\n" in before_it)
-        and not before_it.rpartition("\n")[2].strip()
-        and bool(re.match(r"[.、)]\s", text[end : end + 2]))
-    )
-    return bool(re.search("第$", before)) or (year and bool(BEFORE.search(before))) or head
+    before, year = text[max(0, begin - 16) : begin], bool(YEAR.fullmatch(digits))
+    if re.search("第$", before) or (year and (BEFORE.search(before[-6:]) or LABEL.match(text, end))):
+        return True
+    if (year or len(digits) < 3) and DAY.search(before):
+        return True
+    return (len(digits) <= 3 and bool(REFERENCE.search(before))) or _heads(match, text, end)
 
 
-def _only(text: str) -> Number | None:
-    """The one number of a text: dates beside another number do not count, and a fraction is one number."""
-    fraction = FRACTION.fullmatch(text.strip(" $.。"))
-    if fraction and (number := _divided(fraction, len(text))):
-        return number
-    found = numbers(text)
-    bare = [one for one in found if not one.date] or found
-    values = {(one.value, one.percent) for one in bare}
-    return bare[-1] if len(values) == 1 else None
-
-
-def _divided(fraction: re.Match[str], end: int) -> Number | None:
-    """The worth of a fraction; None by 0."""
-    above, below = (int(part) for part in fraction.groups()[1:] if part is not None)
-    if not below:
-        return None
-    value = EXACT.divide(Decimal(-above if fraction["minus"] else above), Decimal(below))
-    return Number(value, written=value, end=end)
-
-
-def _last_side(text: str) -> Number | None:
-    """The number after the last equals sign, or the only one of the text."""
-    return _only(re.split("[=≈]", text)[-1]) or (_first(text) if "=" not in text else None)
-
-
-def _first(text: str) -> Number | None:
-    """The first number that is no date, unless it begins a range or names two."""
-    found = numbers(text)
-    bare = [one for one in found if not one.date] or found
-    if not bare:
-        return None
-    first, rest = bare[0], bare[1:]
-    fraction = FRACTION.search(text, max(0, first.start - 8), first.end + 32)  # rows of blanks stay cheap
-    if fraction and fraction.start() <= first.start and fraction.end() > first.end:
-        return None if PARTED.match(text, fraction.end()) else _divided(fraction, fraction.end())
-    between = RANGE.match(text, first.end)
-    return None if rest and between and between.end() >= rest[0].start else first
-
-
-def _told(text: str) -> Number | None:
-    """The number a sentence states: its only one, or the one after its last copula."""
-    if only := _only(text):
-        return only
-    found = [one for one in numbers(text) if not one.date]
-    said = [one for one in found if COPULA.search(text[max(0, one.start - 24) : one.start])]
-    if not said:
-        return None
-    return _first(text[said[-1].start :])
+def _heads(match: re.Match[str], text: str, end: int) -> bool:
+    """Whether it is the mark of a list, at the head of a line."""
+    before = text[max(0, match.start() - 6) : match.start()]
+    begins = (len(before) < 6 or "\n" in before) and not before.rpartition("\n")[2].strip()
+    return begins and bool(re.match(r"[.、)]\s", text[end : end + 2]))
 
 
 def same(read: Number, gold: Number, *, lenient: bool = True) -> bool:

@@ -17,6 +17,7 @@ TYPOGRAPHY = (  # order matters; every pattern runs in linear time
     (re.compile(r"(?<=[０-９])，(?=[０-９]{3}(?![０-９]))"), ","),
     (re.compile("，"), ", "),  # a Chinese comma parts numbers, and never thousands
     (re.compile("[\u200b-\u200d\u2060\ufeff]"), ""),
+    (re.compile(r"[¼-¾⅐-⅞]"), lambda m: " " + unicodedata.normalize("NFKC", m.group()).replace("\u2044", "/")),
     (re.compile(r"[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+"), lambda m: "^" + m.group().translate(SUPERSCRIPTS)),
 )
 LATEX = (

@@ -15,6 +15,7 @@ from functools import lru_cache
 
 from eval.extract.numerals import Number, numbers
 from eval.extract.passages import clean
+from eval.extract.spelled import in_digits
 
 YEARS = (1900, 2100)
 SMALL = 10  # whole numbers up to it count, and quote nothing
@@ -77,10 +78,10 @@ def _both(text: str) -> list[Number]:
 
 
 def _plain(text: str) -> str:
-    """Without typography; 三成 as 3e1%, so that it is known to be rounded to ten points."""
+    """Without typography; ninety million as 90 million; 三成 as 3e1%, so that it is known to be rounded to tenths."""
     return TENTHS.sub(
         lambda found: f" {NINE.get(found[1], found[1])}{'.' + NINE.get(found[2], found[2]) if found[2] else ''}e1%",
-        clean(text),
+        in_digits(clean(text)),
     )
 
 
@@ -96,7 +97,7 @@ def _whole(found: re.Match[str], bare: list[float], percent: list[float]) -> str
 
 
 def _trivial(figure: Number, text: str) -> bool:
-    if figure.date:
+    if figure.date or figure.part:  # 三分之一 may be any third
         return True
     if figure.percent or figure.scale:
         return False
