@@ -15,7 +15,7 @@ from eval.extract.fields import NOTICES, Fields
 from eval.extract.passages import clean
 from finetune.mistakes import BadInput
 
-EXTRACTOR = "2026.11.6"  # part of the plan and of every score's fingerprint; raised when a reading changes
+EXTRACTOR = "2026.11.7"  # part of the plan and of every score's fingerprint; raised when a reading changes
 AnswerKind = Literal[
     "option", "letter", "number", "yes_no", "text", "span", "label", "tags", "numeracy", "slots", "keypoints"
 ]  # fmt: skip
