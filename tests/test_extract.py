@@ -16,6 +16,7 @@ READINGS = [
     *(("letter", ("对", "错"), *row) for row in cases.POLAR), *(("number", (), *row) for row in cases.NUMBERS),
     *(("yes_no", (), *row) for row in cases.TRUTH), *(("label", SENTIMENT, *row) for row in cases.LABELS),
     *(("label", ENGLISH, *row) for row in cases.LABELS_EN), *(("label", NESTED, *row) for row in cases.LABELS_NESTED),
+    *(("letter", ("positive", "neutral", "negative"), *row) for row in cases.STATED),
     *(("tags", known, text, read, None) for text, known, read in cases.TAGS),
 ]  # fmt: skip
 GOLDS = {"letter": "A", "number": "0", "yes_no": "是", "label": "利好", "tags": "玻璃"}

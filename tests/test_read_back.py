@@ -1,4 +1,4 @@
-"""Every gold answer of the real sets, said in ten ways, is read back; the rate of each set is printed."""
+"""Every gold answer of the real sets, said in ten ways (letters in two more), is read back; the rates are printed."""
 
 from __future__ import annotations
 
@@ -73,6 +73,14 @@ def golds(rows: Sequence[dict[str, Any]]) -> Iterator[Gold]:
             yield "span", answer, (), (answer,)
 
 
+def with_its_words(gold: str, options: Sequence[str]) -> Iterator[str]:
+    """Letters with the texts of their options: in a box, and a line each behind an announcement."""
+    said = [f"{letter}. {options['ABCDEFGHIJ'.index(letter)]}" for letter in "".join(gold.split())]
+    if not any("\\boxed" in one for one in said):
+        yield "\\boxed{\\text{" + "；".join(said) + "}}"
+        yield "答案：\n- " + "\n- ".join(said)
+
+
 def is_number(text: str) -> bool:
     return len(text) < 16 and sum(c.isdigit() for c in text) > 0 and "[" not in text
 
@@ -133,7 +141,16 @@ def test_every_gold_is_read_back(shared_data, name):
                 told[reading] += times * right
                 told[f"{reading} all"] += times
                 missed += [] if right or len(missed) > 4 else [(reading, text, gold)]
-    rates = {reading: told[reading] / told[f"{reading} all"] for reading in ("lenient", "strict")}
+        for text in with_its_words(gold, options) if kind == "letter" else ():
+            right = grade(kind, text, gold, options).outcome == "correct"
+            told["words"] += times * right
+            told["words all"] += times
+            missed += [] if right or len(missed) > 4 else [("words", text, gold)]
+    rates = {
+        reading: told[reading] / told[f"{reading} all"]
+        for reading in ("lenient", "strict", "words")
+        if told[f"{reading} all"]
+    }
     print(f"{name}: {sum(seen.values())} golds, {len(seen)} distinct, read back " + str(rates), *missed, sep="\n  ")
     assert sum(seen.values()) > 30
     assert min(rates.values()) >= 0.995

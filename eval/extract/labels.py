@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 
+from eval.extract import truth
 from eval.extract.passages import FORM, HAN, OPENING, announcements, boxes, clean, conclusions, sentence, sentences
 
 BEFORE = re.compile(
@@ -12,6 +13,23 @@ BEFORE = re.compile(
 )
 AFTER = re.compile(r"[\"')\]】]*\s*(?:错误|不对|不正确|的可能性(?:不大|小|较小)|is (?:not|wrong)|isn't)", re.I)
 EITHER = re.compile(r"[\"')\]】]*\s*(?:或者?|还是|/|or(?![a-z]))\s*[\"'(\[【]*$", re.I)
+
+SHORT, WORDS, SIGNS = 300, 4, 8  # characters of a text that states one, and what a short label has at most
+STATES = re.compile(  # before a label that is stated, and not only named
+    r"(?:[:=]|(?<![a-z])(?:is|are|was|were|be|being|as|remains?|seems?|looks?|appears?|sounds?)(?![a-z])|[是为]|属于|偏|呈现?|倾向于?)\s*"
+    r"(?:(?:an?|the|best|most|mostly|mainly|overall|clearly|slightly|rather|fairly|very|described|classified|labell?ed|as"
+    r"|likely)\s+|较为?|比较|明显|偏|总体|整体|更){0,4}[\"'(\[【《]*$",
+    re.I,
+)
+CALLED = re.compile(  # behind it: what is called so, or the end
+    r"[\"')\]】》]*\s*(?:$|[,.;:。!\n(]|的?(?:情感|情绪|立场|态度|消息|影响)|(?:sentiment|stance|tone|because|since|as|for)(?![a-z]))",
+    re.I,
+)
+OPEN = re.compile(
+    r"不|非|未|没|可能|或许|是否|如果|若|n't|\?|"
+    r"(?<![a-z])(?:not|never|hardly|whether|if|may|might|could|would(?! (?:be|say|classify|label|call)))(?![a-z])",
+    re.I,
+)
 
 
 def fold(text: str) -> str:
@@ -45,6 +63,29 @@ def read(text: str, labels: Sequence[str], *, lenient: bool = True) -> tuple[int
         if (said := _one(part, names)) is not None:
             return said, "last sentence"
     return None, "several" if held(text, names) else "none"
+
+
+def stated(text: str, labels: Sequence[str]) -> int | None:
+    """Index of the short label that a short text states ("The sentiment is neutral."), and no other is named."""
+    names = [fold(label) for label in labels]
+    if len(text) > SHORT or len(set(names)) < len(names) or not all(map(_short, names)):
+        return None
+    folded, found = text.casefold(), held(text, names)
+    if len({index for _, _, index in found}) != 1:
+        return None
+    for begin, end, index in found:
+        clause = re.split(r"[,;。!\n]|\.\s", folded[:begin])[-1]
+        heads = not clause.strip(" \t\"'([【*#-")
+        if (heads or STATES.search(clause)) and CALLED.match(folded, end) and not OPEN.search(clause):
+            return index
+    return None
+
+
+def _short(name: str) -> bool:
+    """Words of a label that stand for it alone, and are no number, yes or no."""
+    signs = len(re.findall(f"[{HAN}]", name))
+    plain = len(name) > 1 and not re.search(r"[0-9]", name) and signs <= SIGNS and len(name.split()) <= WORDS
+    return plain and len(name) <= 40 and truth.read(name, lenient=False)[0] is None
 
 
 def held(text: str, names: Sequence[str]) -> list[tuple[int, int, int]]:

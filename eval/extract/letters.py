@@ -10,61 +10,73 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from eval.extract import truth
+from eval.extract import labels, listing
+from eval.extract.listing import FOLLOWED, LETTERS
 from eval.extract.passages import (
     FORM,
-    HAN,
     OPENING,
     REACH,
     SEVERAL,
     SUPPOSED,
     announcements,
     boxes,
-    clean,
     conclusions,
     sentence,
     sentences,
 )
 
-LETTERS = "ABCDEFGHIJ"
 SINGLE = re.compile(  # what "A" stands before when it is an option and no article
     r"\s+(?:is|was|are|because|since|as|and|or|not|but|would|should|seems?|fits|applies|best|looks|correct"
     r"|wrong|, )(?![a-z])"
 )
+OPTION = r"[\"')\]】]*[ \t]*(?:项|选项|答案|说法|表述|的说法|的表述|中的?说法|这[个一]选项)*[ \t]*"
 WRONG = re.compile(  # after the letters: they are denied
-    r"[\"')\]】]*\s*(?:项|选项|答案|说法|表述|的说法|的表述|中的?说法|这[个一]选项)*\s*(?:[是为都均也皆]|明显|显然|一定|并|则|可以?|应该?|options?|choices?)*"
-    r"\s*(?:is|are|was|were|can(?: both| all)? be|could be|must be|should be|seems?|looks?|has been|does|do)?\s*"
-    r"(?:both|all|clearly|also|therefore|obviously|definitely|just)?\s*"
-    r"(?:错|不正确|不对|不符|有误|排除|不选|不应选|不成立|不合适|不恰当|[×✗✘❌]|\((?:错|×|wrong|incorrect)"
-    r"|wrong|incorrect|false|(?:not|n't)(?:\s+(?:correct|right|true|the|valid|appropriate)|\s*[.,;!]|\s*$)"
+    rf"{OPTION}(?:[是为都均也皆]|明显|显然|一定|并|则|可以?|应该?"
+    r"|options?|choices?)*"
+    r"[ \t]*(?:is|are|was|were|can(?: both| all)? be|could be|must be|should be|seems?|looks?|has been|does|do)?[ \t]*"
+    r"(?:both|all|clearly|also|therefore|obviously|definitely|just)?[ \t]*"
+    r"(?:错|不正确|不对|不符|有误|排除|不选|不应选|不成立|不合适|不恰当|[×✗✘❌]|\((?:错误?(?![\u3400-\u9fff])|×|wrong|incorrect)"
+    r"|wrong|incorrect|false|(?:not|n't)(?:[ \t]+(?:correct|right|true|the|valid|appropriate)|[ \t]*[.,;!]|[ \t]*$)"
     r"|ruled out|eliminated|excluded|out(?![a-z]))",
     re.I,
 )
 RIGHT = re.compile(  # after the letters: they are affirmed
-    r"[\"')\]】]*\s*(?:项|选项|答案|说法|表述|的说法|的表述|中的?说法|这[个一]选项)*\s*(?:[是为都均也皆才]|全部?|最|应该?|options?|choices?)*"
-    r"\s*(?:is|are|seems?|must be|should be|looks?)?\s*(?:both|all|clearly|also|therefore|the)?\s*"
-    r"(?:正确|对(?![于应])|符合题意|符合要求|合适|恰当|成立|[✓✔√✅]|\((?:正确|对|√|correct)|correct|right|true|best)",
+    rf"{OPTION}(?:[是为都均也皆才]|全部?|最|应该?"
+    r"|options?|choices?)*"
+    r"[ \t]*(?:is|are|seems?|must be|should be|looks?)?[ \t]*(?:both|all|clearly|also|therefore|the)?[ \t]*"
+    r"(?:正确|对(?![于应])|符合题意|符合要求|合适|恰当|成立|[✓✔√✅]|\((?:正确|对(?![\u3400-\u9fff])|√|correct)|correct|right|true|best)",
     re.I,
 )
 UNLIKE = re.compile(
     r"[\"')\]】]*\s*(?:项|选项)?\s*(?:不属于|不是|属于|无关|不包括|不能|不会|"
     r"is(?:n't| not)|are(?:n't| not)|does(?:n't| not))"
 )
+UNNAMED = re.compile(  # before a letter that names something else
+    r"(?<![a-z])(?:plan|class|series|type|grade|tier|tranche|schedule|appendix|exhibit|form|vitamins?|phase|rule|case"
+    r"|scenario|model|company|firm|bank|fund|stocks?|bonds?|projects?|country|part|section|table|figure|point)\s+$"
+    r"|(?:公司|企业|银行|基金|股票|债券|项目|国|方案|计划|维生素|产品|情形|情景)\s?$",
+    re.I,
+)
 OTHERS = re.compile(r"的(?:人|同学|考生|学生|比例|占)")
 NAMED = re.compile(r"(?:选项|(?<![a-z])(?:options?|choices?|answers?))\s*$", re.I)
+ASKED = re.compile(
+    r"[\"')\]】]*\s*(?:项|选项)?\s*(?:\?|[都均皆]有?可能|"
+    r"(?:are|is) (?:both |all )?(?:possible|plausible)(?![a-z]))",
+    re.I,
+)
 HESITANT = re.compile(
     r"(?<![a-z])(?:let me|let's|consider|compar|think about|between|plausible|possible|either)"
     r"|考虑|比较一下|看看|分析一下|犹豫",
     re.I,
 )
 DENIED = re.compile(  # before the letters
-    r"(?:不是|不选|不应选|不要选|别选|不能选|排除|并非|而非|除了?|不含|(?<![a-z])(?:not|isn't|exclude|excluding|"
+    r"(?:[误错]选|误(?:以为|认为)是?|"
+    r"(?:错误|不正确|incorrect|wrong)的?\s*(?:答案|选项|answers?|options?|choices?)\s*:|不是|不选|不应选|不要选|别选|不能选|排除|并非|而非|除了?|不含|(?<![a-z])(?:not|isn't|exclude|excluding|"
     r"except|rather than|(?:all|any(?:thing)?|every(?:thing| one)?|each)(?: of)?(?: the| these| them| above| options?)*"
     r" (?:but|save)(?: for)?|"
     r"instead of|eliminate|rule out|ruling out))\s*(?:选项|option|choice|项|answer)?\s*[\"'(\[【]*$",
     re.I,
 )
-FOLLOWED = r"(?![A-Za-z0-9]|'[a-z]|[-+/][A-Za-z0-9]|\s?(?:股|类|轮|级|型|座|证|份额|端|浪)(?![项正错是]))"
 
 
 @dataclass(frozen=True)
@@ -96,17 +108,26 @@ def read(text: str, options: Sequence[str], count: int = 0) -> tuple[str | None,
     count = min(len(LETTERS), count or len(options) or len(LETTERS))
     found = boxes(text)
     if found:
-        boxed = _boxed(text, found, count)
-        return (boxed, "boxed") if boxed else _words(found[-1][2], options, "boxed")
-    if alone := _alone(text, count):
+        boxed = _boxed(text, found, options, count)
+        return (boxed, "boxed") if boxed else listing.words(found[-1][2], options, "boxed")
+    if alone := listing.own(text, options) or _alone(text, count):
         return alone, "alone"
     for region in announcements(text):
-        letters, stays = _announced(region, count)
+        letters, stays = _announced(region, options, count)
         if stays:
             return (letters, "announced") if letters else (None, "several")
-    if (read_words := _words(text, options, "words"))[0]:
-        return read_words
-    return _mentioned(text, count)
+    said, rule = listing.words(text, options, "words")
+    if said:
+        spelt = _mentioned(text, options, count) if rule == "truth" else (None, "none")
+        return spelt if spelt[0] else (said, rule)  # B beside its verdict: 错，故B正确
+    if right := listing.judged(text, options, count):
+        return right, "judged"
+    if len(weak := _weak(text, options, count)) == 1 and len(only := weak.pop()) > 1:
+        return only, "named"
+    said, rule = _mentioned(text, options, count)
+    if rule == "none" and (place := labels.stated(text, options)) is not None:
+        return LETTERS[place], "label"
+    return said, rule
 
 
 def read_strictly(text: str, count: int) -> tuple[str | None, str]:
@@ -118,14 +139,24 @@ def read_strictly(text: str, count: int) -> tuple[str | None, str]:
     return (letters, "form") if letters else (None, "none")
 
 
-def _boxed(text: str, found: list[tuple[int, int, str]], count: int) -> str:
+def _boxed(text: str, found: list[tuple[int, int, str]], options: Sequence[str], count: int) -> str:
     """The last box, and those that stand beside it with nothing but a comma or "and" between."""
-    letters, start = _alone(found[-1][2], count), found[-1][0]
+    letters, start = _written(found[-1][2], options, count), found[-1][0]
     for begin, end, content in reversed(found[:-1]):
         if not re.fullmatch(r"[\s,、$]*(?:和|与|及|and)?[\s,、$]*", text[end:start][:20]) or start - end > 20:
             break
-        letters, start = "".join(sorted({*letters, *_alone(content, count)})), begin
+        letters, start = "".join(sorted({*letters, *_written(content, options, count)})), begin
     return letters
+
+
+def _written(text: str, options: Sequence[str], count: int) -> str:
+    """The letters of a box: alone, or with the texts of their options."""
+    if dressed := re.fullmatch(r"\\(?:text|textbf|mathrm|mathbf|mbox)\s*\{(.*)\}", text, re.S):
+        text = dressed[1]  # around braces of its own
+    if letters := listing.own(text, options) or _alone(FORM.sub("", text), count):
+        return letters
+    listed, more = listing.several(text, 0, options, count)
+    return "" if more else listed or listing.one(text, options, count)
 
 
 def _alone(text: str, count: int) -> str:
@@ -133,16 +164,23 @@ def _alone(text: str, count: int) -> str:
     if len(text) > 120:
         return ""
     bare = re.sub(r"(?:选项|options?|choices?|选择?|项)", "", text, flags=re.I)
-    bare = re.sub(r"(?<![A-Za-z])and(?![A-Za-z])|[\s,、;&+和与及()\[\]【】{}\"'*.。:!#-]", "", bare, flags=re.I).upper()
+    bare = re.sub(
+        r"(?<![A-Za-z])and(?![A-Za-z])|[\s,、;&+和与及()\[\]【】{}\\\"'*.。:!#-]", "", bare, flags=re.I
+    ).upper()
     fits = bare and set(bare) <= set(LETTERS[:count]) and len(bare) == len(set(bare))
     return "".join(sorted(bare)) if fits else ""
 
 
-def _announced(region: str, count: int) -> tuple[str, bool]:
+def _announced(region: str, options: Sequence[str], count: int) -> tuple[str, bool]:
     """(letters, whether the announcement stands): it stands for nothing where it leaves several open."""
     opening = re.match(rf"{OPENING}(?:第?选项|options?|choices?|letters?|both|项)?{OPENING}", region, re.I)
     begin = opening.end() if opening else 0
     begin -= begin > 0 and region[begin - 1] in "(['\"【<"  # a bracket that belongs to the letters
+    listed, more = listing.several(region, _list_begin(region, begin), options, count)
+    line = region[begin:].partition("\n")[0]
+    listed = listed or listing.own(line, options) or listing.own(sentence(line), options)
+    if listed and not more:
+        return listed, True
     for small in (False, True):
         match = _group(count, small=small).match(region, begin)
         if match is None or (letters := _set(match[1])) == "":
@@ -154,10 +192,16 @@ def _announced(region: str, count: int) -> tuple[str, bool]:
             continue
         if UNLIKE.match(after) or OTHERS.match(after) or (WRONG.match(after) and after.lstrip()[:1] != "("):
             return "", False
-        if re.match(r"[\"')\]】]*\s*(?:项|选项)?\s*\?", after) or _or_another(after, count):
+        if ASKED.match(after) or _or_another(after, count):
             return "", True
-        return letters, True
+        return ("" if set(more) - set(letters) else letters), True
     return "", False
+
+
+def _list_begin(region: str, begin: int) -> int:
+    """`begin` before the mark of a list: a blank line and the typography of an announcement stand before it."""
+    head = re.match(r"[\s:*\"'_#]*(?:[-•·]|\(?[0-9]{1,2}[.、)])[ \t]+", region)
+    return head.end() if head else begin
 
 
 def _or_another(after: str, count: int) -> bool:
@@ -169,12 +213,12 @@ def _article(written: str, after: str) -> bool:
     return written in ("A", "I") and bool(re.match(r"\s+[A-Za-z]", after)) and not SINGLE.match(after)
 
 
-def _mentioned(text: str, count: int) -> tuple[str | None, str]:
+def _mentioned(text: str, options: Sequence[str], count: int) -> tuple[str | None, str]:
     """What is left to read by: the head or the last line, what is affirmed, what is concluded, the only letters."""
     found = mentions(text, count)
     if any(one.open for one in found):
         return None, "several"
-    listed = _listed(text, found, count)
+    listed = _listed(text, found, options, count)
     if listed:
         return listed, "listed"
     held = [one for one in found if not (one.wrong or one.listed or one.unlike)]
@@ -190,13 +234,19 @@ def _mentioned(text: str, count: int) -> tuple[str | None, str]:
     affirmed = {one.letters for one in found if one.right}
     if affirmed and not any(one.unlike for one in found):
         return (affirmed.pop(), "affirmed") if len(affirmed) == 1 else (None, "several")
-    weak = {letters for region in announcements(text, weak=True) if (letters := _announced(region, count)[0])}
+    weak = _weak(text, options, count)
     if len(weak) == 1:
         return weak.pop(), "named"
     rest = {one.letters for one in held}
     if len(rest) == 1 and not weak and not any(one.unlike for one in found) and not HESITANT.search(text[:REACH]):
         return rest.pop(), "only"
     return None, "several" if found else "none"
+
+
+def _weak(text: str, options: Sequence[str], count: int) -> set[str]:
+    """The letters of each "正确的是": which of two is asked for is not known."""
+    regions = announcements(text, weak=True)
+    return {letters for region in regions if (letters := _announced(region, options, count)[0])}
 
 
 def _leads(text: str, start: int, count: int) -> bool:
@@ -212,9 +262,9 @@ def mentions(text: str, count: int) -> list[Mention]:
     for match in _group(count, small=False).finditer(text):
         letters, before = _set(match[1]), text[max(0, match.start() - 30) : match.start()]
         after = text[match.end() : match.end() + 60]
-        if not letters or (_article(match[1], after) and not NAMED.search(before)):
+        if not letters or (_article(match[1], after) and not NAMED.search(before)) or UNNAMED.search(before):
             continue
-        asked = bool(re.match(r"[\"')\]】]*\s*(?:项|选项)?\s*\?", after)) or _or_another(after, count)
+        asked = bool(ASKED.match(after)) or _or_another(after, count)
         wrong = bool(DENIED.search(before)) or bool(WRONG.match(after))
         head = not before.rpartition("\n")[2].strip(" \t-*(【[\"'>") or bool(re.search(r"[\s;]\(?$", before))
         listed = head and len(letters) == 1 and bool(re.match(r"[)\]】]*[.、:)]\s*\S|[)\]】]\s+\S", after))
@@ -235,13 +285,20 @@ def _line_is_right(text: str, place: int) -> bool:
     return bool(re.search(r"[✓✔√✅]|\((?:正确|√|correct)[^)]{0,4}\)|<[-=]", line, re.I))
 
 
-def _listed(text: str, found: Sequence[Mention], count: int) -> str:
+def _listed(text: str, found: Sequence[Mention], options: Sequence[str], count: int) -> str:
     """Options written out, one a line and nothing else, where some are missing: those that are there are meant."""
     lines = [line for line in text.split("\n") if line.strip()]
     heads = [
         re.match(rf"\s*[-*•]?\s*[(\[【]?([{LETTERS[:count]}])[)\]】]?\s*[.、:)]\s*\S", line) for line in lines[:12]
     ]
-    if len(lines) < 2 or len(lines) > len(heads) or not all(heads) or any(one.wrong or one.right for one in found):
+    if (
+        len(lines) < 2
+        or len(lines) > len(heads)
+        or not all(heads)
+        or any(listing.JUDGED.search(line) or listing.denied(line, options) for line in lines)
+    ):
+        return ""
+    if any(one.wrong or one.right for one in found):
         return ""
     letters = {head[1] for head in heads if head}
     return "".join(sorted(letters)) if len(lines) == len(letters) < count else ""
@@ -259,19 +316,3 @@ def _set(written: str) -> str:
         if len(set(word)) < len(word):
             return ""
     return "".join(sorted(set(re.sub(r"[^A-Za-z]", "", bare).upper())))
-
-
-def _words(text: str, options: Sequence[str], rule: str) -> tuple[str | None, str]:
-    """The option whose words are all that is said, in place of its letter."""
-    bare = _bare(next((sentence(region) for region in announcements(text)), "") or text)
-    said = [place for place, option in enumerate(options) if _bare(clean(option)) == bare]
-    if len(said) == 1:
-        return LETTERS[said[0]], rule
-    polar = [truth.read(clean(option), lenient=False)[0] for option in options]
-    if sorted(map(str, polar)) == ["no", "yes"] and (told := truth.read(text)[0]):
-        return LETTERS[polar.index(told)], "truth"
-    return None, "none"
-
-
-def _bare(text: str) -> str:
-    return re.sub(rf"[^\w{HAN}%.+-]|[.]+$", "", text[:400]).casefold()

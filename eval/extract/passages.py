@@ -47,7 +47,7 @@ ANNOUNCED = re.compile(
     r"(?P<strong>"
     r"(?:答案|答|结论|更正|纠正|修正|改正)(?:应该|应当|应|便|就|还|可能|大概)*(?:改)?(?P<denied>并?不|并非)?(?:选择|选|是|为)?"
     r"\s*[\"']?\s*[:=]?"
-    rf"|(?:故|我|因此|所以|综上|应该|应当|应|须|可|则|就|改|正确)?(?<![不勿别未没非再])(?:选择|选(?!项))(?:的?答案)?(?:的?是|为)?\s*:?"
+    rf"|(?:故|我|因此|所以|综上|应该|应当|应|须|可|则|就|改|正确)?(?<![不勿别未没非再误错])(?<!不[应能可会要该得宜])(?<!不应该)(?:选择|选(?!项))(?:的?答案)?(?:的?是|为)?\s*:?"
     r"|(?:其实|实际上|而|应该|应当|应|确切地说)(?:就)?[是为]\s*:?"
     rf"|(?<![{HAN}A-Za-z])是(?![{HAN}])\s*:?"
     rf"|(?<![a-z])(?:answers?|correction|corrected)(?![a-z])[\"']?(?:{FOR}\s+{IS}|\s*(?:{IS}\s*)*)(?P<denied_en>(?:n't|\s*not)(?![a-z]))?\s*"
@@ -56,9 +56,15 @@ ANNOUNCED = re.compile(
     r"|(?<![a-z])(?:actually|rather|instead|no|wait|but),?\s+(?:it's|it is|it should be|this is|that is)"
     r"(?![a-z])(?!\s+not)"
     r")"
-    r"|(?P<weak>(?:正确|错误|合适|符合题意|恰当|准确|不属于|属于|成立|不正确|不恰当|有误|最佳)的?(?:选项|一项|说法|表述)?(?:应该|应)?[是为有]\s*:?"
+    r"|(?P<weak>(?:正确|错误|合适|符合题意|恰当|准确|不属于|属于|成立|不正确|不恰当|有误|最佳)的?(?:选项|一项|说法|表述)?(?:(?:应该|应)?[是为有]\s*:?|(?<=选项)(?:如下)?\s*:)"
     rf"|(?<![a-z])(?:correct|right|best|false|incorrect|wrong)\s+(?:one|option|choice|statement|label)s?\s*{IS}\s*)",
     re.I | re.M,
+)
+REVISED = re.compile(  # before an announcement, in its line: it was held at first only, or is of the wrong answers
+    r"(?:(?:错误|错的|不正确)的?|(?<![a-z])(?:wrong|incorrect|false)[ \t]*"
+    r"|(?:起初|起先|最初|一开始|刚开始|原先|原本|(?<![首事优率预领争])先)[^,。;.!?\n]{0,8}"
+    r"|(?<![a-z])(?:at first|initially|originally|my first)(?![a-z])[^,。;.!?\n]{0,16})\Z",
+    re.I,
 )
 SUPPOSED = re.compile(
     r"(?:如果|假如|假设|假定|倘若|若|要是|是否|无论|不管)[^,。;.!?\n]{0,12}$"
@@ -108,7 +114,7 @@ def announcements(text: str, *, weak: bool = False) -> Iterator[str]:
     """What follows each announcement, the last first; `weak`: "正确的是", of which there may be two that differ."""
     for found in reversed(list(ANNOUNCED.finditer(text))[-MOST:]):
         begin, end = found.span()
-        denied = found["denied"] or found["denied_en"]
+        denied = found["denied"] or found["denied_en"] or REVISED.search(text, max(0, begin - 40), begin)
         if bool(found["weak"]) is weak and not denied and not SUPPOSED.search(text, max(0, begin - 40), begin):
             yield text[end : end + REACH]
 

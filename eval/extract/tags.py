@@ -10,9 +10,22 @@ LIST = re.compile(r"[,、;|\n]|\s{1,4}(?=\(?[0-9]{1,2}[、)])")  # 1）甲 2）�
 CODE = re.compile(
     r"\s?\((?:(?:[a-z]{2}\.?)?[0-9]{6}(?:\.[a-z]{2})?|[0-9]{4,5}\.hk)\)$", re.I
 )  # of a share, behind its name: 甲(600519.SH)
-LEAD_IN = re.compile(  # 该新闻涉及的公司有...; without a noun 涉及有色金属 names 有色金属
-    r"[该本此这]?[篇则条]?(?:新闻|报道|文章|研报|公告)?中?所?(?:涉及|包括|包含|提到|提及)[到了]?的?(?:主要)?"
-    r"(?:(?:上市公司|公司|企业|个股|股票|产品|品种|行业|事件|板块|标签|类别)(?:名称)?(?:主要)?[有为是]\s?:?|(?:主要)?[有为是]\s?:)"
+NOUN = r"(?:上市公司|公司|企业|个股|股票|产品|品种|行业|事件|板块|标签|类别)"
+TEXT = r"[该本此这上]?[篇则条段述]?(?:新闻|报道|文章|研报|公告|文本|原文|文)(?:内容)?中?"
+NAMES = r"(?:涉及|包括|包含|提到|提及)[到了]?"
+IS = r"(?:主要|分别)?(?:[有为是]|包括|包含|如下)"
+LEAD_IN = re.compile(  # 该新闻涉及的公司有...; without a noun or the text as subject 涉及有色金属 names 有色金属
+    rf"\s*(?:(?:根据|按照){TEXT}[,、]?\s*)?(?:(?P<subject>{TEXT}))?所?(?:主要)?{NAMES}"
+    rf"(?:的?(?:主要)?(?:{NOUN}(?:名称)?{IS}\s?:?|{IS}\s?:)|(?(subject)|(?!)))"
+)
+TAIL = re.compile(rf"(?:等(?:[一二两三四五六七八九十0-9]+)?|[一二两三四五六七八九十0-9]+)[家个只种类]?{NOUN}?$|等$")
+AND = re.compile(r"(?<=[^\s和与及]{2})(?:以及|和(?![谐平黄记解美睦顺]))(?=[^\s和与及]{2})")
+HEADING = re.compile(r"(?:^|(?<=\n))[^\n]*\n[ \t|:]*--[-|: \t]*(?=\n|$)")  # of a table, or underlined
+NOTHING = re.compile(
+    rf"(?:{TEXT})?(?:[均都并]|中)?(?:没有?|未|无|不)(?:明确|具体|直接)*(?:{NAMES}|出现|相关|任何|具体|的)+{NOUN}?(?:名称|信息)?"
+    r"|(?:there (?:are|is) )?no(?:ne)?(?: specific| listed)? "
+    r"(?:compan(?:ies|y)|products?|sectors?|events?|tags?)(?: \w+){0,5}",
+    re.I,
 )
 MARK = re.compile(r"(?:^|(?<=[\s,;|]))\(?[0-9]{1,2}、(?=[^、,;|\n]*[^\W\d])")  # 1、甲 2、乙: marks of a list, no tags
 LEADING = re.compile(r"^(?:[-*•·]|\(?[0-9]{1,2}[.、)])\s*")
@@ -21,10 +34,29 @@ NONE = {"无", "没有", "none", "n/a", "null", "[]"}
 
 def of(text: str) -> list[str]:
     """The parts of a written list ("A，B、C", lines, bullets, JSON), folded, each once, in their order."""
-    bare = text.strip().strip("[]{}")
+    bare = HEADING.sub("", text.strip().strip("[]{}"))
     bare = MARK.sub("\n", bare) if bare.startswith(("1、", "(1、")) else bare
     parts = [fold(CODE.sub("", LEADING.sub("", part.strip()))) for part in LIST.split(bare)]
-    return list(dict.fromkeys(part for part in parts if part and part not in NONE))
+    return list(dict.fromkeys(part for part in parts if part and part not in NONE and not NOTHING.fullmatch(part)))
+
+
+def _said(text: str) -> list[str]:
+    """The parts of a list as it is said: behind a lead-in, the last two joined by "and", without "and others"."""
+    bare = text.strip().rstrip(" .。")
+    lead = LEAD_IN.match(bare)
+    bare = TAIL.sub("", bare[lead.end() :]) if lead else bare
+    parts = of(bare)
+    return list(dict.fromkeys([*parts[:-1], *(fold(one) for one in AND.split(parts[-1]))])) if parts else []
+
+
+def _block(region: str) -> str:
+    """What is announced: a sentence, or the lines of the list that begins behind it."""
+    lines = region.split("\n")
+    if lines[0].strip(" :*_"):
+        return sentence(region)
+    held = [place for place, line in enumerate(lines) if line.strip(" :*_")]
+    end = next((place for place in range(held[0], len(lines)) if not lines[place].strip()), len(lines)) if held else 0
+    return "\n".join(lines[held[0] : end]) if held else ""
 
 
 def read(text: str, known: Sequence[str] = (), *, lenient: bool = True) -> tuple[list[str] | None, str]:
@@ -43,14 +75,14 @@ def read(text: str, known: Sequence[str] = (), *, lenient: bool = True) -> tuple
         said = list(dict.fromkeys(names[index] for _, _, index in held(region or text, names)))
         return (said, "named") if said else (None, "none")
     if region:
-        return of(region if found else sentence(region)) or None, "boxed" if found else "announced"
+        return (of(region) if found else _said(_block(region))) or None, "boxed" if found else "announced"
     head = re.match(r"[^\n:]{2,40}:\s*", text)
     if head and text[head.end() :].strip() and (len(lines) > 1 or not LIST.search(head.group())):
-        tags = of(text[head.end() :])
+        tags = _said(text[head.end() :])
         return tags or None, "after colon"
     if re.search(r"[。!?]\s*\S", text):
         return None, "several"
-    return of(text[lead.end() :] if (lead := LEAD_IN.match(text)) else text) or None, "list"
+    return _said(text) or None, "list"
 
 
 def shared(read: Sequence[str], gold: Sequence[str]) -> float:

@@ -10,14 +10,18 @@ from eval.extract.passages import FORM, OPENING, announcements, boxes, conclusio
 
 NEGATION = (
     r"(?P<un>(?<!不[能得可会])不(?:能|可|应|宜)?(?:说|算|认为|视为|称)(?:是|为)?|[谈算称]不上是?|不是|并不|并非|绝非|"
-    r"(?<!不[能得可会])不|没有(?:任何)?|没|无(?:任何)?|未|有失|欠|not\s+|n't\s+|never\s+|isn't\s+|"
-    r"in(?=correct)|un(?=true))"
+    r"(?<!不[能得可会])不|没有(?:任何)?|没|无(?:法|任何)?|未能?|难以|有失|欠|not\s+|n't\s+|never\s+|isn't\s+|"
+    r"in(?=correct|accurate)|un(?=true))"
 )
-TWICE = r"(?P<twice>(?:not|n't|never|isn't|hardly)\s+(?=incorrect|untrue))"
+TWICE = r"(?P<twice>(?:not|n't|never|isn't|hardly)\s+(?=incorrect|inaccurate|untrue))"
 VERDICT = re.compile(
-    rf"{TWICE}?{NEGATION}?(?:(?P<yes>(?:正确|准确)(?!性|与否|率|度)|属实|成立|(?<!不)对的|肯定的|合规|(?<![a-z])(?:true|right)(?![a-z])"
-    r"|(?<=(?<![a-z])un)true(?![a-z])|correct(?![a-z]))"
-    r"|(?P<no>错误|(?<=[是为])错|错的|有误|(?<=[无没])误|否定的|违规|(?<![a-z])(?:false|wrong)(?![a-z])))",
+    rf"{TWICE}?{NEGATION}?"
+    r"(?:(?P<yes>(?:正确|准确)(?!性|与否|率|度|的?(?:选项|选择|答案|判断|做法|一项|结论|回答)(?:应该|应当|应)?[是为:])|属实|成立|(?<!不)对的|肯定的|"
+    r"(?<!符)合规(?!定|部|[员官科处岗]|性|风险|管理|审查|检查|要求|人员|文化|体系|经理|负责)|合法(?![权性化])|妥当?(?=$|\W|的)|"
+    r"符合(?:[^\n,。;!?]{0,12}?的)?(?:监管|相关|有关|法律|法规|合规|上述)*(?:规定|要求|法律|法规)(?!的?(?:做法|行为|方式|流程)应?[是为])|"
+    r"(?<![a-z])(?:true|right)(?![a-z])"
+    r"|(?<=(?<![a-z])un)true(?![a-z])|(?:correct|accurate)(?![a-z]))"
+    r"|(?P<no>错误|(?<=[是为])错|错的|有误|(?<=[无没])误|否定的|违规|违法|欠妥|(?<![a-z])(?:false|wrong)(?![a-z])))",
     re.I,
 )
 DEGREE = (
@@ -52,7 +56,8 @@ UNSURE = re.compile(
     re.I,
 )
 YES = r"是的?|对的?|没错|正确|属实|√|✓|✔|y|yes|yeah|yep|true|t|correct|right|肯定|可以|能|会|有"
-NO = r"不是的?|不对的?|否|错误?的?|非|×|✗|✘|n|no|nope|false|f|incorrect|wrong|untrue|否定|不可以|不能|不会|没有|不正确"
+NO = r"不是的?|不对的?|否|错误?的?|非|×|✗|✘|n|no|nope|false|f|incorrect|wrong|untrue|否定|不可以|不能|不会|没有|不正确|"
+NO += r"不应该?|不属于|(?:absolutely|certainly|definitely|of course) not"
 CLAUSE = re.compile(r"[,;:。!?\n]|\.(?=\s|$)")
 REACH = 80  # characters before a verdict in which its clause is looked for
 STANDING = re.compile(
