@@ -84,6 +84,23 @@ def test_time_grows_with_the_length_and_not_with_its_square(piece):
         assert long < 3 * 8 * short + 0.1, kind  # eight times the text; the square would be 64
 
 
+@pytest.mark.parametrize(
+    ("head", "piece", "tail"),
+    [
+        ("A", "\n", "正确"),
+        ("A", " \t", "正确"),
+        ("", "AB", "a"),
+        ("", "A B ", "Aa"),
+        ("(A", ", ", "B"),
+        ("A项", "和", "a"),
+    ],
+)
+def test_a_loop_between_letters_is_read_as_quickly(head, piece, tail):
+    """What matches again and again and fails at its end: ABAB...a was once tried in all its parts."""
+    short, long = (cheapest("letter", head + piece * (size // len(piece)) + tail) for size in (2_500, 20_000))
+    assert long < 3 * 8 * short + 0.1
+
+
 def cheapest(kind, text):
     """Processor seconds of the best of three readings: what else runs on the machine does not count."""
     seconds = []

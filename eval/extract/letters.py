@@ -97,9 +97,11 @@ def _group(count: int, *, small: bool) -> re.Pattern[str]:
     """One or several letters: ABD, A、B和D, "A", "C", (A)(C), a and c."""
     a = f"[{LETTERS[:count]}{LETTERS[:count].lower() if small else ''}]"
     dressed = rf"[(\[【\"'<]\s?{a}(?:[,、]?\s?{a}){{0,9}}\s?[)\]】\"'>]"
-    bare = a if small else rf"{a}{{1,10}}"
+    bare = a if small else rf"{a}{{1,10}}+"  # never given back in part: answers that loop stay cheap
     one = rf"(?:{dressed}|{bare})"
-    between = r"[ \t]*[,、;&+]?[ \t]*(?:和|与|及|以及|跟|and\b|&)?[ \t]*(?:选项|options?[ \t]+|choices?[ \t]+)?"
+    between = (
+        r"[ \t]*+(?:[,、;&+][ \t]*+)?(?:(?:和|与|及|以及|跟|and\b|&)[ \t]*+)?(?:选项|options?[ \t]++|choices?[ \t]++)?"
+    )
     return re.compile(rf"(?<![A-Za-z0-9\\+-])(?<![A-Za-z]/)({one}(?:{between}{one})*){FOLLOWED}")
 
 

@@ -37,6 +37,8 @@ PLAIN = (
     (re.compile("[‘’]"), "'"),
     (re.compile(r"\*\*|__|`|~~"), ""),
     (re.compile(r"\r\n?"), "\n"),
+    (re.compile(r"[ \t]{5,}"), "    "),  # an answer that loops in blanks or lines is no longer to read than others
+    (re.compile(r"(?:[ \t]*\n){4,}"), "\n\n\n"),
 )
 BRACES = re.compile(r"\\f?boxed\s*\{|\\fbox\s*\{|[{}]")
 TAGGED = re.compile(r"<(answer|答案)>([^<]*)</\1>", re.I)
