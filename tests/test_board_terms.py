@@ -35,7 +35,8 @@ def test_every_rank_lies_in_its_span_and_p_is_that_of_being_told_apart(made):  #
         assert "p is two-sided, for no difference, by Holm over all pairs" in (made[0] / name).read_text("utf-8")
 
 
-def test_the_page_of_a_run_gives_the_ranks_of_its_leaderboard(studies, tmp_path):  # noqa: F811
+def test_the_page_of_a_run_gives_the_ranks_of_its_leaderboard(studies, tmp_path, monkeypatch):  # noqa: F811
+    monkeypatch.setenv("COLUMNS", "200")  # room for whole names
     assert command(studies[0], "--out", tmp_path).exit_code == 0
     whole, verdict = board(tmp_path).slices[0], Verdict.read(studies[0] / "verdict.json")
     spans = {row.contender: (row.rank_best, row.rank_worst) for row in whole.standings}

@@ -73,7 +73,7 @@ def test_the_error_of_earlier_runs_is_shown_by_method_of_memory_and_time(lesson)
     assert found.raw_tokens > found.useful_tokens  # padding takes time, in the probe and in the run
     assert found.predicted_seconds["probe"] == pytest.approx(found.raw_tokens * probe.seconds / probe.tokens)
     assert probe.run_tokens == found.raw_tokens
-    assert shown["lora on 1 x cpu", "seconds, by --probe"] == ("1", f"{off:+.0%}")
+    assert shown["lora on 1 x cpu", "seconds, by --probe"] == ("1", f"{off:+.0%}".replace("-", "−"))
     assert found.step_seconds == pytest.approx(found.useful_tokens / found.useful_tokens_per_second)
     write_exam(lesson.parent / "exam")
     done = tuneworth("check", lesson, "--set", "exam.tasks=[./exam/own_gen]", "--out", runs, COLUMNS="220")

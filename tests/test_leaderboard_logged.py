@@ -78,7 +78,7 @@ def test_a_log_is_one_contender_more_and_what_it_cannot_tell_is_unknown(study, t
     assert (card.model, card.method, card.engine) == ("their/model-8b", "unknown", "lm-eval 0.4.9 hf")
     assert (card.cost, card.size, card.memory, card.thinking, card.seconds, card.tokens_out) == (None,) * 6
     assert (card.budget, card.doubt, card.samples) == (2048, "", dict.fromkeys(sorted(TASKS), 1))
-    assert 0.55 < part.low < part.score < part.high
+    assert 0.4 < part.low < part.score < part.high  # wide: in some tasks all documents are answered alike
     assert found.slice("task", "fields_zh").standing("their_8b").score == pytest.approx(8 / 12)
     assert len(found.contenders) == 8
     assert "their/model-8b" in (tmp_path / "out" / "leaderboard.html").read_text("utf-8")

@@ -21,6 +21,12 @@ from eval.verdict import judge
 HYPHEN = re.compile(r"(?<![\w.-])-(?=\d+[.,]?\d*(?!\d*-))")  # before a number that is no part of a date, name or range
 
 
+@pytest.fixture(autouse=True)
+def wide(monkeypatch):
+    """A terminal wide enough for whole names, whatever the one of the test is."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+
 def terminal(verdict) -> str:
     shown = console()
     with shown.capture() as caught:

@@ -114,7 +114,7 @@ def _blanks(name: tuple[str, str], facts: Sequence[BlankFact], allowed: tuple[fl
                  f"{shown}（上限：{limits} 个百分点之差），结论可能因此改变{also[1]}")  # fmt: skip
         return gate(name, "failed", words, figures)
     if many:
-        words = (f"{shown}; many, but the decision stands whatever they were (Manski bounds)",
-                 f"{shown}；虽多，但无论它们是否正确，结论不变（Manski 界）")  # fmt: skip
+        words = (f"{shown}; many, but no call hangs on them (Manski bounds)",
+                 f"{shown}；虽多，但没有结论取决于它们（Manski 界）")  # fmt: skip
         return gate(name, "passed", words, figures)
     return gate(name, "passed", (shown or "nothing to count", shown or "无可统计"), figures)
