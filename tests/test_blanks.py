@@ -75,12 +75,12 @@ def test_every_rival_counts(tmp_path):
     assert judged(tmp_path / "without", **terms).outcome == "worth_it"
 
 
-def test_who_was_called_nothing_cannot_be_undone(tmp_path):
-    """prefix is left open with many blanks, and might have been worth it: open it stays, alone and beside lora."""
+def test_who_was_called_nothing_cannot_be_undone_where_the_verdict_stands(tmp_path):
+    """prefix is left open with many blanks. Beside lora, who is worth it all the same, that undoes nothing; alone it
+    might have been worth it."""
     terms = {"rates": {"prefix": 0.57}, "sit": {"prefix": lost("unparsed", 0.5)}}
     both = judged(tmp_path / "both", "rule.challengers=[lora, prefix]", **terms)
     assert {each.challenger: each.call for each in both.rulings} == {"lora": "worth_it", "prefix": "inconclusive"}
     assert (both.outcome, gate(both, "unparsed").status) == ("worth_it", "passed")
     alone = judged(tmp_path / "alone", "rule.challengers=[prefix]", **terms)
-    assert (alone.rulings[0].call, alone.outcome) == ("inconclusive", "inconclusive")
-    assert "no call hangs on them" in gate(alone, "unparsed").reason
+    assert (alone.rulings[0].call, alone.outcome) == ("inconclusive", "invalid")

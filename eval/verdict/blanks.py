@@ -14,7 +14,7 @@ from eval.gates import BlankFact, Gate
 from eval.sheet import CUT, UNREAD
 from eval.verdict.contest import Contest
 from eval.verdict.evidence import Evidence
-from eval.verdict.ruling import Call, Ruling
+from eval.verdict.ruling import Call, Ruling, overall
 from eval.verdict.sensitivity import ruled
 from eval.verdict.variants import extremes
 
@@ -57,10 +57,13 @@ def _called(evidence: Evidence, contest: Contest, outcomes: Sequence[str]) -> li
 
 
 def _turned(contest: Contest, tried: Sequence[Called], many: Collection[str]) -> set[str]:
-    """Of the challengers with many blanks those whose call is another at an extreme. One that was left open was called
-    nothing, and what the blanks may have been leaves it as open."""
-    turned = set()
+    """Of the challengers with many blanks those whose call is another at an extreme: always where that turns the whole
+    verdict. One that was left open beside a verdict that stands was called nothing, so it cannot be undone."""
+    declared, turned = contest.rulings, set()
     for rulings in tried:
-        there = {each.challenger: each.call for each in rulings}
-        turned |= {was.challenger for was in contest.rulings if was.call not in (OPEN, there[was.challenger])}
-    return turned & set(many)
+        there = {each.challenger: each for each in rulings}
+        mixed = [there[each.challenger] if each.challenger in many else each for each in declared]
+        other = {was.challenger for was, now in zip(declared, mixed, strict=True) if was.call != now.call}
+        whole = overall(mixed) != overall(declared)
+        turned |= {was.challenger for was in declared if was.challenger in other and (whole or was.call != OPEN)}
+    return turned
