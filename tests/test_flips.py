@@ -10,10 +10,11 @@ import pytest
 from small_flips import LONG, NOTE, ODD, SCRIPT, TURNED, command, flips, right, study, turned
 
 from eval import items
-from eval.flips import LONGEST, Answer, Asked, Balance, Flips, Item, beside
+from eval.flips import LONGEST, Answer, Asked, Flips, Item, beside
 from eval.flips.texts import ROOM, fitting
 from eval.report import render
 from eval.verdict import Verdict
+from eval.verdict.turns import Turns
 from finetune.mistakes import BadInput
 
 
@@ -204,7 +205,8 @@ def test_a_page_of_5000_questions_and_6_contenders_stays_under_5_megabytes(made)
     assert all(item.answers["lora"].outcome == "wrong" for item in kept)
     found = Flips(
         verdict="0" * 64, texts=texts, private=False,
-        contrasts=[Balance(challenger="newer", incumbent="lora", role="delta", n=5000, gained=5000, lost=0)],
+        contrasts=[Turns(challenger="newer", incumbent="lora", role="delta", n=5000, gained=5000, lost=0, tasks=(),
+                         causes=())],
         tasks=[Asked(task=f"task{n}", scenario=None, title="made up", licence="MIT", licence_url="", commercial=True,
                      source="", told=True) for n in range(5)],
         items=kept,

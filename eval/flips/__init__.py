@@ -15,10 +15,11 @@ from typing import Literal, NamedTuple, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from eval.items import Outcome, close
+from eval.verdict.turns import Turns
 from finetune.files import file_digest, make_whole
 from finetune.mistakes import BadInput
 
-__all__ = ["Answer", "Asked", "Balance", "Flip", "Flips", "Item", "beside", "write"]
+__all__ = ["Answer", "Asked", "Flip", "Flips", "Item", "beside", "write"]
 FROZEN = ConfigDict(frozen=True, extra="forbid")
 LONGEST = 2000  # characters of a text, head and tail; of an answer together with its thought
 
@@ -57,22 +58,6 @@ class Item(BaseModel):
     answers: dict[str, Answer]
 
 
-class Balance(BaseModel):
-    """One contrast: questions that only the challenger got right, and those that only the incumbent did."""
-
-    model_config = FROZEN
-    challenger: str
-    incumbent: str
-    role: Literal["delta", "alternative"]
-    n: int
-    gained: int
-    lost: int
-
-    @property
-    def net(self) -> int:
-        return self.gained - self.lost
-
-
 class Asked(BaseModel):
     """A task and the card its questions come from."""
 
@@ -103,14 +88,14 @@ class Flips(BaseModel):
     longest: int = Field(LONGEST, description="Characters of one text, head and tail")
     texts: int = Field(description="Questions that have their text here")
     private: bool = Field(description="Texts of a private card stand here, so the file is its owner's alone")
-    contrasts: tuple[Balance, ...] = Field(description="The verdict's own first")
+    contrasts: tuple[Turns, ...] = Field(description="The verdict's own first")
     tasks: tuple[Asked, ...]
     items: tuple[Item, ...]
 
-    def found(self, balance: Balance) -> Iterator[Flip]:
+    def found(self, contrast: Turns) -> Iterator[Flip]:
         """The flips of one contrast."""
         for item in self.items:
-            ours, theirs = (item.answers.get(name) for name in (balance.challenger, balance.incumbent))
+            ours, theirs = (item.answers.get(name) for name in (contrast.challenger, contrast.incumbent))
             if ours and theirs and ours.holds != theirs.holds:
                 yield Flip(item, ours.holds, (theirs if ours.holds else ours).outcome)
 

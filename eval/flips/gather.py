@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval import columns
-from eval.compare import Comparison
-from eval.flips import Answer, Asked, Balance, Flips, Item
+from eval.flips import Answer, Asked, Flips, Item
 from eval.flips.texts import Texts, asked, bare, fitting, said
 from eval.items import ItemScore, at_lines
 from eval.sheet import Key
@@ -38,15 +37,9 @@ def gather(evidence: Evidence, verdict: Verdict, run: RunDir, digest: str, texts
     items, count = fitting(list(_items(evidence, answers, told)), flipped[0] if flipped else ())
     return Flips(
         verdict=digest, texts=count, private=any(task.private and told[task.name] for task in evidence.benchmark.tasks),
-        contrasts=tuple(_balance(each, keys) for each, keys in zip(compared, flipped, strict=True)),
+        contrasts=verdict.flips,
         tasks=tuple(_source(task, told[task.name]) for task in evidence.benchmark.tasks), items=tuple(items),
     )  # fmt: skip
-
-
-def _balance(found: Comparison, keys: Mapping[Key, bool]) -> Balance:
-    gained = sum(keys.values())
-    facts = found.model_dump(include={"challenger", "incumbent", "role", "n"})
-    return Balance(**facts, gained=gained, lost=len(keys) - gained)
 
 
 def _source(task: Task, told: bool) -> Asked:
