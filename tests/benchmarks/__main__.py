@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.benchmarks import auditing, judging, scoring, training, writing
+from tests.benchmarks import auditing, judging, reading, scoring, training, writing
 
 RACES: dict[str, Callable[[int], Iterable[dict]]] = {
     "score.choice": scoring.choices,
@@ -21,6 +21,7 @@ RACES: dict[str, Callable[[int], Iterable[dict]]] = {
     "train.defaults": training.defaults,
     "data.check": auditing.check_rows,
     "judge.scale": judging.at_scale,
+    "reading.growth": reading.growth,
 }
 ABOUT = (
     "Speed and memory beside peers. All races with three runs a side take about an hour where a processor is free "
