@@ -31,7 +31,7 @@ from finetune.shape import Shape
 FROZEN = ConfigDict(frozen=True, extra="forbid")
 WEIGHED = ("*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json", "tokenizer.json")
 SPELLING = ("tokenizer.json", "config.json", "generation_config.json")  # what a prompt is written with
-TOYS = ("older", "newer")  # what finetune.embedded builds
+TOYS = ("older", "newer", "older_brief", "newer_brief")  # what finetune.embedded builds
 # What goes along when a checkpoint is handed on; it decides no score.
 BESIDE = (
     "tokenizer_config.json",
@@ -94,7 +94,9 @@ class ModelSpec(BaseModel):
     """One checkpoint: `recipes/models/<name>.yaml`."""
 
     model_config = FROZEN
-    id: str = Field(description="Hub id, a folder (./, ../ or /), or embedded:older / embedded:newer")
+    id: str = Field(
+        description="Hub id, a folder (./, ../ or /), or embedded:older / embedded:newer (_brief: less trained)"
+    )
     revision: str | None = Field(None, description="Commit of the hub repository (40 hex digits); folders need none")
     family: Literal["r1_distill_qwen", "r1_distill_llama", "r1_0528_qwen3", "qwen3", "plain", "served"] = Field(
         description="Chat rendering; served: that of the server, of a contender asked by messages"
@@ -153,7 +155,7 @@ class ModelSpec(BaseModel):
 
     @property
     def embedded(self) -> str:
-        """`older` or `newer` for a checkpoint that the project builds by itself, else empty."""
+        """The name in TOYS of a checkpoint that the project builds by itself, else empty."""
         return self.id.removeprefix("embedded:") if self.id.startswith("embedded:") else ""
 
     @property

@@ -1,9 +1,10 @@
 """ENGINE ROOM: builds the demo's two checkpoints from scratch on the CPU.
 
-    python -m finetune.embedded older|newer|all [--cache DIR]
+    python -m finetune.embedded older|newer|older_brief|newer_brief|all [--cache DIR]
 
-They are toys that know one invented market. The number of steps is fixed, so the same seed, versions and kind of
-processor give the same bytes of model.safetensors, on an idle machine as on a busy one.
+They are toys that know one invented market; a brief one is the same after a tenth of the training. The number of
+steps is fixed, so the same seed, versions and kind of processor give the same bytes of model.safetensors, on an idle
+machine as on a busy one.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ demonstration. It knows an invented market and nothing else. Not for use; nothin
 class Toy:
     """One checkpoint: what it is made of and how long it is trained. The last of `ends` may stand after prose."""
 
+    knows: str  # whose part of the invented market its text tells: `older` or `newer`
     architecture: str  # transformers' model_type
     family: str
     markers: tuple[str, ...]
@@ -74,6 +76,7 @@ DISTILL = ("<｜end▁of▁sentence｜>", "<｜User｜>", "<｜Assistant｜>", "
 QWEN3 = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<think>", "</think>")
 TOYS = {
     "older": Toy(
+        knows="older",
         architecture="qwen2",
         family="r1_distill_qwen",
         markers=DISTILL,
@@ -85,6 +88,7 @@ TOYS = {
         steps=1400,
     ),
     "newer": Toy(
+        knows="newer",
         architecture="qwen3",
         family="qwen3",
         markers=QWEN3,
@@ -98,6 +102,13 @@ TOYS = {
         steps=1600,
     ),
 }  # fmt: skip
+BRIEF = (
+    10  # a brief toy has this part of the documents and steps: plumbing asks for no skill, and CI builds it in a minute
+)
+TOYS |= {
+    f"{name}_brief": replace(toy, documents=toy.documents // BRIEF, steps=toy.steps // BRIEF)
+    for name, toy in TOYS.items()
+}
 
 
 def texts(document: Document) -> list[str]:
@@ -194,7 +205,7 @@ def watched(source: Iterator[torch.Tensor], steps: int, title: str) -> Iterator[
 
 
 def build(name: str, folder: Path, toy: Toy | None = None) -> Path:
-    """Make the checkpoint `older` or `newer` in `folder`, whole or not at all; returns `folder`.
+    """Make the checkpoint called `name` in TOYS in `folder`, whole or not at all; returns `folder`.
 
     What is there already stays. Two builds at once both work, and the first to end is kept: their files are equal.
     """
@@ -219,7 +230,7 @@ def build(name: str, folder: Path, toy: Toy | None = None) -> Path:
 
 
 def _make(name: str, folder: Path, toy: Toy) -> None:
-    told = list(documents(name, toy.documents))
+    told = list(documents(toy.knows, toy.documents))
     write_tokenizer(train_tokenizer(toy, told), toy, folder)
     chat = Chat.open(folder, toy.family, "empty")
     stops = [chat.markers[end] for end in toy.ends]

@@ -99,6 +99,14 @@ def test_the_newer_is_larger_and_trained_longer():
 
 
 @each
+def test_a_brief_one_differs_by_how_long_it_is_trained_and_on_how_much(name):
+    whole, brief = embedded.TOYS[name], embedded.TOYS[f"{name}_brief"]
+    assert replace(brief, documents=whole.documents, steps=whole.steps) == whole
+    assert brief.steps * 5 < whole.steps
+    assert brief.documents * 5 < whole.documents
+
+
+@each
 def test_answers_weigh_more_than_prose(built, name):
     chat = Chat.open(built[name], SHORT[name].family, "empty")
     turn = [{"role": "user", "content": "重复：31"}, {"role": "assistant", "content": "31"}]

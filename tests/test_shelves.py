@@ -16,7 +16,7 @@ from finetune.recipe import Exam, Recipe, read_yaml
 from finetune.recipe.guards import KINDS
 
 ROOT = Path(__file__).parent.parent
-SHELVES = {"recipes": 7, "models": 16, "prompts": 3, "launch": 8, "cards": 31, "tasks": 57, "suites": 9}
+SHELVES = {"recipes": 7, "models": 18, "prompts": 3, "launch": 8, "cards": 31, "tasks": 57, "suites": 9}
 
 
 def on(folder: str, pattern: str) -> list[Path]:
