@@ -17,6 +17,7 @@ from eval.leaderboard.tables import size, span
 from eval.report import charts, figures, words
 from eval.report import page as verdicts
 from eval.report.words import Said, same
+from eval.signs import percent
 
 HERE = Path(__file__).parent
 KINDS = {
@@ -59,7 +60,7 @@ def _context(board: Board) -> dict[str, Any]:
     found, titles = pareto.field(board), [title(part) for part in board.slices]
     numbered = groupby(enumerate(board.slices), lambda pair: pair[1].kind)
     return {
-        "b": board, "words": words, "lead": lead(board), "level": f"{board.confidence:.0%}",
+        "b": board, "words": words, "lead": lead(board), "level": percent(board.confidence),
         "error": figures.number(1 - board.confidence), "heads": HEADS,
         "ways": WAYS,
         "kinds": [(KINDS[kind], [(at, option(titles[at])) for at, _ in parts]) for kind, parts in numbered],

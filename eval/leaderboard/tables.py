@@ -8,6 +8,7 @@ import re
 
 from eval.leaderboard.board import Board, Card, Slice, Standing
 from eval.report.figures import interval, number, points, share
+from eval.signs import percent
 
 COLUMNS = (
     "slice", "key", "rank", "rank_best", "rank_worst", "tier", "contender", "run", "model", "method", "prompted",
@@ -66,7 +67,7 @@ def made_by(card: Card) -> str:
 
 def _lead(board: Board) -> str:
     return (
-        f"Right answers per hundred, with {board.confidence:.0%} intervals clustered by document. Contenders of a "
+        f"Right answers per hundred, with {percent(board.confidence)} intervals clustered by document. Contenders of a "
         f"tier share a rank: they are not told apart from its best (Holm over all pairs). A span holds every rank that "
         f"the pairs leave open: from one more than are shown to be better to all but those shown to be worse. Costs "
         f"are per 1,000 queries.\n"
