@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from judged_run import PRICES, codes, judged
+from judged_run import PRICES, at_the_door, codes, finished, judged
 
 from eval.report.summary import _scores
+from eval.verdict import Verdict
 from eval.verdict.ruling import amount, points
 
 
@@ -130,3 +131,15 @@ def test_the_level_of_the_interval_is_said_as_it_is(tmp_path):
     found = judged(tmp_path, "rule.confidence=0.975")
     assert "(97.5% interval" in found.sentence
     assert "（97.5% 区间" in found.sentence_zh
+
+
+@pytest.mark.parametrize("key", ["queries", "retunes", "gpu_hour", "value_per_correct", "loss_per_wrong", "people"])
+def test_a_number_without_end_is_refused_and_the_largest_is_judged(tmp_path, key):
+    finished(tmp_path, *PRICES)
+    rest = tuple(price for price in PRICES if not price.startswith(f"costs.{key}="))
+    beyond = at_the_door(tmp_path, changes=(*rest, f"costs.{key}={10**400}"))
+    assert (beyond.exit_code, "Traceback" in beyond.output) == (2, False)
+    assert f"costs.{key}: " in beyond.output.replace("\n", "")
+    most = judged(tmp_path / "most", *rest, f"costs.{key}={10**15}")
+    assert Verdict.model_validate_json(most.model_dump_json()) == most
+    assert "Inconclusive: ." not in most.sentence
