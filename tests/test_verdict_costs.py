@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from judged_run import PRICES, at_the_door, codes, finished, judged
+from judged_run import PRICES, at_the_door, codes, finished, gate, judged
 
 from eval.report.summary import _scores
 from eval.verdict import Verdict
@@ -131,6 +131,17 @@ def test_the_level_of_the_interval_is_said_as_it_is(tmp_path):
     found = judged(tmp_path, "rule.confidence=0.975")
     assert "(97.5% interval" in found.sentence
     assert "（97.5% 区间" in found.sentence_zh
+
+
+def test_where_nobody_knows_what_a_query_costs_nothing_is_worth_it(tmp_path):
+    """One answer whose seconds a log does not tell: no net benefit can be told, and none is taken to be above 0."""
+    unknown = {"change": lambda row: row.model_copy(update={"seconds": None}) if row.id == "letters-7" else row}
+    found = judged(tmp_path, *PRICES, sit={"newer": unknown})
+    assert found.money.bills[0].net is None
+    assert (found.outcome, gate(found, "serving cost").status) == ("inconclusive", "not_checked")
+    assert "what a query of newer costs is not known" in found.sentence
+    plain = judged(tmp_path / "plain", sit={"newer": unknown})  # nobody asked for a net benefit
+    assert plain.outcome == "worth_it"
 
 
 @pytest.mark.parametrize("key", ["queries", "retunes", "gpu_hour", "value_per_correct", "loss_per_wrong", "people"])
