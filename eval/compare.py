@@ -11,7 +11,6 @@ from eval.extract.fields import Fields
 from eval.labels import CorpusRow, corpus_rows
 from eval.noise import Noise, noise
 from eval.paired import Estimate, Floats, Layout
-from eval.paired.decision import nats
 from eval.pairing import Pair
 from eval.scarce import SmallRow, small_rows
 from eval.sheet import Sheet
@@ -81,7 +80,8 @@ class Comparison(BaseModel):
     wild_interval: tuple[float, float] | None
     margin: float
     p: float  # one-sided: the true gain is at or below the margin
-    mde: float  # true distance from the margin that 80 of 100 such exams would find
+    mde: float  # true distance from the margin that 80 of 100 such exams would find, at the level that decides
+    mde_parts: tuple[float, float]  # what falls with the root of the questions' number, and what with the number itself
     wins: int
     losses: int
     ties: int
@@ -107,10 +107,13 @@ class Comparison(BaseModel):
 
 
 def compare(
-    pair: Pair, *, role: Role, confidence: float, margin: float, fields: Mapping[str, Fields] | None = None
+    pair: Pair, *, role: Role, confidence: float, margin: float, fields: Mapping[str, Fields] | None = None,
+    level: float | None = None,
 ) -> Comparison:  # fmt: skip
-    """Everything that is said of one contrast."""
+    """Everything that is said of one contrast. `level` is the one-sided error at which it decides, where that is not
+    the plain one (Holm): the mde is of it, the interval is not."""
     found = pair.estimate(level=(1 - confidence) / 2, margin=margin)
+    deciding = found if level is None else pair.estimate(level=level, margin=margin)
     each = pair.differences.mean(axis=0)
     tasks = _tasks(pair, found, confidence)
     noisy = [row for row in tasks if row.sigma2 is not None]
@@ -119,14 +122,14 @@ def compare(
         low=_inside(found.low), high=_inside(found.high), se=found.se, df=found.df, n=found.n, clusters=found.clusters,
         effective_clusters=found.effective_clusters, confidence=confidence, method=found.method,
         t_interval=_clipped(found.t_interval), wild_interval=found.wild_interval and _clipped(found.wild_interval),
-        margin=margin, p=found.p, mde=min(found.mde80, 1.0), wins=int((each > 0).sum()),
-        losses=int((each < 0).sum()), ties=int((each == 0).sum()), seeds=found.seeds,
+        margin=margin, p=found.p, mde=min(deciding.mde80, 1.0), mde_parts=deciding.mde_parts,
+        wins=int((each > 0).sum()), losses=int((each < 0).sum()), ties=int((each == 0).sum()), seeds=found.seeds,
         seed_variance=found.seed_variance,
         seed_gains=tuple(pair.layout.estimate(row).gain for row in pair.differences),
         samples={task: (count, pair.incumbent.samples[task]) for task, count in pair.challenger.samples.items()},
         sampling_share=_sampling_share(pair, noisy, found.se) if noisy else None,
         **_expected(pair, confidence),
-        tasks=tasks, langs=_langs(pair, confidence), spread=_spread(pair, found, tasks),
+        tasks=tasks, langs=_langs(pair, confidence), spread=_spread(pair, found, tasks, deciding.mde_parts),
         corpus=corpus_rows(pair.challenger, pair.incumbent, confidence, fields), small=small_rows(pair, confidence),
     )  # fmt: skip
 
@@ -219,9 +222,9 @@ def _drawn(pair: Pair, rows: Sequence[TaskRow], *samples: Mapping[str, int]) -> 
     return total
 
 
-def _spread(pair: Pair, found: Estimate, rows: Sequence[TaskRow]) -> Spread:
-    """Where the variance comes from; `kept` is what no further sample removes."""
-    variance, mde, hidden = found.se**2, min(found.mde80, 1.0), found.hidden[0] * nats(found.confidence)
+def _spread(pair: Pair, found: Estimate, rows: Sequence[TaskRow], parts: tuple[float, float]) -> Spread:
+    """Where the variance comes from; `kept` is what no further sample removes. `parts` of the mde, seen and hidden."""
+    variance, mde, hidden = found.se**2, min(sum(parts), 1.0), parts[1]
     independent = sum(row.weight**2 * _independent(pair, row.task) / row.n for row in rows)
     told = any(row.sigma2 for row in rows) and variance > 0
     once = {row.task: 1 for row in rows}

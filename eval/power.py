@@ -77,6 +77,13 @@ def _named(task: str, sizes: Sizes) -> Mapping[str, int]:
     return {f"{task}/{place}": size for place, size in enumerate(sizes)}
 
 
+def more_items(count: int, parts: tuple[float, float], distance: float) -> int:
+    """Of the kind of `count`, with which an exam whose mde is the sum of `parts` has one of `distance`: what it saw of
+    errors falls with the root of their number, what tasks without spread may hide with the number itself."""
+    seen, hidden = parts
+    return math.ceil(count * ((seen + math.sqrt(seen**2 + 4 * hidden * distance)) / (2 * distance)) ** 2)
+
+
 def items_needed(psi: float, gain: float, *, margin: float = 0.0, deff: float = 1.0, confidence: float = 0.95) -> int:
     """Questions with which a true `gain` is found above `margin` in 80 of 100 exams; Var(d) = psi - gain^2."""
     from scipy.special import ndtri

@@ -19,3 +19,8 @@ def interval(low: float, high: float) -> str:
 def minus(number: str) -> str:
     """A number that was written by a hyphen."""
     return f"{MINUS}{number[1:]}" if number.startswith("-") else number
+
+
+def percent(confidence: float) -> str:
+    """Of an interval, as it was asked for: `95%`, `97.5%`."""
+    return f"{100 * confidence:.6g}%"

@@ -81,9 +81,9 @@ def test_a_planted_gain_of_one_part_is_found():
     assert hits >= 55
 
 
-def tagged(folder, **tags: str):
+def tagged(folder, *changes: str, **tags: str):
     """The written study, its tasks tagged."""
-    finished(folder)
+    finished(folder, *changes)
     for task, tag in tags.items():
         path = folder / task / f"{task}.yaml"
         path.write_text(path.read_text().replace("headline: exact", f"headline: exact, {tag}"))
@@ -107,14 +107,14 @@ def test_not_worth_it_except_for_what_is_shown(tmp_path):
     assert 'data-exceptions="1"' in page
 
 
-def again(folder, rates):
+def again(folder, rates, *changes):
     """The study of a folder judged anew, with other answers."""
     from judged_run import CLEAR
     from written_exam import Run
 
     from eval.verdict import judge
 
-    run = Run(folder, Recipe.read(folder / "study.yaml"))
+    run = Run(folder, Recipe.read(folder / "study.yaml", changes))
     for name, rate in (CLEAR | rates).items():
         for seed in run.recipe.seeds(name):
             run.run.seed(name, seed).items.unlink()
@@ -128,6 +128,21 @@ def test_an_exception_must_beat_every_rival_and_differ_from_the_rest(tmp_path):
     assert (alike.atlas.exceptions, alike.atlas.text) == ((), "")
     assert "Except" not in alike.sentence
     assert "No part of the exam is shown to be an exception." in render(alike)
+
+
+def test_an_exception_must_pay_as_the_whole_must(tmp_path):
+    """Too dear on the whole exam: a part that gains more is an exception only where that pays for it."""
+    rates = {"lora": {"letters": 0.65, "numbers": 0.95}}
+    for people, exceptions in (("3400", ("extraction",)), ("9000", ())):
+        terms = "costs.gpu_hour=18", "costs.value_per_correct=0.01", "costs.queries=1000000", f"costs.people={people}"
+        tagged(tmp_path / people, *terms, letters="scenario: knowledge", numbers="scenario: extraction")
+        found = again(tmp_path / people, rates, *terms)
+        assert (found.outcome, found.rulings[0].reasons[0].code) == ("not_worth_it", "too_dear")
+        part = next(place for place in found.atlas.places if place.keys == ("extraction",))
+        assert part.bound > found.margin
+        assert part.rest.holm_p <= 0.05
+        assert (part.clears, found.atlas.exceptions) == (bool(exceptions), exceptions)
+        assert ("Except for" in found.sentence, "例外" in found.sentence_zh) == (bool(exceptions),) * 2
 
 
 def test_worth_it_says_where_it_is_not():

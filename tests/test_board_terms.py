@@ -15,6 +15,7 @@ from written_exam import TASKS
 
 from eval.leaderboard import Limits, choose
 from eval.report import render
+from eval.report.figures import number
 from eval.report.summary import table
 from eval.terminal import console
 from eval.verdict import Verdict, judge
@@ -101,7 +102,9 @@ def test_a_frame_is_told_in_every_form(made):  # noqa: F811
 
 def test_the_cost_of_a_scenario_is_that_of_its_questions(tmp_path):
     def slow(row):
-        return row.model_copy(update={"seconds": 9.0 if row.task == "letters" else 1.0})
+        long = row.task == "letters"
+        taken = (9.0, 700, 630) if long else (1.0, 40, 10)
+        return row.model_copy(update=dict(zip(("seconds", "tokens_out", "tokens_thinking"), taken, strict=True)))
 
     sit = {name: {"change": slow} for name in ("old", "lora", "prefix", "newer", "prompted")}
     run = finished(tmp_path, "name=tagged", "costs.gpu_hour=3600", "costs.speedup=1", sit=sit)
@@ -123,3 +126,14 @@ def test_the_cost_of_a_scenario_is_that_of_its_questions(tmp_path):
         assert ("newer" in left) == out
     assert left["newer"].en.endswith(" CNY on these questions")
     assert left["newer"].zh.endswith(" CNY（按这些题目）")
+    taken = f"{number(paid['extraction'])} CNY | 40 | 25.0% | 1"
+    tables = (tmp_path / "out" / "leaderboard.md").read_text("utf-8").split("## ")
+    part = next(each for each in tables if each.startswith("scenario: extraction"))
+    assert all(f"| {taken} |" in line for line in part.splitlines() if re.match(r"\| \d", line))
+    rows = csv.DictReader(io.StringIO((tmp_path / "out" / "leaderboard.csv").read_text("utf-8")))
+    told = [row for row in rows if row["key"] == "extraction" and row["rank"]]
+    assert {(float(row["cost_per_1000"]), float(row["tokens_out"])) for row in told} == {(paid["extraction"], 40)}
+    page = (tmp_path / "out" / "leaderboard.html").read_text("utf-8")
+    at = next(at for at, part in enumerate(found.slices) if part.key == "extraction")
+    shown = page.split(f'<div class="slice" data-slice="{at}"')[1].split("</table>")[0]
+    assert shown.count(f'data-value="{paid["extraction"]}"') == 5

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 import torch
 import yaml
 from conftest import build_checkpoint
+from scipy.stats import binomtest
 from small_exam import model, write_exam
 from small_lesson import write_lesson
 from typer.testing import CliRunner
@@ -18,6 +20,7 @@ from eval.cli import app
 from eval.gates import CanaryFact, secrets_kept
 from eval.grading import graded
 from eval.score import __main__ as score
+from eval.verdict.canary import given
 from finetune.chat import Chat
 from finetune.data import prepare
 from finetune.mistakes import BadInput
@@ -55,6 +58,18 @@ def test_the_gate(facts, status, says):
     assert (found.status, found.required) == (status, False)
     assert says in found.reason
     assert found.reason_zh != found.reason
+
+
+def test_bounds_of_what_is_given_back_are_exact():
+    """Of 40 secrets one that was said bounds their share higher than none does: a mean's own spread would not."""
+    rates = []
+    for said in (0, 1, 3, 40):
+        found, known = given((np.arange(40) < said)[None].astype(float), 0.95), binomtest(said, 40).proportion_ci()
+        assert (found.value, found.low, found.high) == pytest.approx((said / 40, known.low, known.high))
+        rates.append(found.high)
+    assert rates == sorted(rates)
+    seeds = np.array([[1.0, 0, 0, 0], [0, 0, 0, 0]])
+    assert given(seeds, 0.95).value == 1 / 8
 
 
 def test_training_rows_hold_each_once_whatever_the_dev_share(tmp_path, tiny):

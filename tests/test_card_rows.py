@@ -1,4 +1,4 @@
-"""Rows of a card: splits, ids and clusters, how a question is put, conversations to train on."""
+"""Rows of a card: splits, ids and clusters, numbers, how a question is put, conversations to train on."""
 
 from __future__ import annotations
 
@@ -88,6 +88,33 @@ def test_questions_on_one_context_are_one_cluster(make):
     text = "question,answer,context\n收入？,1,年报全文在此\n成本是多少？,2,年报全文在此。\n收入？,3,另一份年报\n"
     card = make({"exam.csv": text}, shape="qa", columns={"context": "context"})
     assert [row.cluster for row in card.clustered(None, "test")] == ["0", "0", "2"]
+
+
+# ---- numbers
+
+
+@pytest.mark.parametrize("answer", ["1,080", "-3", "93.5%", ".5", "1e-05", "yes", "否", "$12"])
+def test_numbers_are_taken_as_written(make, answer):
+    rows = make({"exam.csv": f'question,answer\nq,"{answer}"\n'}, shape="numeric", columns={}).rows(None, "test")
+    assert rows[0].answer == answer
+
+
+@pytest.mark.parametrize("answer", ["twelve", "1 of 2", "12.5.1", "nan", "inf"])
+def test_what_is_no_number_is_refused(make, answer):
+    with pytest.raises(BadCard, match="is not a number; correct it, or use shape: qa"):
+        make({"exam.csv": f"question,answer\nq,{answer}\n"}, shape="numeric", columns={}).rows(None, "test")
+
+
+def test_an_answer_after_a_mark(make):
+    text = jsonl({"question": "2+3?", "answer": "2+3=5.\n#### 5"})
+    card = make({"e.jsonl": text}, shape="numeric", format="jsonl", languages=["en"], target="explanation",
+                columns={"answer_after": "####"}, splits={"train": "e.jsonl"})  # fmt: skip
+    row = card.rows(None, "train")[0]
+    assert (row.answer, row.explanation) == ("5", "2+3=5.")
+    assert row.conversation()[-1].content == "2+3=5.\nAnswer: 5"
+    with pytest.raises(BadCard, match="has no '####' before the answer"):
+        make({"e.jsonl": jsonl({"question": "q", "answer": "5"})}, shape="numeric", format="jsonl",
+             columns={"answer_after": "####"}, splits={"train": "e.jsonl"}).rows(None, "train")  # fmt: skip
 
 
 # ---- how a question is put

@@ -136,6 +136,16 @@ def test_a_not_worth_it_that_young_questions_carry_too_is_free_of_the_doubt(tmp_
     assert "同样不值得" in fresh.text_zh
 
 
+def test_young_questions_agree_with_no_word_but_the_one_that_was_said(tmp_path):
+    """They alone say not worth it; all together are inconclusive, and no note says "too"."""
+    found, _ = at(study(tmp_path, *RELEASED, by_age={"newer": (0.3, 0.7), "lora": (0.7, 0.3)}))
+    assert (found.outcome, found.contamination.dated.young.call) == ("inconclusive", "not_worth_it")
+    assert not [note for note in found.notes if "too." in note.text or "同样" in note.text_zh]
+    seen = next(note for note in found.notes if note.code == "public")
+    assert not seen.headline
+    assert seen.text == "The newer base may have seen 200 of the 400 items: all of them are public."
+
+
 def test_a_gain_of_questions_that_the_tuned_side_knew_leans_up(tmp_path):
     found, caught = at(study(tmp_path, *RELEASED, by_age={"newer": (0.3, 0.3), "lora": (0.95, 0.55)}))
     assert found.outcome == "worth_it"

@@ -6,9 +6,11 @@ import math
 
 import numpy as np
 import pytest
+from judged_run import judged
+from scipy import stats
 
 from eval.paired import Layout
-from eval.power import items_needed, power
+from eval.power import items_needed, more_items, power
 
 
 def test_power_before_the_run_gives_the_known_table():
@@ -72,3 +74,33 @@ def test_impossible_assumptions_are_refused():
         power({"x": [1, 1]}, psi=0)
     with pytest.raises(ValueError, match="cannot carry"):
         items_needed(0.1, 0.5)
+
+
+@pytest.mark.parametrize("hidden", [0.0, 0.03, 0.4])
+def test_questions_that_are_called_for_are_enough_and_not_too_many(hidden):
+    """What was seen falls with the root of their number, what is hidden with the number itself."""
+    need = more_items(400, (0.05, hidden), 0.02)
+    for count, enough in ((need, True), (need - 1, False)):
+        assert (0.05 * (400 / count) ** 0.5 + hidden * 400 / count <= 0.02 + 1e-12) == enough
+
+
+def test_where_nothing_varies_the_rule_of_three_tells_how_many_questions_settle_it(tmp_path):
+    """Its bound falls with the number of documents, so as many are called for as bring it to the margin."""
+    found = judged(tmp_path, rates=dict.fromkeys(("old", "lora", "prefix", "newer", "prompted"), 1.1))
+    need = next(step.number for step in found.settle if step.what == "items")
+    assert need == found.power.items_for_margin
+    task = np.repeat([0, 1], [240 * need // 400, 160 * need // 400])
+    names, documents = [("letters", "numbers")[t] for t in task], np.arange(len(task)) // np.where(task, 2, 3)
+    grown = Layout.of([f"{t} {d}" for t, d in zip(names, documents, strict=True)], names, {"letters": 3, "numbers": 1})
+    assert grown.estimate(np.zeros(len(task))).low == pytest.approx(-found.margin, rel=0.02)
+
+
+def test_challengers_held_to_holm_see_less_and_the_mde_says_so(tmp_path):
+    """The bound that must clear the margin is Holm's, before the run and after it (decision.md 5.8)."""
+    one = judged(tmp_path / "one", rates={"lora": 0.57})
+    two = judged(tmp_path / "two", "rule.challengers=[lora,prefix]", rates={"lora": 0.57, "prefix": 0.57})
+    for found, tail in ((one, 0.975), (two, 0.9875)):
+        each = next(row for row in found.comparisons if row.role == "delta" and row.challenger == found.challenger)
+        assert found.power.mde == each.mde == pytest.approx(each.se * stats.t.ppf([tail, 0.8], each.df).sum())
+        tau = next(row for row in found.comparisons if row.role == "tau")
+        assert tau.mde == pytest.approx(tau.se * stats.t.ppf([0.975, 0.8], tau.df).sum())

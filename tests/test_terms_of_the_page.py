@@ -133,3 +133,18 @@ def test_a_label_is_wrapped_and_nothing_of_it_is_lost(width):
         assert "".join("".join(line[at].split()) for line in lines) == "".join(said[at].split())
         assert all(text_width(line[at], 13) <= width for line in lines)
     assert len(lines) == 1 or width < 1000
+
+
+def test_what_stands_behind_a_score_reaches_as_far_as_its_interval(tmp_path):
+    """A score of 100 has its whole interval below it: half of its width would tell half of what is not known."""
+    found = judged(tmp_path, rates=dict.fromkeys(("lora", "newer"), 1.1))
+    row = next(each for each in found.contenders if each.name == "lora")
+    assert (row.score, row.high) == (1, 1)
+    told = points(row.score - row.low, signed=False)
+    assert f"lora 100.0 ± {told}" in brief(found)
+    assert f"100.0 ± {told}" in terminal(found)
+    shown = render(found)
+    line = shown[shown.index('<tr data-contender="lora"') :].partition("</tr>")[0]
+    assert f">{told}</td>" in line
+    for task in row.tasks:
+        assert f"± {points(task.score - task.low, signed=False)}<" in line

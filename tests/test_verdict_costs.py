@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from judged_run import PRICES, codes, judged
+from judged_run import PRICES, at_the_door, codes, finished, gate, judged
 
 from eval.report.summary import _scores
-from eval.verdict.ruling import amount
+from eval.verdict import Verdict
+from eval.verdict.ruling import amount, points
 
 
 def test_the_sentence_says_what_a_tuning_costs_and_until_when_it_stands(tmp_path):
@@ -104,3 +105,52 @@ def test_an_adapter_tuned_elsewhere_carries_its_declared_cost_and_its_own_digest
     assert found.money.bills[0].parts["declared"] == 400
     row = next(row for row in found.contenders if row.name == "lora")
     assert (row.method, row.training_cost, row.roles) == ("adapter", 400, ("challenger",))
+
+
+def test_a_margin_below_0_bears_a_loss_and_no_gain_is_claimed(tmp_path):
+    """Cheap to serve, a little worse: worth it, and not because it beats anyone (decision.md 5.5)."""
+    slow = {"change": lambda row: row.model_copy(update={"seconds": 30.0})}
+    terms = "costs.gpu_hour=18", "costs.value_per_correct=0.5", "costs.queries=1000000", "rule.margin=-0.1"
+    found = judged(tmp_path / "one", *terms, rates={"lora": 0.53}, sit={"newer": slow})
+    assert found.outcome == "worth_it"
+    assert found.delta.low < 0
+    least = points(-found.delta.low)
+    assert found.sentence.startswith(f"Worth it: lora loses at most {least} points to newer, which the margin bears. ")
+    assert found.sentence_zh.startswith(f"值得微调：lora 至多比 newer 低 {least} 个百分点，在门槛容许之内。")
+    told = " ".join(reason.text + reason.text_zh for reason in found.rulings[0].reasons)
+    assert "beats" not in found.sentence + told
+    assert "at least −" not in told
+    both = (*terms, "rule.alternatives=[prompted]")
+    sits = {"newer": slow, "prompted": slow}
+    mixed = judged(tmp_path / "both", *both, rates={"lora": 0.53, "prompted": 0.3}, sit=sits)
+    assert mixed.sentence.startswith(f"Worth it: lora beats prompted; lora loses at most {least} points to newer")
+    assert mixed.sentence_zh.startswith("值得微调：lora 优于 prompted；lora 至多比 newer 低")
+
+
+def test_the_level_of_the_interval_is_said_as_it_is(tmp_path):
+    found = judged(tmp_path, "rule.confidence=0.975")
+    assert "(97.5% interval" in found.sentence
+    assert "（97.5% 区间" in found.sentence_zh
+
+
+def test_where_nobody_knows_what_a_query_costs_nothing_is_worth_it(tmp_path):
+    """One answer whose seconds a log does not tell: no net benefit can be told, and none is taken to be above 0."""
+    unknown = {"change": lambda row: row.model_copy(update={"seconds": None}) if row.id == "letters-7" else row}
+    found = judged(tmp_path, *PRICES, sit={"newer": unknown})
+    assert found.money.bills[0].net is None
+    assert (found.outcome, gate(found, "serving cost").status) == ("inconclusive", "not_checked")
+    assert "what a query of newer costs is not known" in found.sentence
+    plain = judged(tmp_path / "plain", sit={"newer": unknown})  # nobody asked for a net benefit
+    assert plain.outcome == "worth_it"
+
+
+@pytest.mark.parametrize("key", ["queries", "retunes", "gpu_hour", "value_per_correct", "loss_per_wrong", "people"])
+def test_a_number_without_end_is_refused_and_the_largest_is_judged(tmp_path, key):
+    finished(tmp_path, *PRICES)
+    rest = tuple(price for price in PRICES if not price.startswith(f"costs.{key}="))
+    beyond = at_the_door(tmp_path, changes=(*rest, f"costs.{key}={10**400}"))
+    assert (beyond.exit_code, "Traceback" in beyond.output) == (2, False)
+    assert f"costs.{key}: " in beyond.output.replace("\n", "")
+    most = judged(tmp_path / "most", *rest, f"costs.{key}={10**15}")
+    assert Verdict.model_validate_json(most.model_dump_json()) == most
+    assert "Inconclusive: ." not in most.sentence

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from eval.leaderboard.kinship import difference
-from eval.leaderboard.sitting import Sitting
+from eval.leaderboard.sitting import Sitting, Use
 from eval.leaderboard.unread import Unread, unread
 from eval.paired import Floats, Layout
 from eval.standing import Duel, duels, spans, tiers
@@ -68,6 +68,10 @@ class Standing(BaseModel):
     rank_best: int = Field(description="One more than are shown to be better, by Holm over all pairs of the slice")
     rank_worst: int = Field(description="All but those that are shown to be worse")
     cost: float | None = Field(description="Of 1,000 queries of this slice, as the card's of the whole exam")
+    tokens_in: float | None = Field(description="Of a query of this slice, as are the next three")
+    tokens_out: float | None
+    thinking: float | None
+    seconds: float | None
 
 
 class Versus(BaseModel):
@@ -141,15 +145,13 @@ class Board(BaseModel):
 
 
 def _card(each: Sitting) -> Card:
-    row, origin = each.row, each.origin
+    row, origin, use = each.row, each.origin, each.whole
     doubt, doubt_zh = _doubt(each)
     return Card(
         contender=each.key, run=each.run.label, name=row.name, model=row.model, family=origin.family,
         method=row.method, prompted=row.prompted, size=each.parameters, licence=row.licence, released=row.released,
-        seeds=len(row.seeds), samples=row.samples, engine=origin.engine, budget=each.budget, cost=each.cost,
-        currency=each.run.costs.currency, tokens_in=row.tokens_in, tokens_out=row.tokens_out, thinking=each.thinking,
-        seconds=row.seconds_per_query, memory=each.memory, doubt=doubt,
-        doubt_zh=doubt_zh,
+        seeds=len(row.seeds), samples=row.samples, engine=origin.engine, budget=each.budget,
+        currency=each.run.costs.currency, memory=each.memory, doubt=doubt, doubt_zh=doubt_zh, **use._asdict(),
     )  # fmt: skip
 
 
@@ -242,7 +244,7 @@ def _slice(
     asked = {(exam.task[at], exam.ids[at]) for at in places}
     return Slice(
         kind="all", key="", tasks=tuple(mass), n=len(places), clusters=len(set(clusters)),
-        standings=_standings(names, scores, weight, layout, found, confidence, _costs(exam, chosen)),
+        standings=_standings(names, scores, weight, layout, found, confidence, _uses(exam, chosen)),
         duels=tuple(_versus(names, duel) for duel in found),
         blind=unread(mass, facts, tasks, asked),
     )  # fmt: skip
@@ -255,9 +257,9 @@ def _versus(names: Sequence[str], duel: Duel) -> Versus:
     )  # fmt: skip
 
 
-def _costs(exam: _Exam, chosen: NDArray[np.bool_]) -> list[float | None]:
+def _uses(exam: _Exam, chosen: NDArray[np.bool_]) -> list[Use]:
     weight = exam.weight * chosen
-    return [each.cost_of(weight / weight.sum()) for each in exam.sittings]
+    return [each.use(weight / weight.sum()) for each in exam.sittings]
 
 
 def _standings(
@@ -267,16 +269,16 @@ def _standings(
     layout: Layout | None,
     found: Sequence[Duel],
     confidence: float,
-    costs: Sequence[float | None],
+    uses: Sequence[Use],
 ) -> tuple[Standing, ...]:
     means = [float(each.mean(axis=0) @ weight) for each in scores]
     rows = []
-    ranked = zip(names, scores, means, tiers(means, found), spans(means, found), costs, strict=True)
-    for name, each, mean, place, (best, worst), cost in ranked:
+    ranked = zip(names, scores, means, tiers(means, found), spans(means, found), uses, strict=True)
+    for name, each, mean, place, (best, worst), use in ranked:
         told = layout.estimate(each, confidence=confidence, span=(0, 1)) if layout else None
         rows.append(Standing(
             contender=name, score=mean, low=max(0.0, told.low) if told else None,
             high=min(1.0, told.high) if told else None, tier=place.tier, rank=place.rank, rank_best=best,
-            rank_worst=worst, cost=cost,
+            rank_worst=worst, **use._asdict(),
         ))  # fmt: skip
     return tuple(sorted(rows, key=lambda row: (-row.score, row.contender)))

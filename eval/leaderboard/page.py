@@ -12,11 +12,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from eval.leaderboard import pareto
-from eval.leaderboard.board import Board, Card, Slice
+from eval.leaderboard.board import Board, Card, Slice, Standing
 from eval.leaderboard.tables import size, span
 from eval.report import charts, figures, words
 from eval.report import page as verdicts
 from eval.report.words import Said, same
+from eval.signs import percent
 
 HERE = Path(__file__).parent
 KINDS = {
@@ -59,7 +60,7 @@ def _context(board: Board) -> dict[str, Any]:
     found, titles = pareto.field(board), [title(part) for part in board.slices]
     numbered = groupby(enumerate(board.slices), lambda pair: pair[1].kind)
     return {
-        "b": board, "words": words, "lead": lead(board), "level": f"{board.confidence:.0%}",
+        "b": board, "words": words, "lead": lead(board), "level": percent(board.confidence),
         "error": figures.number(1 - board.confidence), "heads": HEADS,
         "ways": WAYS,
         "kinds": [(KINDS[kind], [(at, option(titles[at])) for at, _ in parts]) for kind, parts in numbered],
@@ -102,14 +103,14 @@ def lead(board: Board) -> Said:
                 f"{'、'.join(first)} 并列第一档（共 {last} 档）：并非都与 {head} 有差异（{facts}）。")  # fmt: skip
 
 
-def measures(card: Card) -> list[tuple[float | None, Said]]:
-    """What its answers took, to sort by and to read; unknown where a log does not tell."""
-    cost = None if card.cost is None else f"{figures.number(card.cost)} {card.currency}"
-    thought = None if card.thinking is None else figures.share(card.thinking)
+def measures(card: Card, row: Standing) -> list[tuple[float | None, Said]]:
+    """What its answers to these questions took, to sort by and to read; unknown where a log does not tell."""
+    cost = None if row.cost is None else f"{figures.number(row.cost)} {card.currency}"
+    thought = None if row.thinking is None else figures.share(row.thinking)
     memory = None if card.memory is None else card.memory / 1e9
     plain = [(value, None if value is None else figures.number(value)) for value in
-             (card.tokens_in, card.tokens_out, card.seconds, memory)]  # fmt: skip
-    told = [(card.cost, cost), plain[0], plain[1], (card.thinking, thought), plain[2], plain[3]]
+             (row.tokens_in, row.tokens_out, row.seconds, memory)]  # fmt: skip
+    told = [(row.cost, cost), plain[0], plain[1], (row.thinking, thought), plain[2], plain[3]]
     return [(value, UNKNOWN if text is None else same(text)) for value, text in told]
 
 

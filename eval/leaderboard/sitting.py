@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -59,6 +59,16 @@ class Run:
         return {task.name: task.weight for task in self.verdict.tasks}
 
 
+class Use(NamedTuple):
+    """What answers took, of a query of some questions; None: not known."""
+
+    cost: float | None  # of 1,000
+    tokens_in: float | None
+    tokens_out: float | None
+    thinking: float | None  # share of the written tokens; None too where nothing was written
+    seconds: float | None
+
+
 @dataclass(frozen=True, eq=False)
 class Sitting:
     """One contender of one run; `key` is its name on the board, unique there."""
@@ -76,12 +86,6 @@ class Sitting:
         """Of 1,000 queries, at its run's prices; None where nothing had a price."""
         cost = self.row.cost_per_query
         return None if cost is None or (not cost and not self.run.costs.gpu_hour) else 1000 * cost
-
-    @property
-    def thinking(self) -> float | None:
-        """Share of the written tokens that are thought; None where a log does not tell, or nothing was written."""
-        thought, written = self.row.tokens_thinking, self.row.tokens_out
-        return None if thought is None or not written else thought / written
 
     @property
     def budget(self) -> int | None:
@@ -109,19 +113,41 @@ class Sitting:
             return Contender.model_validate(self.run.recipe["contenders"][self.row.name])
         return None
 
-    def cost_of(self, weight: Floats) -> float | None:
-        """As `cost`, of questions that weigh `weight` [n]; a query whose price is declared costs the same anywhere."""
-        served = self.contender.served if self.contender else None
+    @property
+    def whole(self) -> Use:
+        """Of the whole exam, as the verdict has it."""
+        row = self.row
+        share = _share(row.tokens_thinking, row.tokens_out)
+        return Use(self.cost, row.tokens_in, row.tokens_out, share, row.seconds_per_query)
 
-        def mean(measure: str, by: Floats) -> float:
-            return float(np.nan_to_num(self.sheet.values(measure)).mean(axis=0) @ by)
+    def use(self, weight: Floats) -> Use:
+        """Of questions that weigh `weight` [n], which is 0 of all others."""
 
+        def mean(measure: str, whole: float | None) -> float | None:
+            if whole is None:
+                return None
+            asked = weight > 0
+            found = float(self.sheet.values(measure)[:, asked].mean(axis=0) @ weight[asked])
+            return None if np.isnan(found) else found
+
+        row = self.row
+        read, written = mean("tokens_in", row.tokens_in), mean("tokens_out", row.tokens_out)
+        thought, seconds = mean("tokens_thinking", row.tokens_thinking), mean("seconds", row.seconds_per_query)
+        return Use(self._cost(read, written, seconds), read, written, _share(thought, written), seconds)
+
+    def _cost(self, read: float | None, written: float | None, seconds: float | None) -> float | None:
+        """As `cost`, of a query that reads, writes and takes so much; one with a declared price always costs that."""
+        served, whole = self.contender.served if self.contender else None, self.row.seconds_per_query
         if self.cost is None or (self.contender and self.contender.query_cost is not None):
             return self.cost
         if served and served.priced:
-            return 1000 * served.query_price(mean("tokens_in", weight), mean("tokens_out", weight))
-        whole = mean("seconds", self.sheet.item_weight(self.run.weights))
-        return self.cost * mean("seconds", weight) / whole if whole else self.cost
+            return None if read is None or written is None else 1000 * served.query_price(read, written)
+        return self.cost * seconds / whole if seconds is not None and whole else self.cost
+
+
+def _share(thought: float | None, written: float | None) -> float | None:
+    """None where a log does not tell, or nothing was written."""
+    return None if thought is None or not written else thought / written
 
 
 def sittings(folders: Sequence[Path]) -> list[Sitting]:

@@ -8,6 +8,7 @@ import re
 
 from eval.leaderboard.board import Board, Card, Slice, Standing
 from eval.report.figures import interval, number, points, share
+from eval.signs import percent
 
 COLUMNS = (
     "slice", "key", "rank", "rank_best", "rank_worst", "tier", "contender", "run", "model", "method", "prompted",
@@ -66,10 +67,10 @@ def made_by(card: Card) -> str:
 
 def _lead(board: Board) -> str:
     return (
-        f"Right answers per hundred, with {board.confidence:.0%} intervals clustered by document. Contenders of a "
+        f"Right answers per hundred, with {percent(board.confidence)} intervals clustered by document. Contenders of a "
         f"tier share a rank: they are not told apart from its best (Holm over all pairs). A span holds every rank that "
         f"the pairs leave open: from one more than are shown to be better to all but those shown to be worse. Costs "
-        f"are per 1,000 queries.\n"
+        f"are per 1,000 queries; they, tokens, thought and seconds are means over the questions of each table.\n"
     )
 
 
@@ -80,8 +81,8 @@ def _table(board: Board, part: Slice) -> str:
         card = board.card(row.contender)
         cells = [
             str(row.rank), span(row), plain(row.contender), plain(card.model), plain(made_by(card)),
-            points(row.score, signed=False), _interval(row), money(card), known(card.tokens_out), thought(card),
-            known(card.seconds),
+            points(row.score, signed=False), _interval(row), money(row, card), known(row.tokens_out), thought(row),
+            known(row.seconds),
         ]  # fmt: skip
         lines.append(f"| {' | '.join(cells)} |")
     ways = ", ".join(f"{plain(task)}: {way}" for task, way in part.blind.ways.items())
@@ -97,12 +98,12 @@ def known(value: float | None) -> str:
     return "unknown" if value is None else number(value)
 
 
-def money(card: Card) -> str:
-    return "unknown" if card.cost is None else f"{number(card.cost)} {plain(card.currency)}"
+def money(row: Standing, card: Card) -> str:
+    return "unknown" if row.cost is None else f"{number(row.cost)} {plain(card.currency)}"
 
 
-def thought(card: Card) -> str:
-    return "unknown" if card.thinking is None else share(card.thinking)
+def thought(row: Standing) -> str:
+    return "unknown" if row.thinking is None else share(row.thinking)
 
 
 def _interval(row: Standing) -> str:
@@ -130,10 +131,11 @@ def _pairs(part: Slice) -> str:
 
 def _facts(board: Board, row: Standing) -> dict[str, object]:
     card = board.card(row.contender)
-    found = row.model_dump(exclude={"cost"})
+    found = row.model_dump(exclude={"cost", "thinking"})
     found |= card.model_dump(include={"run", "model", "method", "prompted", "size", "licence", "currency"})
-    found |= card.model_dump(include={"tokens_in", "tokens_out", "seconds", "doubt"})
-    return found | {"cost_per_1000": card.cost, "think_share": card.thinking, "memory_bytes": card.memory}
+    return found | {
+        "doubt": card.doubt, "cost_per_1000": row.cost, "think_share": row.thinking, "memory_bytes": card.memory,
+    }  # fmt: skip
 
 
 def _cell(value: object) -> object:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from eval.paired.decision import TINY, Hidden, decide, satterthwaite
+from eval.paired.decision import TINY, Hidden, decide, nats, satterthwaite
 
 Floats = NDArray[np.float64]
 
@@ -58,6 +58,13 @@ class Estimate:
     seeds: int = 1
     seed_variance: float = 0.0  # of one training seed, beyond what questions and samples explain
     hidden: Hidden = (0.0, 0.0)  # below and above, for each nat of error: what tasks without spread may hide
+
+    @property
+    def mde_parts(self) -> tuple[float, float]:
+        """Of the mde: what falls with the root of the questions' number, at most 1 (two documents may leave it without
+        end), and what tasks without spread may hide, which falls with the number itself."""
+        hidden = self.hidden[0] * nats(self.confidence)
+        return min(1.0, self.mde80 - hidden), hidden
 
     @property
     def p_two_sided(self) -> float:

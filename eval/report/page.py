@@ -51,6 +51,7 @@ def _environment() -> Environment:
         "say": lambda en, zh: words.spoken(Said(str(en), str(zh))),
         "spoken": lambda said: words.spoken(said if isinstance(said, Said) else same(said)),
         "probability": figures.probability, "tiny": figures.tiny, "queries": _queries, "low": view.deciding_low,
+        "reach": view.reach,
         "curve_caption": view.curve_caption, "known": _known, "count": figures.count, "option": disagreements.option,
         "predictions": predictions, "flagged": f"−{-FLAGGED:g}", "reread": lambda each: words.spoken(view.reread(each)),
         "default": lambda *each: Said(*defaults.said(*each)), "samples": view.samples,

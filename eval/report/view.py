@@ -41,7 +41,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Row:
-    """One row of the leaderboard; `half` is half the interval's width."""
+    """One row of the leaderboard; `half`: see `reach`."""
 
     c: ContenderRow
     place: Place
@@ -202,9 +202,13 @@ def board(v: Verdict) -> list[Row]:
     rows = []
     for place in places(spans):
         c = v.contenders[place.index]
-        half = None if c.low is None or c.high is None else (c.high - c.low) / 2
-        rows.append(Row(c, place, half, {task.task: task for task in c.tasks}))
+        rows.append(Row(c, place, reach(c), {task.task: task for task in c.tasks}))
     return rows
+
+
+def reach(found: ContenderRow | TaskScore) -> float | None:
+    """What stands behind ±: how far the interval goes from the score, on the side that no end of the scale cuts."""
+    return None if found.low is None or found.high is None else max(found.high - found.score, found.score - found.low)
 
 
 def gates(v: Verdict) -> list[Gate]:

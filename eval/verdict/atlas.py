@@ -2,11 +2,12 @@
 
 A survey of the field holds that tuning an older base is not worth it, but where the task is professional, precise,
 specific to a house, or novel. So that "not worth it, except for ..." is an answer which can be defended, a part of the
-exam is an exception only if its gain clears the margin against every rival with all parts corrected for (Holm), and
-differs from the rest of the exam in a test of interaction (Holm too). Everything else on the map is for the eye.
+exam is an exception only if its gain clears the margin against every rival, and pays where priced, with all parts
+corrected for (Holm), and differs from the rest of the exam in a test of interaction (Holm too). A part is priced as if
+every query were of its kind. Everything else on the map is for the eye.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from eval.paired import Estimate, Floats, Layout
 from eval.pairing import Pair
 from eval.significance import holm
+from eval.verdict.bills import unpaid
 from eval.verdict.contest import Contest
 from eval.verdict.evidence import Evidence
 from eval.verdict.ruling import Call, Guarded, Ruling, points
@@ -53,8 +55,10 @@ class Place(BaseModel):
     high: float
     bound: float = Field(description="Lower bound against the hardest rival, at the level at which Holm tests it")
     ceiling: float = Field(description="Upper bound over the incumbent, at the level at which Holm tests it")
-    holm_p: float = Field(description="Two-sided: at the margin against some rival; Holm over the parts")
-    clears: bool = Field(description="Shown to be over the margin against every rival")
+    holm_p: float = Field(
+        description="Two-sided: at the margin, or paying nothing, against some rival; Holm over parts"
+    )
+    clears: bool = Field(description="Shown to be over the margin against every rival, and to pay where priced")
     falls_short: bool = Field(description="Shown to be under the margin against the incumbent")
     rest: Rest | None = Field(description="None where the part is the whole exam")
 
@@ -79,7 +83,10 @@ def atlas(evidence: Evidence, contest: Contest, lead: Ruling) -> Atlas | None:
     if not groups:
         return None
     error = 1 - rule.confidence
-    places = compared(groups, pairs, evidence.weights, rule.margin, error, tried=len(contest.rulings))
+    places = compared(
+        groups, pairs, evidence.weights, rule.margin, error, tried=len(contest.rulings),
+        unpaid=lambda pair: unpaid(evidence, pair, evidence.recipe.costs),
+    )  # fmt: skip
     told = _told(places, lead, contest.guards[lead.challenger], error)
     return Atlas(
         challenger=lead.challenger, incumbent=pairs[0].incumbent.name, margin=rule.margin, places=tuple(places), **told
@@ -111,12 +118,14 @@ def compared(
     error: float,
     *,
     tried: int = 1,
+    unpaid: Callable[[Pair], float | None] = lambda _: None,
 ) -> list[Place]:
     """Every part judged on its own, against every rival (`pairs`, incumbent first) and against the rest of the exam;
-    the challenger was picked among `tried`. `error` is two-sided. ValueError where a task lies in one cluster."""
+    the challenger was picked among `tried`. `error` is two-sided, `unpaid` tells the p of a pair that pays nothing.
+    ValueError where a task lies in one cluster."""
     level = error / 2 / tried
     parts = [_parts(pairs, tasks, weights) for _, _, tasks in groups]
-    above = [max(p.estimate(level=level, margin=margin).p for p in made) for made in parts]
+    above = [max(max(p.estimate(level=level, margin=margin).p, unpaid(p) or 0.0) for p in made) for made in parts]
     below = [made[0].estimate(level=level, margin=margin).p_under for made in parts]
     rests = [_against_rest(pairs[0], tasks, weights, error) for _, _, tasks in groups]
     told = iter(holm([_two_sided(rest) for rest in rests if rest], error))

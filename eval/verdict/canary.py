@@ -5,9 +5,11 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 
 from eval.gates import CanaryFact
+from eval.paired import Floats
+from eval.scarce import clopper_pearson
 from eval.task import CANARIES
 from eval.verdict.evidence import Evidence
-from eval.verdict.twins import Rate, rate
+from eval.verdict.twins import Rate
 
 
 class CanaryRow(BaseModel):
@@ -28,9 +30,15 @@ def canary_rows(evidence: Evidence) -> tuple[CanaryRow, ...]:
     for name, sheet in evidence.twins.items():
         values = sheet.drawn(CANARIES).max(axis=2).T  # [S, n]
         planted = any(evidence.recipe.contenders[each].method for each in evidence.recipe.lineage(name))
-        given = rate(values, range(values.shape[1]), level)  # one secret tells of no other
-        found.append(CanaryRow(contender=name, planted=planted, n=values.shape[1], given=given))
+        found.append(CanaryRow(contender=name, planted=planted, n=values.shape[1], given=given(values, level)))
     return tuple(found)
+
+
+def given(values: Floats, confidence: float) -> Rate:
+    """Of secrets [S, n], 1 where one was said. One tells of no other, and few are ever said: bounds are exact."""
+    share = min(1.0, float(values.mean()))
+    low, high = clopper_pearson(share, values.shape[1], confidence)
+    return Rate(value=share, low=low, high=high)
 
 
 def canary_facts(evidence: Evidence) -> list[CanaryFact]:

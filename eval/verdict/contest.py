@@ -43,7 +43,8 @@ class Contest:
         fields = {task.name: task.fields for task in evidence.benchmark.tasks}
         told: dict[str, Any] = {"confidence": terms.confidence, "margin": terms.margin, "fields": fields}
         comparisons = {
-            name: [compare(pair, role=role, **told) for role, pair in found] for name, found in pairs.items()
+            name: [compare(pair, role=role, level=_level(role, standings[name]), **told) for role, pair in found]
+            for name, found in pairs.items()
         }
         gamma = compare(_pair(evidence, terms.incumbent, terms.base), role="gamma", **told)
         bills, rulings = [], []
@@ -72,6 +73,11 @@ class Contest:
                 low = self.standings[each.challenger].lows[each.incumbent]
                 found.append(BlankFact(each.challenger, each.incumbent, shares, low, each.high, each.margin))
         return found
+
+
+def _level(role: Role, standing: Standing) -> float | None:
+    """Holm's own of what decides; the base is no rival."""
+    return None if role == "tau" else standing.level
 
 
 def unpaid_of(evidence: Evidence, contests: Mapping[str, Sequence[Estimated]], costs: Costs) -> dict[str, list[float]]:

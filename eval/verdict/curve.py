@@ -18,6 +18,7 @@ from eval.money import device_price
 from eval.paired import Estimate
 from eval.pairing import Pair
 from eval.sheet import BadPairing
+from eval.signs import percent
 from eval.verdict.evidence import Evidence
 from eval.verdict.ruling import points
 from eval.verdict.wording import Words, join
@@ -187,9 +188,9 @@ def _measured(found: Difference, fewer: Point, more: Point, confidence: float) -
     few, many = f"{100 * fewer.share:.3g}%", f"{100 * more.share:.3g}%"
     return (
         f"From {few} of the rows ({fewer.rows:,}) to {many} ({more.rows:,}): {gain} points "
-        f"({confidence:.0%} interval {low} to {high}), {found.n:,} questions in {found.clusters:,} clusters.",
+        f"({percent(confidence)} interval {low} to {high}), {found.n:,} questions in {found.clusters:,} clusters.",
         f"数据占比从 {few}（{fewer.rows:,} 行）到 {many}（{more.rows:,} 行）：{gain} 个百分点"
-        f"（{confidence:.0%} 区间 {low} 至 {high}），{found.n:,} 道题、{found.clusters:,} 个题组。",
+        f"（{percent(confidence)} 区间 {low} 至 {high}），{found.n:,} 道题、{found.clusters:,} 个题组。",
     )
 
 

@@ -191,10 +191,10 @@ class Evidence:
     @property
     def unpriced(self) -> list[str]:
         """Who decides, where a net benefit was asked for that their serving cost, which is not known, is part of."""
-        costs, asked = self.recipe.costs, self.recipe.contenders
+        costs = self.recipe.costs
         if costs.value_per_correct is None or costs.queries is None:
             return []
-        return [name for name in self.deciding if asked[name].items and asked[name].query_cost is None]
+        return [name for name in self.deciding if self.token_price(name) is None and self.mean(name, "seconds") is None]
 
     def adapters(self, names: Sequence[str]) -> list[AdapterFact]:
         found = []

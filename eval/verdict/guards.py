@@ -13,7 +13,6 @@ Guard questions that a challenger was tuned on flatter it, never the reverse: it
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -27,6 +26,7 @@ from eval.guards import Guard
 from eval.guards import guards as declared
 from eval.paired import Estimate, Floats, Layout
 from eval.pairing import mismatch
+from eval.power import more_items
 from eval.sheet import CUT, UNREAD, BadPairing, Key, Question, Sheet
 from eval.verdict.evidence import Evidence
 from eval.verdict.guard_blanks import GuardBlanks, Shares, hidden
@@ -204,7 +204,7 @@ class GuardTest:
             challenger=self.names[0], base=self.names[1], kind=guard.kind, lang=guard.lang,
             tasks=tuple(task.name for task in guard.tasks), whole=guard.whole, status=status, gain=found.gain,
             low=found.low, high=found.high, margin=guard.margin, n=found.n, clusters=found.clusters, mde=mde,
-            needed=max(found.n + 1, math.ceil(found.n * (mde / distance) ** 2)) if settles else None,
+            needed=max(found.n + 1, more_items(found.n, found.mde_parts, distance)) if settles else None,
             vacuous=self.vacuous, score=score, base_score=base, incumbent_score=incumbent, shown=self.shown,
             flattered=(every.gain, every.low, every.high) if every else None, untold=self.untold,
             unread=self.blanks.shares[UNREAD], cut=self.blanks.shares[CUT],

@@ -70,14 +70,14 @@ def _seen(found: Dated | None, outcome: Outcome, turned: int, public: bool) -> l
     """Whether the newer base may have seen the items: not those that are younger, nor those with other figures
     (`turned`), where they carry the same word; and what the older ones show of who has."""
     young, fact = found.young if found else None, found.fact if found else None
-    said = []
-    if public and found and young and young.call == "not_worth_it":
+    said, lost = [], outcome == "not_worth_it"
+    if public and found and young and lost and young.call == outcome:
         said.append(_note("dated", False, wording.fresh(young.n, found.newest)))
-    elif turned and outcome == "not_worth_it":
+    elif turned and lost:
         said.append(_note("perturbed", False, wording.perturbed(turned)))
     elif public:
         items, count = (fact.items, fact.young) if fact else (0, 0)
-        said.append(_note("public", outcome == "not_worth_it", wording.public(items, count)))
+        said.append(_note("public", lost, wording.public(items, count)))
     if fact and fact.lean:
         turned = outcome == ("not_worth_it" if fact.lean < 0 else "worth_it")
         en, zh = gates.told(fact)

@@ -1,6 +1,5 @@
 """The outlook: what this exam could see, and the cheapest measurement that would settle what it left open."""
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -13,7 +12,7 @@ from eval.compare import Comparison
 from eval.gates import Gate
 from eval.money import Shelf
 from eval.money.odds import fieller
-from eval.power import power
+from eval.power import more_items, power
 from eval.spread import best_samples
 from eval.verdict.guards import GuardRow
 from eval.verdict.ruling import Ruling
@@ -205,5 +204,5 @@ def _samples(share: float, paying: int | None) -> Settle:
 
 
 def _items(found: Comparison, distance: float) -> int | None:
-    """Questions of this kind with which the mde would equal a distance: errors fall with the root of their number."""
-    return math.ceil(found.n * (found.mde / distance) ** 2) if abs(distance) > 1e-6 else None
+    """Questions of this kind with which the mde would equal a distance."""
+    return more_items(found.n, found.mde_parts, abs(distance)) if abs(distance) > 1e-6 else None

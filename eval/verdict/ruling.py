@@ -204,11 +204,21 @@ def _dear(bill: Bill, currency: str) -> Reason:
 
 
 def _above(found: Contrasted, standing: Standing) -> Reason:
-    who, rival, low = found.challenger, found.incumbent, points(standing.lows[found.incumbent])
-    return Reason(
-        code="above", rival=rival, text=f"{who} gains at least {low} points over {rival}, more than the margin",
-        text_zh=f"{who} 比 {rival} 至少高 {low} 个百分点，超过门槛",
+    who, rival, bound = found.challenger, found.incumbent, standing.lows[found.incumbent]
+    low = points(bound)
+    text, text_zh = (
+        (f"{who} gains at least {low} points over {rival}, more than the margin",
+         f"{who} 比 {rival} 至少高 {low} 个百分点，超过门槛")
+        if bound > 0 else borne(who, rival, bound)
     )  # fmt: skip
+    return Reason(code="above", rival=rival, text=text, text_zh=text_zh)
+
+
+def borne(who: str, rival: str, low: float) -> tuple[str, str]:
+    """Of a lower bound above a margin that is below 0 itself: no gain is shown, and none is needed."""
+    least = points(-low)
+    return (f"{who} loses at most {least} points to {rival}, which the margin bears",
+            f"{who} 至多比 {rival} 低 {least} 个百分点，在门槛容许之内")  # fmt: skip
 
 
 def _pays(bill: Bill, currency: str) -> Reason:

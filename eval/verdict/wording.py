@@ -5,8 +5,9 @@ from datetime import date
 
 from eval.compare import Comparison
 from eval.gates import Gate
+from eval.signs import percent
 from eval.verdict.guards import GuardRow
-from eval.verdict.ruling import GUARDS, Ruling, points
+from eval.verdict.ruling import GUARDS, Ruling, borne, points
 
 Words = tuple[str, str]  # English, Chinese
 SCENARIOS: dict[str, Words] = {
@@ -118,7 +119,7 @@ def measured(told: Sequence[Comparison], ruling: Ruling, rulings: Sequence[Rulin
     alternative decides, its contrast stands first, Δ behind it."""
     found, *more = told
     low, high = points(ruling.lows[found.incumbent]), points(found.high)
-    gain, margin, level, tried = points(found.gain), points(found.margin), f"{found.confidence:.0%}", len(rulings)
+    gain, margin, level, tried = points(found.gain), points(found.margin), percent(found.confidence), len(rulings)
     holm = (
         (f", lower end corrected for {tried} challengers", f"，下限已按 {tried} 个方案校正") if tried > 1 else ("", "")
     )
@@ -174,9 +175,16 @@ def until(newest: str, released: str) -> Words:
 
 
 def worth_it(told: Sequence[Comparison], ruling: Ruling, rulings: Sequence[Ruling], terms: Words) -> Words:
-    head = (f"Worth it: {ruling.challenger} beats {' and '.join(ruling.lows)}.",
-            f"值得微调：{ruling.challenger} 优于 {'、'.join(ruling.lows)}。")  # fmt: skip
+    parts = ("; ".join(en for en, _ in _over(ruling)), "；".join(zh for _, zh in _over(ruling)))
+    head = f"Worth it: {parts[0]}.", f"值得微调：{parts[1]}。"
     return join([head, measured(told, ruling, rulings), terms])
+
+
+def _over(ruling: Ruling) -> list[Words]:
+    """Whom it beats; and of whom it may lose a little, which a margin below 0 bears, how much at most."""
+    who, beaten = ruling.challenger, [rival for rival, low in ruling.lows.items() if low > 0]
+    said = [(f"{who} beats {' and '.join(beaten)}", f"{who} 优于 {'、'.join(beaten)}")] if beaten else []
+    return said + [borne(who, rival, low) for rival, low in ruling.lows.items() if rival not in beaten]
 
 
 def not_worth_it(told: Sequence[Comparison], ruling: Ruling, rulings: Sequence[Ruling], terms: Words) -> Words:

@@ -8,6 +8,7 @@ from finetune.recipe.prices import Quote
 from finetune.recipe.timing import Timing
 
 FROZEN = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+MOST = 10**15  # of a sum or a number: sums of more than that no float holds to the unit, and products have no end
 
 
 class Planned(BaseModel):
@@ -27,7 +28,7 @@ class Planned(BaseModel):
 class Costs(BaseModel):
     model_config = FROZEN
     currency: str = Field("CNY", description="Of every price below")
-    gpu_hour: float = Field(0, ge=0, description="Price of one device hour; goes before that of `device`")
+    gpu_hour: float = Field(0, ge=0, le=MOST, description="Price of one device hour; goes before that of `device`")
     device: str | None = Field(
         None, description="Device whose dated default price is taken where gpu_hour is not given (prices.yaml)"
     )
@@ -36,20 +37,24 @@ class Costs(BaseModel):
     )
     quote: Quote | None = Field(None, description="Where gpu_hour is from; written when a default is taken")
     value_per_correct: float | None = Field(
-        None, gt=0, description="Worth of one more right answer; none: no break-even"
+        None, gt=0, le=MOST, description="Worth of one more right answer; none: no break-even"
     )
-    loss_per_wrong: float = Field(0, ge=0, description="Harm of one wrong answer, beyond its missing worth")
-    queries: int | None = Field(None, ge=1, description="Questions over the horizon")
-    retunes: int = Field(0, ge=0, description="Tunings to come: one per new base or drift")
+    loss_per_wrong: float = Field(0, ge=0, le=MOST, description="Harm of one wrong answer, beyond its missing worth")
+    queries: int | None = Field(None, ge=1, le=MOST, description="Questions over the horizon")
+    retunes: int = Field(0, ge=0, le=MOST, description="Tunings to come: one per new base or drift")
     question: float = Field(
         0,
         ge=0,
+        le=MOST,
         description="Price of one more question of the exam (written, checked); tells how many samples pay best",
     )
-    data: float = Field(0, ge=0, description="Price of the training data")
-    people: float = Field(0, ge=0, description="Price of the work on one tuning")
+    data: float = Field(0, ge=0, le=MOST, description="Price of the training data")
+    people: float = Field(0, ge=0, le=MOST, description="Price of the work on one tuning")
     failed: float = Field(
-        0, ge=0, description="Device time of runs that failed, as a share of the tuning that is kept; added to F"
+        0,
+        ge=0,
+        le=MOST,
+        description="Device time of runs that failed, as a share of the tuning that is kept; added to F",
     )
     speedup: float = Field(
         1,
