@@ -31,6 +31,10 @@ SHELF = Path(__file__).parent / "tasks"
 CARDS = Path(__file__).parent.parent / "data_cards"
 LETTERS = "ABCDEFGHIJ"
 OUTPUTS: dict[str, Protocol] = {"multiple_choice": "likelihood", "generate_until": "generated"}
+UNASKED = {  # keys of a task's YAML that no question shows, or that a digest knows otherwise
+    "task", "task_alias", "tag", "group", "metadata", "custom_dataset", "dataset_kwargs", "test_split", "output_type",
+    "generation_kwargs", "process_results", "metric_list", "filter_list", "repeats",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -167,7 +171,21 @@ def read_task(folder: Path, name: str, weight: float = 1.0, dev: float = 0.0, se
         scenario=facts.get("scenario"),
         traits=_traits(path, facts),
         fields=fields,
+        form=_form(folder, raw, rows),
     )  # fmt: skip
+
+
+def _form(folder: Path, raw: Mapping[str, Any], rows: Sequence[Row]) -> str:
+    """How the questions are asked: who changes a template has another exam, whether or not the version was raised.
+
+    What the YAML takes in is a part of it, and so is the Python beside it, which its `!function` names may call.
+    """
+    included = raw.get("include") or []
+    named = [included] if isinstance(included, str) else included
+    beside = [*(folder / str(each) for each in named), *folder.glob("*.py")]
+    taken = {path.name: path.read_text("utf-8") for path in beside if path.is_file()}
+    said = {key: value for key, value in raw.items() if key not in UNASKED}
+    return digest_of([said, _until(raw), [ask(row) for row in rows], taken])
 
 
 def _held_out(path: Path, rows: Sequence[Row], dev: float, seed: int) -> frozenset[str]:

@@ -117,7 +117,7 @@ class Sitting:
         model, proof = self.opened(entries)
         try:
             first_at = self._begin()
-            done = self.parts.rows()
+            done = self.parts.done((self.desk.key(entry), entry.prompt) for entry in entries)
             pending = [entry for entry in entries if self.desk.key(entry) not in done]
             self.world.accelerator.wait_for_everyone()  # all have read what stands there before anyone appends
             self.desk.candidate.say(f"{len(pending)} of {len(entries)} answers to go")
