@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from eval.extract import AnswerKind, Reading, derived, refuse_bad_gold
+from eval.extract import AnswerKind, Reading, derived, grade, refuse_bad_gold
 from eval.extract.fields import NOTICES, Fields
 from eval.task import CANARIES, Protocol, Scenario, Task, Trait, canary_task, read_yaml
 from eval.twins import NAMED
@@ -236,9 +236,25 @@ def _refuse_bad_golds(path: Path, kind: str, rows: Sequence[Row], fields: Fields
     for row in rows:
         try:
             refuse_bad_gold(kind, row.answer or "", fields)
+            _refuse_unmet(kind, row)
         except BadInput as fault:
             hidden = f"the answer is not of the form that answer: {kind} needs; the card is private, so it is not shown"
             raise BadInput(f"{path}: {row.id}: {fault if shown else hidden}") from None
+
+
+def _refuse_unmet(kind: str, row: Row) -> None:
+    """BadInput: a gold that no answer of its kind can meet: a letter of no option, or a number that is none."""
+    gold = row.answer or ""
+    if kind in ("letter", "option"):
+        known = LETTERS[: len(row.options)] if row.options or kind == "option" else LETTERS
+        met = bool(gold) and set(gold) <= set(known)
+    else:  # `n/a` is no no
+        said = gold.strip().isalpha() or any(map(str.isnumeric, gold))
+        met = kind not in ("number", "yes_no") or (said and grade(kind, gold, gold).outcome == "correct")
+    if not met:
+        raise BadInput(
+            f"the answer {gold[:40]!r} can be met by none of kind {kind}; correct it, or name its kind: metadata.answer"
+        )
 
 
 def refuse_unjudgeable(benchmark: Benchmark) -> None:
