@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
+from eval import items
 from eval.benchmark import Task
 from eval.columns import Reading
 from eval.extract import EXTRACTOR, grade
 from eval.extract.refusal import declines
 from eval.extract.support import unsupported
 from eval.extract.thought import split
-from eval import items
 from eval.items import ItemScore, cut
 from eval.task import CANARIES
 from finetune.card import Row
