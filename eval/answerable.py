@@ -24,7 +24,7 @@ SHOWN = 5  # labels that a message names
 def refuse_unanswerable(recipe: Recipe, benchmark: Benchmark) -> None:
     """BadInput names the first contender whose head cannot answer a task of the exam, the labels and the remedy."""
     for name, kind, labels in _heads(recipe):
-        refuse_tasks(name, kind, labels, benchmark.asked)
+        refuse_tasks(name, kind, labels, benchmark.asked, shown=taught_openly(recipe, name))
 
 
 def refuse_unthought(recipe: Recipe, benchmark: Benchmark) -> None:
@@ -85,8 +85,13 @@ def _written_form(task: Task) -> bool:
     return (task.folder / f"{task.name}_gen.yaml").is_file()
 
 
-def refuse_tasks(name: str, kind: str, labels: Sequence[str], tasks: Sequence[Task]) -> None:
-    """The same for one contender and the kind and labels of its head."""
+def taught_openly(recipe: Recipe, name: str) -> bool:
+    """Whether what a contender learns from may be printed, and so its labels."""
+    return all(use.card.shows(asked=False) for use in recipe.data_of(name))
+
+
+def refuse_tasks(name: str, kind: str, labels: Sequence[str], tasks: Sequence[Task], *, shown: bool = True) -> None:
+    """The same for one contender and the kind and labels of its head, which are told where `shown`."""
     for task in tasks:
         if kind == "token":
             _refuse_unlisted(name, task)
@@ -99,7 +104,8 @@ def refuse_tasks(name: str, kind: str, labels: Sequence[str], tasks: Sequence[Ta
         asked = list(dict.fromkeys(text for row in task.rows for text in texts(row)))
         unknown = [text for text in asked if text not in labels]
         if unknown:
-            what, known = ("of a private card", "not shown") if task.private else (_some(unknown), _some(labels))
+            what = "of a private card" if task.private else _some(unknown)
+            known = "not shown" if task.private or not shown else _some(labels)
             raise BadInput(
                 f"contender {name}: its sequence head cannot answer task {task.name}: {what} "
                 f"({len(unknown)} of {len(asked)} answers there) are not among its labels, {known}; "

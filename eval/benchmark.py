@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from eval.extract import AnswerKind, Reading, derived, refuse_bad_gold
+from eval.extract import AnswerKind, Reading, derived, grade, refuse_bad_gold
 from eval.extract.fields import NOTICES, Fields
 from eval.task import CANARIES, Protocol, Scenario, Task, Trait, canary_task, read_yaml
 from eval.twins import NAMED
@@ -31,6 +31,10 @@ SHELF = Path(__file__).parent / "tasks"
 CARDS = Path(__file__).parent.parent / "data_cards"
 LETTERS = "ABCDEFGHIJ"
 OUTPUTS: dict[str, Protocol] = {"multiple_choice": "likelihood", "generate_until": "generated"}
+UNASKED = {  # keys of a task's YAML that no question shows, or that a digest knows otherwise
+    "task", "task_alias", "tag", "group", "metadata", "custom_dataset", "dataset_kwargs", "test_split", "output_type",
+    "generation_kwargs", "process_results", "metric_list", "filter_list", "repeats",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -167,7 +171,21 @@ def read_task(folder: Path, name: str, weight: float = 1.0, dev: float = 0.0, se
         scenario=facts.get("scenario"),
         traits=_traits(path, facts),
         fields=fields,
+        form=_form(folder, raw, rows),
     )  # fmt: skip
+
+
+def _form(folder: Path, raw: Mapping[str, Any], rows: Sequence[Row]) -> str:
+    """How the questions are asked: who changes a template has another exam, whether or not the version was raised.
+
+    What the YAML takes in is a part of it, and so is the Python beside it, which its `!function` names may call.
+    """
+    included = raw.get("include") or []
+    named = [included] if isinstance(included, str) else included
+    beside = [*(folder / str(each) for each in named), *folder.glob("*.py")]
+    taken = {path.name: path.read_text("utf-8") for path in beside if path.is_file()}
+    said = {key: value for key, value in raw.items() if key not in UNASKED}
+    return digest_of([said, _until(raw), [ask(row) for row in rows], taken])
 
 
 def _held_out(path: Path, rows: Sequence[Row], dev: float, seed: int) -> frozenset[str]:
@@ -218,9 +236,25 @@ def _refuse_bad_golds(path: Path, kind: str, rows: Sequence[Row], fields: Fields
     for row in rows:
         try:
             refuse_bad_gold(kind, row.answer or "", fields)
+            _refuse_unmet(kind, row)
         except BadInput as fault:
             hidden = f"the answer is not of the form that answer: {kind} needs; the card is private, so it is not shown"
             raise BadInput(f"{path}: {row.id}: {fault if shown else hidden}") from None
+
+
+def _refuse_unmet(kind: str, row: Row) -> None:
+    """BadInput: a gold that no answer of its kind can meet: a letter of no option, or a number that is none."""
+    gold = row.answer or ""
+    if kind in ("letter", "option"):
+        known = LETTERS[: len(row.options)] if row.options or kind == "option" else LETTERS
+        met = bool(gold) and set(gold) <= set(known)
+    else:  # `n/a` is no no
+        said = gold.strip().isalpha() or any(map(str.isnumeric, gold))
+        met = kind not in ("number", "yes_no") or (said and grade(kind, gold, gold).outcome == "correct")
+    if not met:
+        raise BadInput(
+            f"the answer {gold[:40]!r} can be met by none of kind {kind}; correct it, or name its kind: metadata.answer"
+        )
 
 
 def refuse_unjudgeable(benchmark: Benchmark) -> None:

@@ -15,7 +15,7 @@ from eval.benchmark import Benchmark, refuse_unjudgeable
 from eval.blind import refuse_blind
 from eval.endpoint import key_of, refuse_likelihood, refuse_misjudged, refuse_unready
 from eval.foretold import foretold
-from eval.grading import outdated
+from eval.grading import finished, outdated
 from eval.launch import Job, Machine, Stage, line, spell, start
 from eval.slurm import script
 from finetune.chat import Chat
@@ -121,8 +121,10 @@ class Course:
         for name in self.recipe.named(only):
             for seed in self.recipe.seeds(name):
                 recipe = engines.as_begun(self.recipe, benchmark, self.folder) if benchmark else self.recipe
-                done = self.folder.seed(name, seed).scored() if benchmark else None
-                if benchmark and done and done.fingerprint == recipe.score_fingerprint(name, seed, benchmark.digests):
+                place, done = self.folder.seed(name, seed), None
+                if benchmark:
+                    done = finished(place, recipe.score_fingerprint(name, seed, benchmark.digests))
+                if benchmark and done:
                     note = outdated(done.scoring.extractor, benchmark.carded) if done.scoring else ""
                     typer.echo(f"score {name} seed {seed}: done, unchanged{note}")
                 else:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
+from eval import items
 from eval.benchmark import Task
 from eval.columns import Reading
 from eval.extract import EXTRACTOR, grade
@@ -20,6 +21,7 @@ from eval.task import CANARIES
 from finetune.card import Row
 from finetune.chat import Chat
 from finetune.files import digest_of
+from finetune.run import RunManifest, SeedDir
 
 DECLINED = "declined"  # the rule of a refusal where the evidence was taken away
 Told = tuple[float, bool]  # a score, and whether the answer is wrong
@@ -31,6 +33,15 @@ def outdated(extractor: str, tasks: Sequence[Task]) -> str:
     if extractor == EXTRACTOR or all(task.protocol == "likelihood" for task in tasks):
         return ""
     return f" (answers read by extractor {extractor}; `tuneworth regrade` reads them by {EXTRACTOR}, without a model)"
+
+
+def finished(place: SeedDir, fingerprint: str) -> RunManifest | None:
+    """The manifest of a scoring under this fingerprint whose log holds all the rows that it left: what a cut copy or a
+    hand took out of it is asked again."""
+    done = place.scored()
+    if done is None or done.fingerprint != fingerprint or done.scoring is None:
+        return None
+    return done if items.count(place.items) == done.scoring.items else None
 
 
 def graded(task: Task, row: Row, answer: str, *, closed: bool, finish: str | None) -> dict[str, Any]:

@@ -146,6 +146,12 @@ def read(path: Path) -> list[ItemScore]:
     return list(rows(path, ItemScore, "an item score"))
 
 
+def count(path: Path) -> int:
+    """Whole rows of a log, unread: whether a finished one is still what its scoring left."""
+    with path.open("rb") as log:
+        return sum(block.count(b"\n") for block in iter(lambda: log.read(1 << 20), b""))
+
+
 def at_lines(path: Path, places: Collection[int]) -> Iterator[ItemScore]:
     """The rows at these places of a log, counted from 0; no other line is read for what it says."""
     if places:

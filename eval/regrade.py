@@ -124,6 +124,9 @@ def _one(recipe: Recipe, benchmark: Benchmark, run: RunDir, done: RunManifest) -
     assert done.scoring is not None, "looked at before"
     place = run.seed(done.contender, done.seed)
     old = items.read(place.items)
+    if len(old) < done.scoring.items:
+        gone = f"{done.scoring.items - len(old)} of its {done.scoring.items} answers are gone from its item log"
+        raise BadInput(f"{done.contender} seed {done.seed}: {gone}; run tuneworth score again")
     new = list(_anew(recipe, benchmark, done, old))
     moved = [_moved(done, task, old, new) for task in benchmark.asked if task.protocol == "generated"]
     if new != old or done.scoring.extractor != EXTRACTOR:

@@ -46,6 +46,7 @@ class Task:
     traits: tuple[Trait, ...] = ()
     fields: Fields = NOTICES  # answer slots: what its records hold
     twin: Kind | None = None  # how its items were derived from those of task `original`
+    form: str = ""  # digest of how they are asked: what its YAML says of that, and each question as `ask` writes it
 
     def cluster(self, row: Row) -> str:
         """Cluster name, unique over all tasks: those on one card, or on cards of the same documents, share them."""
@@ -97,7 +98,7 @@ class Task:
     def digest(self) -> str:
         """The questions and how they are asked: answers depend on it. Who reads them does not: that is graded anew."""
         reader = None  # the extractor stood here; what was scored by likelihood keeps its digest
-        parts = [self.items_digest, self.version, self.protocol, self.metric, self.answer, reader]
+        parts = [self.items_digest, self.version, self.protocol, self.metric, self.answer, reader, self.form]
         return digest_of(parts if self.reading == "lenient" else [*parts, self.reading])
 
 

@@ -91,7 +91,8 @@ def rendered(recipe: Recipe, name: str, chat: Chat, through: Through = iter) -> 
     every = list(_rows(recipe.data_of(name), root))
     taken = [(row_name, row) for row_name, row in every if normalise(row.asked) not in barred]
     labels = _labels(contender, [row for _, row in every])
-    examples = tuple(_drawn(row_name, row, contender, chat, labels) for row_name, row in through(taken))
+    shown = all(use.card.shows(asked=False) for use in recipe.data_of(name))
+    examples = tuple(_drawn(row_name, row, contender, chat, labels, shown=shown) for row_name, row in through(taken))
     return Rendered(examples, len(every) - len(taken), labels)
 
 
@@ -141,7 +142,9 @@ def _labels(contender: Contender, rows: Sequence[Row]) -> tuple[str, ...]:
     return BIO if contender.head == "token" else labels_of(rows)
 
 
-def _drawn(name: str, row: Row, contender: Contender, chat: Chat, labels: Sequence[str]) -> Example:
+def _drawn(
+    name: str, row: Row, contender: Contender, chat: Chat, labels: Sequence[str], *, shown: bool
+) -> Example:  # fmt: skip
     if contender.head is None:
         return render(name, row, contender.prompt, chat)
     frame = contender.prompt
@@ -151,7 +154,7 @@ def _drawn(name: str, row: Row, contender: Contender, chat: Chat, labels: Sequen
             else labelled.sequence(row, frame, chat, labels)
         )  # fmt: skip
     except ValueError as fault:
-        raise BadInput(f"data: {name}: {fault}") from None
+        raise BadInput(f"data: {name}: {fault if shown else labelled.HIDDEN}") from None
     return Example(name, normalise(row.asked), found.ids, found.mask, found.classes)
 
 

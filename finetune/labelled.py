@@ -18,6 +18,8 @@ from finetune.chat import Chat
 from finetune.frame import PromptFrame
 from finetune.methods import tagging
 
+HIDDEN = "no label, or a listed passage that is not in its text; the card is private, so it is not shown"
+
 
 @dataclass(frozen=True)
 class Labelled:

@@ -71,6 +71,10 @@ def nested(samples):
     samples[2]["arguments"]["gen_args_0"]["arg_0"] = ["[" * 5000]
 
 
+def warmer(samples):
+    samples[2]["arguments"]["gen_args_0"]["arg_1"]["temperature"] = 0.9
+
+
 def alternating(samples):
     for sample in samples[1::2]:
         sample["filter"] = "b"
@@ -103,6 +107,7 @@ FAULTS = {  # task, what is done to its samples, what is said
     "nested": ("own_gen", nested, r":3: no sample as .* \(arguments: .* messages that are nested without end\)"),
     "filters": ("own_gen", alternating, r"of 2 filters \('none', 'b'\), and 'none' lacks 9 of 18 .* leave the lines"),
     "uneven": ("own_gen", lambda s: s[2]["resps"][0].append("A"), r":1: own_gen/q0 was answered 1 times, others 2"),
+    "two ways": ("own_gen", warmer, r":3: was asked with .*0\.9.*, line 1 with .*; keep the lines of one run"),
     "empty": ("own", lambda s: s.clear(), r"samples_own_2.*: holds no sample"),
 }  # fmt: skip
 

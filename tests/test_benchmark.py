@@ -174,3 +174,33 @@ def test_the_extractor_is_in_the_plan_where_answers_are_written(tmp_path, tiny, 
 def test_the_plan_holds_what_decides_and_nothing_else(tmp_path, tiny, change, decides):
     one, two = smoke(tmp_path, tiny), smoke(tmp_path, tiny, change)
     assert (digest(one, Benchmark.read(one)) != digest(two, Benchmark.read(two))) is decides
+
+
+GOLDS = {"number": ["n/a", "约百", "12 or 13"], "yes_no": ["maybe"], "letter": ["甲", "A or B"]}
+
+
+@pytest.mark.parametrize(("kind", "gold"), [(kind, gold) for kind, golds in GOLDS.items() for gold in golds])
+def test_a_gold_that_no_answer_can_meet_is_refused_before_the_exam(tmp_path, kind, gold):
+    """Of a card whose answers are any text; those that can be met are read."""
+    exam = write_exam(tmp_path / "exam", count=12)
+    good = {"number": ["1/3", "12.3万元", "-4.5%", "yes"], "yes_no": ["是", "No"], "letter": ["A", "BC"]}[kind]
+    card = (exam / "own.md").read_text("utf-8")
+    (exam / "own.md").write_text(
+        card.replace("shape: choice", "shape: qa").replace("  options: options\n", ""), "utf-8"
+    )
+    yaml_text = (exam / "own_gen.yaml").read_text("utf-8")
+    (exam / "own_gen.yaml").write_text(yaml_text.replace("answer: letter", f"answer: {kind}"), "utf-8")
+
+    def read(golds):
+        lines = [
+            {"id": f"q{n}", "question": f"{n}?", "answer": answer, "cluster": "c", "lang": "en"}
+            for n, answer in enumerate(golds)
+        ]
+        (exam / "exam.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+        return read_task(*find(str(exam / "own_gen")))
+
+    assert len(read(good).rows) == len(good)
+    with pytest.raises(
+        BadInput, match=rf"own_gen\.yaml: q{len(good)}: the answer .* can be met by none of kind {kind}"
+    ):
+        read([*good, gold])

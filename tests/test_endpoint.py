@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import threading
 import time
@@ -101,6 +102,31 @@ def test_a_refusal_is_told_at_once_without_the_key(study, server, tmp_path, caps
     assert KEY not in heard
     assert len(server.seen) == 1
     assert set(server.paths) == {"/v1/chat/completions"}
+
+
+SLASHED = "sk-test/0123456789/abcdefghij"
+
+
+def spelled(server, handler, body) -> does.Reply:
+    """A reply whose JSON spells the key that it was sent otherwise than it is: slashes escaped, a letter by number."""
+    reply = server.reply(body, "x", False)
+    reply["choices"][0]["message"]["content"] += f" (asked by {SLASHED})"
+    return 200, {}, json.dumps(reply).replace("/", "\\/").replace("sk-", "\\u0073k-").encode()
+
+
+def test_a_key_stays_out_however_a_reply_spells_it_and_wherever_a_refusal_is_cut(
+    study, server, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setenv("OUR_KEY", SLASHED)
+    server.faults = [spelled] * 5
+    recipe = study({"key_env": "OUR_KEY", "concurrency": 1})
+    assert sit(recipe, tmp_path) == 0
+    assert sum("asked by ***" in row.text for row in rows(tmp_path)) == 5
+    assert not [path for path in tmp_path.rglob("*.jsonl") if "0123456789/abc" in path.read_text("utf-8")]
+    page = b"<html>" + b"x" * 280 + SLASHED.encode()
+    server.faults = [does.refusing(403, page)]
+    assert sit(recipe, tmp_path / "refused") == 2
+    assert "sk-test" not in told(capsys)
 
 
 def test_a_served_query_is_timed_on_development_questions(study, server, tmp_path):

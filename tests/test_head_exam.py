@@ -153,10 +153,10 @@ def test_what_a_head_cannot_answer_is_refused_before_anything_is_scored(sat, tmp
 @pytest.mark.parametrize(
     ("answers", "said"),
     [
-        (["yes"] * 6, "head: the answers are yes; a head needs two labels or more"),
+        (["yes"] * 6, "head: 6 rows have 1 answer; a head needs two labels or more"),
         (
             [f"a{n}" for n in range(6)],
-            "head: 6 rows have 6 different answers, such as 'a0': that is text and no labels",
+            "head: 6 rows have 6 different answers: that is text and no labels",
         ),
     ],
 )

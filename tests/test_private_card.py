@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 
 import pytest
 import yaml
-from small_exam import write_exam
+from small_exam import model, write_exam, write_recipe
 from small_lesson import rows, write_card, write_lesson
 from test_intake import card_with
 from test_items import row
 from typer.testing import CliRunner
 
 from eval import items
-from eval.answerable import refuse_tasks
+from eval.answerable import refuse_tasks, refuse_unanswerable
 from eval.benchmark import Benchmark, find, read_task
 from eval.cli import app
 from eval.intake.draft import CHOSEN
 from eval.score.parts import Parts
+from eval.score.questions import questions
 from finetune.card import BadCard, DataCard
+from finetune.chat import Chat
+from finetune.data import rendered
 from finetune.mistakes import BadInput
 from finetune.recipe import Recipe
 from finetune.run import SeedDir
@@ -107,6 +111,73 @@ def test_a_head_that_cannot_answer_does_not_tell_the_answers(tmp_path):
     with pytest.raises(BadInput, match="of a private card") as fault:
         refuse_tasks("tuned", "sequence", ["利好"], [read_task(*find(str(folder / "own")))])
     assert SECRET not in str(fault.value)
+
+
+LEAKS = {  # what a task's YAML makes of a question of a private card, and what lm-eval then quotes
+    "target": (
+        "own.yaml",
+        "doc_to_target: gold",
+        'doc_to_target: "{{question}}"',
+        r"q0 has no single right option \(of 3",
+    ),
+    "template": ("own_gen.yaml", '"{{ask}}"', '"{{options[question]}}"', "UndefinedError: its words may be the card's"),
+    "gold": (
+        "own_gen.yaml",
+        "answer: letter",
+        "answer: number",
+        "q0: the answer is not of the form that answer: number",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LEAKS)
+def test_a_task_that_does_not_fit_does_not_tell_its_questions(tmp_path, name):
+    """The same of a card that is not private quotes them."""
+    exam = write_exam(tmp_path / "exam", count=12)
+    file, before, after, said = LEAKS[name]
+    (exam / file).write_text((exam / file).read_text("utf-8").replace(before, after), "utf-8")
+    card = (exam / "own.md").read_text("utf-8")
+    task = file.removesuffix(".yaml")
+    for private in (False, True):
+        (exam / "own.md").write_text(card.replace("published: false", f"published: false\nprivate: {private}"), "utf-8")
+        with pytest.raises(BadInput) as fault:
+            questions(read_task(*find(str(exam / task))))
+        assert ("鼎泰" in str(fault.value) or "'A'" in str(fault.value)) is not private
+        assert not private or re.search(said, str(fault.value))
+
+
+def test_a_head_does_not_quote_the_rows_of_a_private_card(tmp_path, tiny):
+    """Labels that a task does not ask for, rows that are no labels, and passages that do not stand in their text."""
+    exam = write_exam(tmp_path / "exam", count=12)
+    taught = [{"prompt": f"{n}?", "completion": f"{SECRET}{n % 2}"} for n in range(8)]
+    said = []
+    for head, change in (("sequence", lambda n, row: row), ("sequence", _each), ("token", lambda n, row: row)):
+        write_card(tmp_path / "rows.md", [change(n, row) for n, row in enumerate(taught)], private=True)
+        recipe = write_recipe(
+            tmp_path / "r.yaml", exam, model(tiny("qwen2"), "r1_distill_qwen"), model(tiny("qwen3"), "qwen3")
+        )
+        written = yaml.safe_load(recipe.read_text("utf-8"))
+        written["data"] = [str(tmp_path / "rows.md")]
+        written["contenders"]["tuned"]["head"] = head
+        recipe.write_text(yaml.safe_dump(written), "utf-8")
+        read = Recipe.read(recipe)
+        with pytest.raises(BadInput) as fault:
+            _met(read, head, tiny("qwen2"))
+        said.append(str(fault.value))
+    assert not [text for text in said if SECRET in text]
+    assert "are not among its labels, not shown" in said[0]
+    assert "8 rows have 8 different answers" in said[1]
+    assert "the card is private" in said[2]
+
+
+def _met(recipe: Recipe, head: str, checkpoint) -> None:
+    if head == "token":
+        rendered(recipe, "tuned", Chat.open(checkpoint, "r1_distill_qwen", "empty"))
+    refuse_unanswerable(recipe, Benchmark.read(recipe))
+
+
+def _each(number: int, row: dict) -> dict:
+    return row | {"completion": f"{row['completion']}{number}"}
 
 
 def mode(path) -> int:

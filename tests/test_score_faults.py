@@ -131,6 +131,25 @@ def test_a_full_disk_keeps_what_was_scored(study, tmp_path, monkeypatch, capsys)
     assert stable(tmp_path) == calm
 
 
+@pytest.mark.parametrize("fault", ["cut", "torn", "doubled"])
+def test_a_finished_log_that_is_not_what_its_scoring_left_is_mended(study, tmp_path, capsys, fault):
+    """As half a copy, a full disk or a hand leaves it: only what is gone is asked, and nothing stands twice."""
+    recipe, calm = study
+    asked = [str(recipe), "--contender", "old", "--out", str(tmp_path)]
+    assert score.main(asked) == 0
+    log = tmp_path / "r/old/seed-0/items.jsonl"
+    whole = log.read_bytes()
+    lines = whole.splitlines(keepends=True)
+    log.write_bytes({"cut": b"".join(lines[:-7]), "torn": whole[:-40], "doubled": whole + lines[3]}[fault])
+    capsys.readouterr()
+    assert score.main(asked) == 0
+    gone = {"cut": 7, "torn": 1, "doubled": 0}[fault]
+    assert f"{gone} of {len(calm)} answers to go" in capsys.readouterr().out
+    assert stable(tmp_path) == calm
+    assert score.main(asked) == 0
+    assert "done, unchanged" in capsys.readouterr().out
+
+
 def test_a_broken_line_that_no_kill_explains_is_refused_by_its_number(study, tmp_path, capsys):
     recipe, _ = study
     place = tmp_path / "r/old/seed-0"

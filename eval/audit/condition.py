@@ -5,11 +5,11 @@ from collections import Counter
 from collections.abc import Sequence
 
 from finetune.card import Row
-from finetune.card.records import MOJIBAKE
+from finetune.card.records import misread
 
 FAULTS = {  # of the encoding -> how it shows
     "replaced": re.compile("\ufffd|锟斤拷"),  # a decoder met what it could not read
-    "mojibake": re.compile(f"{MOJIBAKE.pattern}|烫烫烫|屯屯屯"),  # UTF-8 read as something else
+    "mojibake": re.compile("烫烫烫|屯屯屯"),  # memory that nobody had written to
     "control": re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]"),
     "private use": re.compile("[\ue000-\uf8ff]"),  # glyphs of one font
 }
@@ -32,16 +32,16 @@ def answer_of(row: Row) -> str:
 
 
 def looks_cut(answer: str) -> bool:
-    """An open thought, an open code block, or prose that ends within a sentence."""
+    """An open thought, one without an answer behind it, an open code block, or prose that ends within a sentence."""
     text = answer.rstrip()
-    if text.count("<think>") > text.count("</think>") or text.count("```") % 2:
+    if text.endswith("</think>") or text.count("<think>") > text.count("</think>") or text.count("```") % 2:
         return True
     prose = len(text) >= PROSE and ENDS.search(text[:-1])
     return bool(prose and OPEN.search(text) and len(text.rpartition("\n")[2]) > LAST_LINE)
 
 
 def encoding_faults(text: str) -> list[str]:
-    return [name for name, pattern in FAULTS.items() if pattern.search(text)]
+    return [name for name, pattern in FAULTS.items() if pattern.search(text) or (name == "mojibake" and misread(text))]
 
 
 def labels(answers: Sequence[str]) -> dict[str, float]:

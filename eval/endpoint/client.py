@@ -28,6 +28,7 @@ LONGEST_HOLD = 600.0  # seconds: a server that asks for more (a spent quota) is 
 CONNECT = 10.0  # seconds
 LARGEST = 1 << 26  # bytes of a reply
 WITHHELD = "***"
+SHOWN = 1 << 16  # bytes of a refusal that is no JSON in which the key is looked for
 SECRET = 8  # letters from which on a key is no word that an answer may hold
 
 
@@ -145,7 +146,7 @@ class Client:
         finally:
             seconds = self._meter.end(begun)
         if status == 200:
-            return _parsed(self._blind(raw)), seconds
+            return self._parsed(raw), seconds
         said = self._clean(_message(raw))
         if status in PASSING or status >= 500:
             self._hold(headers.get("retry-after"), status, said)
@@ -171,9 +172,23 @@ class Client:
         if seconds:
             self._pace.hold(seconds)
 
-    def _blind(self, raw: bytes) -> bytes:
-        """A reply without the key: a proxy that shows what it was sent would write it into the item log."""
-        return raw.replace(self._key.encode(), WITHHELD.encode()) if self._key and len(self._key) >= SECRET else raw
+    def _parsed(self, raw: bytes) -> Any:
+        """JSON; servers that keep a waiting connection alive send blank lines before it."""
+        try:
+            return self._blind(json.loads(raw))
+        except (ValueError, RecursionError):
+            raise ValueError(f"a reply of {len(raw)} bytes that is no whole JSON") from None
+
+    def _blind(self, found: Any) -> Any:
+        """A reply without the key, however its JSON spelled it: a proxy that shows what it was sent would write it into
+        the item log."""
+        if isinstance(found, dict):
+            return {self._blind(name): self._blind(value) for name, value in found.items()}
+        if isinstance(found, list):
+            return [self._blind(value) for value in found]
+        if isinstance(found, str) and self._key and len(self._key) >= SECRET:
+            return found.replace(self._key, WITHHELD)
+        return found
 
     def _clean(self, text: str) -> str:
         """One line without the key, cut short."""
@@ -181,20 +196,12 @@ class Client:
         return (line.replace(self._key, WITHHELD) if self._key else line)[:300]
 
 
-def _parsed(raw: bytes) -> Any:
-    """JSON; servers that keep a waiting connection alive send blank lines before it."""
-    try:
-        return json.loads(raw)
-    except (ValueError, RecursionError):
-        raise ValueError(f"a reply of {len(raw)} bytes that is no whole JSON") from None
-
-
 def _message(raw: bytes) -> str:
     """The server's own words about its refusal, whatever form they have."""
     try:
         found = json.loads(raw)
     except (ValueError, RecursionError):
-        return raw[:300].decode("utf-8", "replace")
+        return raw[:SHOWN].decode("utf-8", "replace")  # what is shown of it is cut once the key is out
     while isinstance(found, dict):
         found = next((found[key] for key in ("error", "message", "detail") if found.get(key)), json.dumps(found))
     return str(found)

@@ -110,7 +110,8 @@ def _value(value: Any, called: str, masker: Masker) -> Any:
         return {key: _value(each, key, masker) for key, each in value.items()}
     if isinstance(value, list):
         return [_value(each, called, masker) for each in value]
-    if isinstance(value, int) and not isinstance(value, bool) and NAMED.search(called):
-        masked = masker.mask(str(value), called)
-        return value if masked == str(value) else masked
+    if isinstance(value, int | float) and not isinstance(value, bool) and NAMED.search(called):
+        written = str(value).removesuffix(".0")
+        masked = masker.mask(written, called)
+        return value if masked == written else masked
     return value

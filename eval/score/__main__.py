@@ -21,7 +21,7 @@ from eval import engines, pledge
 from eval.answerable import refuse_unthought
 from eval.benchmark import Benchmark
 from eval.blind import refuse_blind
-from eval.grading import outdated
+from eval.grading import finished, outdated
 from eval.repeatability import told
 from eval.score.ledger import note, promise
 from finetune.collector import paused
@@ -101,8 +101,8 @@ def _pending(
     """(seed, score fingerprint) of what is not done; of what is, a line."""
     for each in seeds:
         fingerprint = recipe.score_fingerprint(name, each, benchmark.digests)
-        done = run.seed(name, each).scored()
-        if not (done and done.fingerprint == fingerprint):
+        done = finished(run.seed(name, each), fingerprint)
+        if done is None:
             yield each, fingerprint
         elif _is_main():
             note = outdated(done.scoring.extractor, benchmark.carded) if done.scoring else ""

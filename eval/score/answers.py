@@ -97,8 +97,9 @@ class Desk:
         named = texts(row) if row.options and len(said) in (0, len(row.options)) else said
         unknown = [text for text in named if text.strip() not in self.head.labels]
         if unknown:
+            option = f"option {unknown[0]!r}" if question.task.card.shows(asked=False) else "an option"
             raise BadInput(
-                f"task {question.task.name}, {row.id}: option {unknown[0]!r} is not among the labels of {self.name}'s "
+                f"task {question.task.name}, {row.id}: {option} is not among the labels of {self.name}'s "
                 f"head; leave the task out, or the head"
             )
         return tuple(self.head.labels.index(text.strip()) for text in named) or tuple(range(len(self.head.labels)))
@@ -181,7 +182,10 @@ class Desk:
             text = normalize("NFC", tagged_of(row)[0])
             prompt, offsets, inside = tagging.places(self.chat.tokenizer, entry.prompt, text)
         except BadInput as fault:
-            raise BadInput(f"task {task.name}, {row.id}: {fault}") from None
+            said = (
+                fault if task.card.shows(asked=False) else "the text to be tagged does not stand in its prompt as it is"
+            )
+            raise BadInput(f"task {task.name}, {row.id}: {said}") from None
         kept = list(compress(zip(offsets, tags, strict=True), inside))
         found = tagging.passages(prompt, [place for place, _ in kept], [tag for _, tag in kept])
         text = "，".join(found) or NONE[0]

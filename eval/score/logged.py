@@ -187,9 +187,8 @@ def _rows(candidate: Candidate, part: Part, found: Found) -> Iterator[ItemScore]
     inside = bool(part.around and part.around[1].rstrip().endswith(OPEN))  # the prompt opened the thought
     for sample, said in enumerate(found.sample.resps[0]):
         if not isinstance(said, str):
-            raise BadInput(
-                f"{found.place}: {part.log.task}/{found.question.row.id}: the answer {said!r:.40} is no text"
-            )
+            shown = f"{said!r:.40} " if found.question.task.card.shows(asked=False) else ""
+            raise BadInput(f"{found.place}: {part.log.task}/{found.question.row.id}: the answer {shown}is no text")
         text = f"{OPEN}\n{said}" if inside else said
         answer, closed = spoken(None)(text)
         told = graded(found.question.task, found.question.row, answer, closed=closed, finish=None)

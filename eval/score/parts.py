@@ -4,12 +4,14 @@ A later start may have another number of processes: it reads what all earlier on
 missing. What another scorer wrote (other weights, prompt, questions) is set aside, never mixed in.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from eval import columns, items
 from eval.items import ItemScore
+from finetune.files import digest_of
+from finetune.mistakes import BadInput
 from finetune.run import SeedDir
 
 Key = tuple[str, str, str, int]
@@ -33,6 +35,23 @@ class Parts:
     def rows(self) -> dict[Key, ItemScore]:
         """Every row made so far, by key. BadInput: a broken line that no kill explains."""
         return {row.key: row for path in self.files() for row in items.read(path)}
+
+    def done(self, asked: Iterable[tuple[Key, Sequence[int] | str]]) -> dict[Key, ItemScore]:
+        """Every row made so far. BadInput: one was answered to another prompt than the one of `asked`.
+
+        Fingerprints know recipe, cards and tasks; another lm-eval, tokenizer library or release of this one may still
+        put a question in other words, and one log holds the answers to one prompt each.
+        """
+        found = self.rows()
+        for key, prompt in asked:
+            row = found.get(key)
+            if row and row.prompt and row.prompt != digest_of(prompt):
+                raise BadInput(
+                    f"{self.place.folder}: {row.task}/{row.id} was asked in other words when this scoring was begun "
+                    f"(another lm-eval, tokenizers or tuneworth?); go on with the versions of then, or raise "
+                    f"metadata.version of the task to ask it anew"
+                )
+        return found
 
     def set_aside_others(self) -> Path | None:
         """Move away what another scorer left here, finished or not; where to, or None."""

@@ -61,7 +61,8 @@ def questions(task: Task) -> list[Question]:
     except BadInput:
         raise
     except Exception as fault:  # a user's YAML and templates: what breaks in them is told in many ways
-        raise BadInput(f"task {task.name}: lm-eval cannot read it: {type(fault).__name__}: {fault}") from fault
+        said = fault if task.card.shows(asked=False) else "its words may be the card's, which is private"
+        raise BadInput(f"task {task.name}: lm-eval cannot read it: {type(fault).__name__}: {said}") from fault
     asked = [list(same) for _, same in groupby(judge.instances, key=lambda instance: instance.doc_id)]
     found = [_question(task, row, same, judge) for row, same in zip(task.rows, asked, strict=False)]
     if [q.doc["id"] for q in found] != [row.id for row in task.rows] or len(asked) != len(task.rows):
@@ -120,8 +121,9 @@ def _question(task: Task, row: Row, instances: Sequence[Any], judge: Any) -> Que
         gold = judge.doc_to_target(doc)
         place = options.index(gold) if isinstance(gold, str) and gold in options else gold
         if not isinstance(place, int) or not 0 <= place < len(options):
+            target = f"target {gold!r} of {len(options)}" if task.card.shows(asked=False) else f"of {len(options)}"
             raise BadInput(
-                f"task {task.name}: {row.id} has no single right option (target {gold!r} of {len(options)}); "
+                f"task {task.name}: {row.id} has no single right option ({target}); "
                 f"set single_answer: true in dataset_kwargs to leave such questions out"
             )
     else:

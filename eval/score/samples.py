@@ -132,9 +132,22 @@ def read_log(place: Path, task: str) -> Log:
     lines = list(_lines(found[0]))
     if not lines:
         raise BadInput(f"{found[0]}: holds no sample")
+    _refuse_two_ways(found[0], lines)
     filters = tuple(dict.fromkeys(each.filter for _, each in lines))
     kept = tuple((number, each) for number, each in lines if each.filter == filters[0])
     return Log(task, found[0], _results(found[0], task), kept, filters)
+
+
+def _refuse_two_ways(path: Path, lines: Sequence[tuple[int, Sample]]) -> None:
+    """BadInput: answers that were to be written in unlike ways: the lines of two runs in one file."""
+    ways: dict[str, int] = {}
+    for number, each in lines:
+        for _, how in each.requests:
+            if isinstance(how, dict):
+                ways.setdefault(json.dumps(how, sort_keys=True, ensure_ascii=False), number)
+    if len(ways) > 1:
+        (first, here), (other, there) = list(ways.items())[:2]
+        raise BadInput(f"{path}:{there}: was asked with {other}, line {here} with {first}; keep the lines of one run")
 
 
 def refuse_two_models(logs: Sequence[Log]) -> None:

@@ -91,7 +91,7 @@ class Sitting:
         begin(self.recipe, self.run, self.benchmark, self.parts, self.candidate)
         first_at = first_start(self.run, self.parts.scorer)
         assert first_at is not None, "it has just been noted"
-        done = self.parts.rows()
+        done = self.parts.done((self._key(each), each.ids or each.text) for each in asked)
         pending = [each for each in asked if self._key(each) not in done]
         self.candidate.say(f"{len(pending)} of {len(asked)} answers to go")
         said = self._ask(pending, proof)

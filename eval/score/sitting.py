@@ -16,7 +16,7 @@ from typing import Any
 from transformers import AutoConfig
 
 from eval import items, pledge
-from eval.answerable import refuse_tasks
+from eval.answerable import refuse_tasks, taught_openly
 from eval.benchmark import Benchmark
 from eval.extract import EXTRACTOR
 from eval.grading import anew, spoken
@@ -93,7 +93,8 @@ class Sitting:
         adapter = checked_adapter(recipe, name, seed, place, chat)
         head = heads.read(adapter) if adapter else None
         if head:
-            refuse_tasks(name, head.kind, head.labels, benchmark.asked)
+            openly = taught_openly(recipe, name)
+            refuse_tasks(name, head.kind, head.labels, benchmark.asked, shown=openly)
         templates = chat.digest, likelihood_chat(chat).digest
         rank = world.accelerator.process_index
         desk = Desk(name, seed, contender, recipe.exam, chat, scorer, rank, head, templates, why)
@@ -117,7 +118,7 @@ class Sitting:
         model, proof = self.opened(entries)
         try:
             first_at = self._begin()
-            done = self.parts.rows()
+            done = self.parts.done((self.desk.key(entry), entry.prompt) for entry in entries)
             pending = [entry for entry in entries if self.desk.key(entry) not in done]
             self.world.accelerator.wait_for_everyone()  # all have read what stands there before anyone appends
             self.desk.candidate.say(f"{len(pending)} of {len(entries)} answers to go")

@@ -50,18 +50,15 @@ def _written(row: Row) -> str:
 def labels_of(rows: Sequence[Row]) -> tuple[str, ...]:
     """The labels of a sequence head trained on these rows, sorted.
 
-    BadInput: fewer than two, or answers that hardly ever recur, which are text and no labels.
+    BadInput: fewer than two, or answers that hardly ever recur, which are text and no labels. It quotes none of them:
+    their card may be private.
     """
     found = Counter(map(label_of, rows))
     if len(found) < 2:
-        raise BadInput(f"head: the answers are {', '.join(found) or 'none'}; a head needs two labels or more")
+        raise BadInput(f"head: {len(rows)} rows have {len(found)} answer; a head needs two labels or more")
     if 2 * len(found) > len(rows):
         raise BadInput(
-            f"head: {len(rows)} rows have {len(found)} different answers, such as {_short(next(iter(found)))}: that is "
-            f"text and no labels; leave head out, or train on rows whose answers recur"
+            f"head: {len(rows)} rows have {len(found)} different answers: that is text and no labels; leave head "
+            f"out, or train on rows whose answers recur"
         )
     return tuple(sorted(found))
-
-
-def _short(text: str) -> str:
-    return repr(text if len(text) <= 40 else f"{text[:40]}...")

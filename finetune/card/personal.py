@@ -19,10 +19,13 @@ ANY = re.compile(r"@|\d(?:[ \-().]?\d){4}")  # without it no text holds any of t
 EMAIL = re.compile(
     r"(?<![\w.+-])[A-Za-z0-9][\w.+-]{0,63}@(?:[A-Za-z0-9-]{1,63}\.){1,5}[A-Za-z]{2,24}(?![\w-])", re.ASCII
 )
-# No part of a word or decimal; behind a comma another number of a list may stand, but no three digits of a long one.
-BEFORE = r"(?<![A-Za-z0-9_])(?<!\d\.)(?:(?<!\d,)|(?<=\d{5},))"
-AFTER = r"(?![A-Za-z0-9_])(?!\.\d|,\d{1,3}(?!\d))"
-RESIDENT = re.compile(BEFORE + r"\d{6}[ -]?\d{8}[ -]?\d{3}[\dXx]" + AFTER)
+# No part of a word or decimal. A comma beside it parts cells or a list: thousands are set off in threes, shorter than
+# any part of such a number. `.0` is how tables write a number in a column with gaps.
+BEFORE = r"(?<![A-Za-z0-9_])(?<!\d\.)"
+AFTER = r"(?![A-Za-z0-9_])(?!\.(?!0(?!\d))\d)"
+RESIDENT = re.compile(  # date and check digit tell it behind a word too
+    r"(?<!\d)(?<!\d\.)\d{6}[ -]?\d{4}[ -]?\d{4}[ -]?\d{3}[\dXx]" + AFTER
+)
 CARD = re.compile(BEFORE + r"(?:\d{4}[ -]?){3,4}\d{1,4}" + AFTER)
 ISSUER = re.compile(  # UnionPay, older Chinese debit cards, Visa, Mastercard, JCB, Amex, Discover
     r"62\d{14,17}|9558\d{12,15}|4\d{15}|5[1-5]\d{14}|2(?:22[1-9]|2[3-9]\d|[3-6]\d\d|7[01]\d|720)\d{12}|35\d{14}|3[47]\d{13}"
@@ -152,11 +155,13 @@ def _cards(text: str) -> Iterator[Finding]:
 
 def _phones(text: str) -> Iterator[Finding]:
     last = -1  # where the phone before ended: a list that begins with a phone is one of phones
+    told = PHONE_NAMED.search(text)  # a column's head may stand far above
     for match in PHONE.finditer(text):
         start, end = match.span()
         named = PHONE_NAMED.search(text, max(0, start - NEAR), start)
         listed = start - 1 != last and (LISTED.search(text[max(0, start - 2) : start]) or LISTED.match(text, end))
-        if _is_phone(match[0]) and (named or not (listed or _amount(text, start, end))):
+        doubted = (listed and not told) or text.startswith(".0", end) or _amount(text, start, end)
+        if _is_phone(match[0]) and (named or not doubted):
             last = end
             yield Finding("phone", *match.span())
 

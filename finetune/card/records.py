@@ -21,6 +21,7 @@ Format = Literal["csv", "json", "jsonl"]
 Record = dict[str, Any]
 MOJIBAKE = re.compile("â€.?|Ã[\x80-\xbf]|Â[\xa0-\xbf]|ï¼[\x80-\xbf]")  # UTF-8 read as Windows-1252 or Latin-1
 MISREAD = re.compile(r"[^\x00-\x7f]{2,}")
+HANZI = re.compile(rb"(?:[\xe4-\xe9][\x80-\xbf]{2}){4}")  # four in a row, as UTF-8 spells them: no text in GBK is so
 
 
 class BadCard(BadInput):
@@ -52,6 +53,14 @@ def read_records(path: Path, form: Format, reading: Reading, name: str) -> Itera
     for place, record in (each for outer in whole for each in _unfolded(*outer, reading.nested)):
         record = {key: None if _is_blank(value, reading) else value for key, value in record.items()}
         yield place, {**record, **{column: _literal(record, column, place) for column in reading.literal}}
+
+
+def misread(text: str) -> str:
+    """Where a text holds UTF-8 that somebody read as Windows-1252 or as GBK (公司 as 鍏徃); empty where it does not."""
+    if found := MOJIBAKE.search(text):
+        return found[0]
+    runs = MISREAD.findall(text)
+    return next((run[:4] for run in runs if HANZI.search(run.encode("gb18030", "replace"))), "")
 
 
 def refuse_halves(record: Record, place: str) -> None:
@@ -132,9 +141,11 @@ def _header(cells: list[str], place: str) -> list[str]:
 
 def _json(text: str, reading: Reading, name: str) -> Iterator[tuple[str, Record]]:
     try:
-        found = json.loads(text, parse_constant=lambda _: None)
+        found = _parsed(text)
     except json.JSONDecodeError as fault:
         raise BadCard(f"{name}:{fault.lineno}: not JSON ({fault.msg})") from None
+    except _Twice as fault:
+        raise BadCard(f"{name}: a record names {fault.args[0]!r} twice, with unlike values; keep one of them") from None
     except RecursionError:
         raise BadCard(f"{name}: brackets within brackets, too deep to be read; mend the file") from None
     for key in filter(None, reading.records.split(".")):
@@ -153,12 +164,31 @@ def _jsonl(text: str, reading: Reading, name: str) -> Iterator[tuple[str, Record
             continue
         place = f"{name}:{number}"
         try:
-            found = json.loads(line, parse_constant=lambda _: None)
+            found = _parsed(line)
         except json.JSONDecodeError as fault:
             raise BadCard(f"{place}: not JSON ({fault.msg} at column {fault.colno}); mend the line") from None
+        except _Twice as fault:
+            raise BadCard(f"{place}: {fault.args[0]!r} stands twice, with unlike values; keep one of them") from None
         except RecursionError:
             raise BadCard(f"{place}: brackets within brackets, too deep to be read; mend the line") from None
         yield place, _mapping(found, place)
+
+
+class _Twice(Exception):  # noqa: N818
+    """A key that an object has twice: which value would count is nobody's decision here."""
+
+
+def _parsed(text: str) -> Any:
+    return json.loads(text, parse_constant=lambda _: None, object_pairs_hook=_object)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next((key for key, value in pairs if found[key] != value), None)
+        if twice is not None:
+            raise _Twice(twice)
+    return found
 
 
 def _mapping(record: Any, place: str) -> Record:

@@ -10,7 +10,7 @@ from finetune.card.edition import Files, Split, name_of
 from finetune.card.form import Form
 from finetune.card.likeness import normalise
 from finetune.card.question import Row
-from finetune.card.records import MOJIBAKE, BadCard, Format, Reading, read_records, refuse_halves
+from finetune.card.records import MOJIBAKE, BadCard, Format, Reading, misread, read_records, refuse_halves
 
 
 def sift(files: Files, split: str, chosen: Split, form: Form, written: Format, reading: Reading) -> Iterator[Row | str]:
@@ -30,8 +30,7 @@ def sift(files: Files, split: str, chosen: Split, form: Form, written: Format, r
                 row = form.row(record, place=place, file=file, number=number, several=chosen.several)
                 if row is None or (chosen.half is not None and _half(row) != chosen.half):
                     continue
-                if not reading.mend:
-                    _refuse_misread(row, place)
+                _refuse_misread(row, place, reading)
                 first = seen.setdefault(row.id, place)
                 yield row if first == place else f"{place}: id {row.id!r} is already at {first}; make ids unique"
             except BadCard as fault:
@@ -51,11 +50,16 @@ def _records(path: Path, file: str, written: Format, reading: Reading) -> Iterat
         yield str(fault)
 
 
-def _refuse_misread(row: Row, place: str) -> None:
-    """BadCard: what is shown holds UTF-8 that somebody read as Windows-1252."""
+def _refuse_misread(row: Row, place: str, reading: Reading) -> None:
+    """BadCard: what is shown holds UTF-8 that somebody read as Windows-1252 or GBK."""
+    if reading.mend:
+        return
     shown = [row.question, row.context, row.answer or "", *row.options, *(turn.content for turn in row.messages)]
-    if found := next(filter(None, map(MOJIBAKE.search, shown)), None):
-        raise BadCard(f"{place}: {found[0]!r} was decoded wrongly; set reading.mend: cp1252, or correct it")
+    if found := next(filter(None, map(misread, shown)), ""):
+        remedy = "set reading.mend: cp1252, or correct it"
+        if not MOJIBAKE.search(found):
+            remedy = "it is UTF-8 that was read as GBK; get the file again and keep its encoding"
+        raise BadCard(f"{place}: {found!r} was decoded wrongly; {remedy}")
 
 
 def _left_out(record: dict[str, Any], split: Split, place: str) -> bool:

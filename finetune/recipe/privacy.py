@@ -20,7 +20,7 @@ from finetune.recipe.source import data_root
 if TYPE_CHECKING:
     from finetune.recipe import Recipe
 
-PERSONAL_CODE = 3  # raised when a change of finetune.card.personal finds more or less
+PERSONAL_CODE = 4  # raised when a change of finetune.card.personal finds more or less
 Rows = dict[str, list[str]]  # id of a row -> kinds that it holds
 KEPT = TypeAdapter(Rows)
 
