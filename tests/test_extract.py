@@ -2,6 +2,8 @@
 
 from decimal import Decimal
 
+import letter_cases
+import number_cases
 import pytest
 import reading_cases as cases
 from hypothesis import example, given
@@ -12,8 +14,10 @@ from eval.extract import grade, process_results
 FOUR, MARKET, SENTIMENT = ("w", "x", "y", "z"), ("货币市场", "债券市场", "商品市场"), ("利好", "利空", "中性")
 ENGLISH, NESTED = ("positive", "negative", "neutral"), ("收购", "拟收购", "被收购", "被拟收购", "是")
 READINGS = [
-    *(("letter", FOUR, *row) for row in cases.LETTERS), *(("letter", MARKET, *row) for row in cases.WORDS),
-    *(("letter", ("对", "错"), *row) for row in cases.POLAR), *(("number", (), *row) for row in cases.NUMBERS),
+    *(("letter", FOUR, *row) for row in letter_cases.LETTERS),
+    *(("letter", MARKET, *row) for row in letter_cases.WORDS),
+    *(("letter", ("对", "错"), *row) for row in letter_cases.POLAR),
+    *(("number", (), *row) for row in number_cases.NUMBERS),
     *(("yes_no", (), *row) for row in cases.TRUTH), *(("label", SENTIMENT, *row) for row in cases.LABELS),
     *(("label", ENGLISH, *row) for row in cases.LABELS_EN), *(("label", NESTED, *row) for row in cases.LABELS_NESTED),
     *(("letter", ("positive", "neutral", "negative"), *row) for row in cases.STATED),
@@ -38,7 +42,7 @@ def test_readings(kind, options, text, read, rule):
     assert (found.outcome in ("unparsed", "refused")) is (read is None)
 
 
-@pytest.mark.parametrize(("text", "read"), cases.QUANTITIES)
+@pytest.mark.parametrize(("text", "read"), number_cases.QUANTITIES)
 @pytest.mark.parametrize("reading", ["lenient", "strict"])
 def test_quantities_in_parts_and_with_units(text, read, reading):
     found = grade("number", text, read or "0", (), reading)
@@ -46,7 +50,7 @@ def test_quantities_in_parts_and_with_units(text, read, reading):
     assert found.outcome == ("correct" if read else "unparsed")
 
 
-@pytest.mark.parametrize(("text", "gold", "leniently", "strictly"), cases.COMPARED)
+@pytest.mark.parametrize(("text", "gold", "leniently", "strictly"), number_cases.COMPARED)
 def test_numbers_are_compared_at_the_golds_precision(text, gold, leniently, strictly):
     assert (grade("number", text, gold).outcome == "correct") is leniently
     if strictly is not None:
