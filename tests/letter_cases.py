@@ -145,3 +145,17 @@ POLAR = [
     ("正确选项是 A. 对", "A", None),
     ("综上所述，错，故B正确。", "B", None),
 ]  # fmt: skip  (options 对, 错)
+SETS = [  # of A to D, where a set is asked for
+    ("A/C", "AC", "alone"), ("A / C", "AC", "alone"), ("Ａ／Ｃ", "AC", "alone"), ("答案：A/C", "AC", "announced"), ("The answer is A/C.", "AC", "announced"), ("\\boxed{A/C}", "AC", "boxed"),
+    ("选A/B/D", "ABD", "alone"), ("A/C are correct", "AC", "affirmed"), ("A/C错误，B/D正确", "BD", "affirmed"), ("A/C or B/D", None, "several"), ("A/A", None, "none"), ("A/E", None, "none"),
+    ("N/A", None, "none"), ("A/B test", None, "none"), ("An A/B test showed it.", None, "none"), ("We ran an A/B test; the answers are C and D.", "CD", "announced"), ("比率A/C", None, "none"),
+    ("the ratio A/C", None, "none"), ("k = A/C", None, "none"), ("1/2", None, "none"), ("Class A/B shares rise", None, "none"), ("B/C端用户", None, "none"), ("2024/12/31", None, "none"),
+    ("除D外均正确", "ABC", "all others"), ("除了D以外都对", "ABC", "all others"), ("除D选项外，其他选项均正确。", "ABC", "all others"), ("除A、B外都正确", "CD", "all others"), ("答案：除D外都选", "ABC", "all others"),
+    ("选项D错误，其余选项均正确。", "ABC", "all others"), ("D错误，其余正确", "ABC", "all others"), ("A、B、C均正确，D错误，因此除D外都正确", "ABC", "all others"), ("all except D", "ABC", "all others"),
+    ("all but D are correct", "ABC", "all others"), ("All of the above except D are correct.", "ABC", "all others"), ("The answer is all but D.", "ABC", "all others"), ("Everything except D.", "ABC", "all others"),
+    ("All options except D apply.", "ABC", "all others"), ("Except D, all are correct", "ABC", "all others"), ("D is incorrect; the rest are correct.", "ABC", "all others"), ("\\boxed{\\text{all except D}}", "ABC", "boxed"),
+    ("除D外均错误", None, "several"), ("除D外都不正确", None, "several"), ("A错误。D错误，其余正确", None, "several"), ("除D外均正确，而A也错误", None, "several"), ("除D外均正确？不对", None, "several"),
+    ("是否除D外均正确", None, "several"), ("如果除D外均正确", None, "several"), ("all but D are wrong", None, "several"), ("Not all except D", None, "several"), ("除了D以外都对，但D也对。", "D", "affirmed"),
+    ("I don't think all except D are correct", None, "several"), ("all but a few are correct", None, "none"), ("All except D. The answer is A.", "A", "announced"), ("All statements except D mention risk.", None, "several"),
+    ("除E外均正确", None, "none"),
+]  # fmt: skip

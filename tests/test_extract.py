@@ -57,6 +57,45 @@ def test_numbers_are_compared_at_the_golds_precision(text, gold, leniently, stri
         assert (grade("number", text, gold, (), "strict").outcome == "correct") is strictly
 
 
+@pytest.mark.parametrize("text", number_cases.FALLS)
+def test_a_fall_in_words_is_below_zero_where_that_is_asked_for(text):
+    found = grade("number", text, "-12.5%")
+    assert (found.extracted, found.rule, found.outcome) == ("-12.5%", "fall", "correct")
+    assert grade("number", text, "-0.125").outcome == "correct"
+    assert grade("numeracy", text, "-12.5%") == found
+    as_asked = grade("number", text, "12.5%")
+    assert (as_asked.extracted, as_asked.outcome) == ("12.5%", "correct")
+    assert as_asked.rule != "fall"
+    assert grade("number", text, "-12.5%", (), "strict").outcome != "correct"
+
+
+@pytest.mark.parametrize("text", number_cases.NO_FALLS)
+def test_what_is_no_fall_is_not_below_zero(text):
+    assert grade("number", text, "-12.5%").outcome != "correct"
+    assert grade("numeracy", text, "-12.5%").outcome != "correct"
+
+
+@pytest.mark.parametrize(("text", "gold"), number_cases.LOSSES)
+def test_a_loss_is_below_zero_where_that_is_asked_for(text, gold):
+    assert (grade("number", text, gold).rule, grade("number", text, gold).outcome) == ("fall", "correct")
+    assert grade("number", text, gold.removeprefix("-")).outcome == "correct"
+
+
+@pytest.mark.parametrize(("text", "read", "rule"), letter_cases.SETS)
+def test_sets_where_one_is_asked_for(text, read, rule):
+    found = grade("letter", text, read if read and len(read) > 1 else "AB", FOUR)
+    assert (found.extracted, found.rule) == (read, rule)
+    if read and len(read) > 1:
+        assert grade("letter", text, read, FOUR, "strict").outcome == "unparsed"
+
+
+@pytest.mark.parametrize(
+    "text", ["A/C", "A / C", "答案：A/C", "除D外均正确", "除了D以外都对", "all except D", "all but D are correct"]
+)
+def test_what_names_a_set_is_no_answer_where_one_letter_is_asked_for(text):
+    assert {grade("letter", text, letter, FOUR).outcome for letter in "ABCD"} == {"unparsed"}
+
+
 @pytest.mark.parametrize(("text", "gold", "leniently", "strictly"), cases.SPANS)
 def test_spans(text, gold, leniently, strictly):
     assert (grade("span", text, gold).outcome == "correct") is leniently

@@ -170,7 +170,7 @@ def _numbers(text: str) -> tuple[Number, ...]:
 @lru_cache(maxsize=64)
 def _figures(text: str) -> list[Number]:
     """The numbers of a text that may be its answer: those that it denies are not, nor dates beside another number."""
-    found = [one for one in _numbers(text) if not DENIED.search(text[max(0, one.start - 40) : one.start])]
+    found = [one for one in _numbers(text) if not DENIED.search(text[max(0, one.start - 64) : one.start])]
     return [one for one in found if not one.date] or found
 
 

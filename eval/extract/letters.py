@@ -7,7 +7,7 @@ mentions without a commitment are none.
 import re
 from collections.abc import Sequence
 
-from eval.extract import labels, listing
+from eval.extract import labels, listing, sets
 from eval.extract.listing import LETTERS
 from eval.extract.mentions import (
     ASKED,
@@ -30,12 +30,16 @@ HESITANT = re.compile(
 )
 
 
-def read(text: str, options: Sequence[str], count: int = 0) -> tuple[str | None, str]:
-    """Letters, sorted and joined ("BD"), of the first `count` (or as many as there are options), and the rule."""
+def read(text: str, options: Sequence[str], count: int = 0, *, several: bool = False) -> tuple[str | None, str]:
+    """Letters, sorted and joined ("BD"), of the first `count` (or as many as there are options), and the rule.
+
+    `several`: a set is asked for, so A/C is one, and so are all but D.
+    """
     count = min(len(LETTERS), count or len(options) or len(LETTERS))
+    text = sets.spelled(text, count) if several else text
     found = boxes(text)
     if found:
-        boxed = _boxed(text, found, options, count)
+        boxed = _boxed(text, found, options, count) or (sets.others(found[-1][2], count) if several else "")
         return (boxed, "boxed") if boxed else listing.words(found[-1][2], options, "boxed")
     if alone := listing.own(text, options) or _alone(text, count):
         return alone, "alone"
@@ -43,6 +47,8 @@ def read(text: str, options: Sequence[str], count: int = 0) -> tuple[str | None,
         letters, stays = _announced(region, options, count)
         if stays:
             return (letters, "announced") if letters else (None, "several")
+    if several and (left := sets.others(text, count)):
+        return left, "all others"
     said, rule = listing.words(text, options, "words")
     if said:
         spelt = _mentioned(text, options, count) if rule == "truth" else (None, "none")

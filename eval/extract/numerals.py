@@ -177,7 +177,8 @@ def _accounting(match: re.Match[str], text: str) -> bool:
     before = text[max(0, match.start("open") - 1) : match.start("open")]
     if match["beyond"] and re.search("[.,]", match["digits"] or ""):
         return True  # no mark of a note
-    return before in "是为达" or not (before.isalnum() or before == ")")
+    coded = before.isascii() and before.isalpha()  # RMB(3.2); other letters stand before no number
+    return coded or before in "是为达" or not (before.isalnum() or before == ")")
 
 
 def _joins(text: str, begin: int, end: int) -> bool:
