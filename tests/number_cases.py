@@ -85,6 +85,9 @@ NUMBERS = [
     ("It isn't 500 but 539", "539", None), ("答案不是5", None, None), ("The answer is not 5.", None, None), ("not less than 5", "5", None),
     ("Revenue (**539**) against 500", "539", None), ("FY2018 capex was $1,577 million. It is in the 2018 filing.", "1577000000", None),
     ("The growth was 5% as of December 31, 2014.", "5%", None), ("The total is 2014", "2014", None),
+    ("Between 2013 and 2014, revenue rose 12.5%.", "12.5%", None), ("from 2013 to 2014 it rose by 12.5%", "12.5%", None), ("2013年至2014年增长12.5%", "12.5%", None),
+    ("12.5% (calculated as (112.5-100)/100)", "12.5%", None), ("12.5% – based on figures of 2014 and 2013", "12.5%", None), ("It rose from 2013 to 2014", None, "several"),
+    ("It fell to 2014", "2014", None),
     # no commitment
     ("12:30", None, None), ("比例为3:1", None, None), ("2022年12月31日", None, None), ("Revenue grew 12% to $5.2 billion", None, None),
     ("没有数字", None, "none"), ("", None, "none"), ("区间3-5", None, "several"), ("从 -3.5 到 4", None, "several"), ("3到5之间", None, "several"), ("答案是3到5", None, None),

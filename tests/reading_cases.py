@@ -42,6 +42,8 @@ TRUTH = [
     ("违法", "no", None), ("不合法", "no", None), ("不违法", "yes", None), ("不应该。", "no", "leading"), ("说法不妥", "no", None), ("这种说法欠妥", "no", None),
     ("不属于。", "no", "leading"), ("The statement is not accurate", "no", None), ("It is not inaccurate.", "yes", None), ("It is inaccurate.", "no", None),
     ("Absolutely not.", "no", "leading"), ("Certainly not, it fell.", "no", "leading"), ("正确选项是错误", "no", None),
+    ("✅", "yes", "leading"), ("❌", "no", "leading"), ("✔️", "yes", "leading"), ("\\boxed{\\checkmark}", "yes", "boxed"), ("需要。", "yes", "leading"), ("不需要。", "no", "leading"), ("不符合。", "no", "leading"),
+    ("允许", "yes", "leading"), ("不允许，因为风险高。", "no", "leading"), ("不行。", "no", "leading"), ("需要进一步分析", None, None), ("需要 更多资料", None, None), ("应当说很难", None, None), ("需要或不需要", None, None),
     ("他们不认为有风险的说法是错误的", "no", None), ("不失为正确", "yes", None), ("准确率为95%", None, None),
 ]  # fmt: skip
 

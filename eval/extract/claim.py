@@ -27,7 +27,7 @@ RESULT = re.compile(
     r"|(?<![a-z])final (?:result|value|figure|number) ?(?:is|was|equals|[:=])|(?:^|\n)\W{0,4}results? ?[:=]",
     re.I,
 )
-ASIDE = re.compile(r"[(\[][^()\[\]\n]{0,120}[)\]]")
+ASIDE = re.compile(r"[(\[](?:[^()\[\]\n]|\([^()\n]{0,40}\)){0,120}+[)\]]")
 TOLD = re.compile(r"[^\W\d_]|[=/×÷*]")  # a note in brackets: words, or arithmetic
 COMPARED = re.compile(  # a clause that only says beside what the answer stands
     r"^ {0,3}(?:(?:略|远|明显|显著|大幅)?(?:高于|低于|多于|少于|大于|小于|超过|不及)|相[比较]于?|对比"

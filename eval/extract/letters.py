@@ -39,20 +39,22 @@ def read(text: str, options: Sequence[str], count: int = 0, *, several: bool = F
     text = sets.spelled(text, count) if several else text
     found = boxes(text)
     if found:
-        boxed = _boxed(text, found, options, count) or (sets.others(found[-1][2], count) if several else "")
-        return (boxed, "boxed") if boxed else listing.words(found[-1][2], options, "boxed")
+        boxed = _boxed(text, found, options, count)
+        said, rule = (boxed, "boxed") if boxed else listing.words(found[-1][2], options, "boxed")
+        left = sets.left(found[-1][2], count) if several and not said else ""
+        return (left, "boxed") if left else (said, rule)
     if alone := listing.own(text, options) or _alone(text, count):
         return alone, "alone"
     for region in announcements(text):
         letters, stays = _announced(region, options, count)
         if stays:
             return (letters, "announced") if letters else (None, "several")
-    if several and (left := sets.others(text, count)):
-        return left, "all others"
     said, rule = listing.words(text, options, "words")
     if said:
         spelt = _mentioned(text, options, count) if rule == "truth" else (None, "none")
         return spelt if spelt[0] else (said, rule)  # B beside its verdict: 错，故B正确
+    if several and (left := sets.left(text, count)):
+        return left, "all"
     if right := listing.judged(text, options, count):
         return right, "judged"
     if len(weak := _weak(text, options, count)) == 1 and len(only := weak.pop()) > 1:
@@ -84,6 +86,7 @@ def _boxed(text: str, found: list[tuple[int, int, str]], options: Sequence[str],
 
 def _written(text: str, options: Sequence[str], count: int) -> str:
     """The letters of a box: alone, or with the texts of their options."""
+    text = text.replace("\\\\", "\n")
     if dressed := re.fullmatch(r"\\(?:text|textbf|mathrm|mathbf|mbox)\s*\{(.*)\}", text, re.S):
         text = dressed[1]  # around braces of its own
     if letters := listing.own(text, options) or _alone(FORM.sub("", text), count):
@@ -119,7 +122,7 @@ def _announced(region: str, options: Sequence[str], count: int) -> tuple[str, bo
         if match is None or (letters := letters_of(match[1])) == "":
             continue
         after = region[match.end() : match.end() + 60]
-        if small and re.match(r"[ \t]+[a-z]", after):
+        if small and match[1].isalpha() and re.match(r"[ \t]+[a-z]", after):
             continue  # an article: "the answer is a number"
         if not small and letters == "A" and article(match[1], after) and after[1:2].islower():
             continue

@@ -82,7 +82,8 @@ def group(count: int, *, small: bool) -> re.Pattern[str]:
     bare = a if small else rf"{a}{{1,10}}+"  # never given back in part: answers that loop stay cheap
     one = rf"(?:{dressed}|{bare})"
     between = (
-        r"[ \t]*+(?:[,、;&+][ \t]*+)?(?:(?:和|与|及|以及|跟|and\b|&)[ \t]*+)?(?:选项|options?[ \t]++|choices?[ \t]++)?"
+        r"(?:项(?=[、和与及以跟]))?[ \t]*+(?:[,、;&+][ \t]*+)?(?:(?:和|与|及|以及|跟|and\b|&)[ \t]*+)?"
+        r"(?:选项|options?[ \t]++|choices?[ \t]++)?"
     )
     return re.compile(rf"(?<![A-Za-z0-9\\+-])(?<![A-Za-z]/)({one}(?:{between}{one})*){FOLLOWED}")
 

@@ -81,7 +81,10 @@ DENIED = re.compile(  # before a figure that is named as not the answer
     r"[ $¥€£\"'(~≈约]*$",
     re.I,
 )
-BEFORE = re.compile(r"(?:第|[Ff][Yy]\s?|Q|(?:in|of|year|since|by|for|from) )$")
+BEFORE = re.compile(r"(?:第|FY\s?|Q|(?:in|of|year|since|by|for|from|between|during|than) )$", re.I)
+YEARS = re.compile(  # before the second of two: from 2013 to 2014, 2013年和2014
+    r"(?<![0-9.,])(?:19|20)[0-9]{2}年?\s?(?:to|and|through|until|vs\.?|versus|[-–至到和与])\s?$"
+)
 RANGE = re.compile(r"\s*(?:[-–—~至到]|to(?![a-z])|and(?![a-z])|或|or(?![a-z])|和|与)\s*", re.I)
 COPULA = re.compile(
     r"(?:等于|约为|达到|共计|合计|为|是|得|约|=|≈|(?<![a-z])(?:is|are|was|were|equals?|totals?|approximately|about|of)(?![a-z]))\s*(?:约|大约|大概|about|approximately|roughly|around|≈|~)?\s*$",

@@ -16,7 +16,7 @@ TYPOGRAPHY = (  # order matters; every pattern runs in linear time
     (re.compile(r"(?<=[0-9])\s?[\u00a0\u2009\u202f](?=[0-9]{3}(?![0-9]))"), ""),  # 1 234 with a fixed blank
     (re.compile(r"(?<=[０-９])，(?=[０-９]{3}(?![０-９]))"), ","),
     (re.compile("，"), ", "),  # a Chinese comma parts numbers, and never thousands
-    (re.compile("[\u200b-\u200d\u2060\ufeff]"), ""),
+    (re.compile("[\u200b-\u200d\u2060\ufe0e\ufe0f\ufeff]"), ""),
     (re.compile(r"[¼-¾⅐-⅞]"), lambda m: " " + unicodedata.normalize("NFKC", m.group()).replace("\u2044", "/")),
     (re.compile(r"[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+"), lambda m: "^" + m.group().translate(SUPERSCRIPTS)),
 )
@@ -26,6 +26,7 @@ LATEX = (
     (re.compile(r"\\([%$&#_])"), r"\1"),
     (re.compile(r"\\(?:times|cdot)(?![a-z])"), "×"),
     (re.compile(r"\\approx(?![a-z])"), "≈"),
+    (re.compile(r"\\checkmark(?![a-z])"), "✓"),
     (re.compile(r"\\[dt]frac(?![a-z])"), r"\\frac"),
     (re.compile(r"\\(?:left|right|displaystyle|quad)(?![a-z])"), ""),
     (re.compile(r"\\[,!;: ]"), ""),

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 
 from eval.extract.listing import LETTERS
 from eval.extract.mentions import mentions
+from eval.extract.passages import HAN
 
 PARTED = re.compile(  # not in an A/B test, N/A or a ratio
-    r"(?<![A-Za-z0-9/.+=^率比值-])(?<![=/率比值] )(?<!ratio )(?<!ratio of )[A-J](?: ?/ ?[A-J]){1,9}"
+    r"(?<![A-Za-z0-9/|.+=^率比值-])(?<![=/率比值] )(?<!ratio )(?<!ratio of )[A-J](?:(?: ?/ ?|\|)[A-J]){1,9}"
     r"(?=[\"')\]】}]*(?:项|选项)?[ \t]*(?:$|[,;:。!\n、(]|\.(?:\s|$)|[都均皆]|正确|对(?![于应])|符合|或|还是"
     r"|(?:are|both|all|or)(?![a-z])))"
 )
@@ -19,7 +20,7 @@ SOME = (
     r"((?-i:[A-J](?:(?:[,、/]| ?(?:和|与|及|and) ?| ){0,3}[A-J]){0,8}))[\"')\]】]?(?:[两二三]?项|选项)?"
 )
 REST = r"(?:其余|其他|其它|剩下)"
-EACH = rf"(?:{REST}|[都均皆全是为才的,、 ]|选项|各项|所有|全部|[两三几][项个]|说法|表述)*"
+EACH = rf"(?:{REST}|以上|上述|[都均皆全是为才的,、 ]|选项|各项|所有|全部|[两三几][项个]|说法|表述)*"
 RIGHT = r"(?:正确|对(?![于应])|符合|成立|应选|入选|当选|选(?![错项]))"
 REMAIN = (
     r"(?:all )?(?:the )?(?:rest|others?|remaining(?: ones| options| statements)?"
@@ -39,6 +40,16 @@ OTHERS = re.compile(
     rf"{REMAIN} (?:are|is) (?:all )?(?:correct|right|true)",
     re.I,
 )
+SAID = r"(?=[\"')\]】}]*(?:$|[,;。!\n]|\.(?:\s|$)))"  # and nothing else
+EVERY = re.compile(
+    r"(?:(?:以上|上述)(?:[四五]个|所有|各个?|全部)?(?:选项|说法|表述|各项|[四五]项)?|(?:各个|所有|全部|这?[四五]个)选项|[四五]项)"
+    rf"(?:说法|表述)?(?:[都均皆全是]|全部)+{RIGHT}"
+    rf"|(?<![{HAN}])(?:(?:答案|应)?[是为选]?(?:全选|全部选|全部正确|(?:以上|上述)(?:[都均全]|全部)(?:对|是))){SAID}"
+    r"|(?:^|(?<=[:\n({\"*])|(?<= is)|(?<=[.,]))\s?all (?:of )?(?:the )?"
+    r"(?:(?:above|(?:four |five )?(?:options|choices|answers|statements))(?: above)?|four|five)"
+    rf"(?: (?:are )?(?:all )?(?:correct|right|true|valid|apply)(?![a-z])|{SAID})",
+    re.I,
+)
 DENIED = re.compile(
     r"(?:不是|并非|不(?:认为|觉得)|是否|如果|n't|(?<![a-z])(?:not|if|whether|never)(?![a-z]))[^,。;.!?\n]{0,24}$", re.I
 )
@@ -56,22 +67,29 @@ def _parted(written: str, count: int) -> str:
     return "、".join(letters) if fits else written
 
 
-def others(text: str, count: int) -> str:
-    """The letters of all options but those that are left out, where nothing else is said of any; else ""."""
+def left(text: str, count: int) -> str:
+    """The letters of all options, or of all but those that are left out, where nothing else is said of any; else ""."""
     out = set(_left_out(text))
-    if len(out) != 1:
-        return ""
-    without = out.pop()
-    left = "".join(letter for letter in LETTERS[:count] if letter not in without)
+    return _but(out.pop(), text, count) if len(out) == 1 else ""
+
+
+def _but(without: str, text: str, count: int) -> str:
+    """The letters of all options `without` some; "" where one of these is affirmed, or another denied."""
+    rest = "".join(letter for letter in LETTERS[:count] if letter not in without)
     for one in mentions(text, count):
-        if one.open or (one.right and set(one.letters) & set(without)) or (one.wrong and set(one.letters) & set(left)):
+        if one.open or (one.right and set(one.letters) & set(without)) or (one.wrong and set(one.letters) & set(rest)):
             return ""
-    return left if len(left) > 1 and len(left) < count else ""
+    return rest if 1 < len(rest) == count - len(without) else ""
 
 
 def _left_out(text: str) -> Iterator[str]:
-    """The letters that each such phrase leaves out; "" for one that is denied."""
-    for found in OTHERS.finditer(text):
-        letters = "".join(sorted(set(re.findall("[A-J]", next(filter(None, found.groups()))))))
-        denied = DENIED.search(text, max(0, found.start() - 40), found.start()) or TURNED.match(text, found.end())
-        yield "" if denied else letters
+    """The letters that each such phrase leaves out; where it is denied, what no letter is."""
+    for found in list(OTHERS.finditer(text)) or EVERY.finditer(text):
+        letters = "".join(sorted(set(re.findall("[A-J]", next(filter(None, found.groups()), "")))))
+        yield "?" if _taken_back(found) else letters
+
+
+def _taken_back(found: re.Match[str]) -> bool:
+    """Whether it is denied, supposed or asked."""
+    before = DENIED.search(found.string, max(0, found.start() - 40), found.start())
+    return bool(before or TURNED.match(found.string, found.end()))

@@ -55,9 +55,12 @@ UNSURE = re.compile(
     r"|true or false|yes or no|right or wrong|(?:是|对|正确)(?:还是|或)",
     re.I,
 )
-YES = r"是的?|对的?|没错|正确|属实|√|✓|✔|y|yes|yeah|yep|true|t|correct|right|肯定|可以|能|会|有"
-NO = r"不是的?|不对的?|否|错误?的?|非|×|✗|✘|n|no|nope|false|f|incorrect|wrong|untrue|否定|不可以|不能|不会|没有|不正确|"
-NO += r"不应该?|不属于|(?:absolutely|certainly|definitely|of course) not"
+ALONE = r"(?=$|[,.。!;])"  # and no verb: 需要进一步分析
+YES = r"是的?|对的?|没错|正确|属实|√|✓|✔|✅|y|yes|yeah|yep|true|t|correct|right|肯定|可以|能|会|有"
+YES += rf"|(?:符合|允许|应当?|应该|需要|可行){ALONE}"
+NO = r"不是的?|不对的?|否|错误?的?|非|×|✗|✘|❌|n|no|nope|false|f|incorrect|wrong|untrue|否定|不可以|不能|不会|没有"
+NO += rf"|不正确|不应[该当]?|不属于|(?:不符合|不允许|不需要|不可行|不行){ALONE}"
+NO += r"|(?:absolutely|certainly|definitely|of course) not"
 CLAUSE = re.compile(r"[,;:。!?\n]|\.(?=\s|$)")
 REACH = 80  # characters before a verdict in which its clause is looked for
 STANDING = re.compile(
