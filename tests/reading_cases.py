@@ -64,6 +64,10 @@ STATED = [  # options positive, neutral, negative of a question for a letter
     ("I would classify this as negative.", "C", "label"), ("Negative: revenue fell.", "C", "label"), ("Label: Positive\nReason: more profit.", "A", "label"),
     ("It is positive or neutral.", None, "none"), ("It is not clearly positive.", None, "none"), ("It may be negative.", None, "none"),
     ("Positive cash flow was reported.", None, "none"), ("The answer is B, though it sounds positive.", "B", "announced"), ("Is it positive?", None, "none"),
+    ("This statement is neutral in tone.", "B", "label"), ("It is neither positive nor negative, so neutral.", "B", "label"), ("Neutral – it merely states a fact.", "B", "label"),
+    ('{"sentiment": "neutral"}', "B", "label"), ("The sentence conveys a neutral sentiment.", "B", "label"), ("The tone is neutral rather than positive.", "B", "label"), ("It's neutral.", "B", "label"),
+    ("It's not neutral.", None, "none"), ("It has a positive one-time gain.", None, "none"), ("Positive statements were made by the CEO.", None, "none"), ("This is not a neutral statement.", None, "none"),
+    ("so positive or neutral", None, "none"), ("He is positive in tone, but the text is negative.", None, "none"),
     ("该新闻的情感是 neutral。", "B", "label"), ("情感：negative", "C", "label"), ("不是 negative", None, "none"), ("negative 和 positive 都有", None, "none"),
 ]  # fmt: skip
 LABELS_NESTED = [  # of 收购, 拟收购, 被收购, 被拟收购, 是
@@ -87,6 +91,8 @@ TAGS = [  # text, known, tags
     ("| 公司 |\n|---|\n| 天风证券 |\n| 比音勒芬 |", (), "天风证券, 比音勒芬"), ("公司名称\n---\n天风证券", (), "天风证券"),
     ("没有涉及任何公司", (), None), ("文中未提及公司。", (), None), ("No companies are named.", (), None), ("仁和药业", (), "仁和药业"),
     ("中国和谐汽车、平安银行", (), "中国和谐汽车, 平安银行"), ("答案：仁和药业和中信证券", (), "仁和药业, 中信证券"),
+    ('```json\n["天风证券", "比音勒芬"]\n```', (), "天风证券, 比音勒芬"), ("《天风证券》《比音勒芬》", (), "天风证券, 比音勒芬"), ("天风证券 比音勒芬", (), "天风证券, 比音勒芬"), ("CRF Investment", (), "crf investment"),
+    ("识别到的公司有天风证券、比音勒芬", (), "天风证券, 比音勒芬"), ("财务，分红（不涉及增持）", ("财务", "分红", "增持"), "财务, 分红"),
     ("1、360数科；2、比音勒芬", (), "360数科, 比音勒芬"), ("公司：1、Apple 2、Tesla", (), "apple, tesla"), ("1、2、3", (), "1, 2, 3"),
 ]  # fmt: skip
 SPANS = [  # text, gold, leniently right, strictly right

@@ -36,6 +36,7 @@ PLAIN = (
     (re.compile("[‐‑−﹣]"), "-"),
     (re.compile("[“”„「」『』]"), '"'),
     (re.compile("[‘’]"), "'"),
+    (re.compile(r"^[ \t]{0,8}```[A-Za-z]{1,10}[ \t]{0,8}$", re.M), ""),  # the language of a block
     (re.compile(r"\*\*|__|`|~~"), ""),
     (re.compile(r"\r\n?"), "\n"),
     (re.compile(r"[ \t]{5,}"), "    "),  # an answer that loops in blanks or lines is no longer to read than others
