@@ -88,6 +88,8 @@ NUMBERS = [
     ("Between 2013 and 2014, revenue rose 12.5%.", "12.5%", None), ("from 2013 to 2014 it rose by 12.5%", "12.5%", None), ("2013年至2014年增长12.5%", "12.5%", None),
     ("12.5% (calculated as (112.5-100)/100)", "12.5%", None), ("12.5% – based on figures of 2014 and 2013", "12.5%", None), ("It rose from 2013 to 2014", None, "several"),
     ("It fell to 2014", "2014", None),
+    ("Eighteen", "18", "alone"), ("The answer is eighteen.", "18", "announced"), ("fifty-two percent", "52%", "alone"), ("They waited for a hundred days and more than ten nights.", None, "none"),
+    ("one or two", None, "none"), ("0.0538 (5.38%)", "0.0538", None), ("5.4% (0.0538)", "0.0538", None), ("0.05 (6%)", None, "several"), ("500 (3.2)", None, "several"),
     # no commitment
     ("12:30", None, None), ("比例为3:1", None, None), ("2022年12月31日", None, None), ("Revenue grew 12% to $5.2 billion", None, None),
     ("没有数字", None, "none"), ("", None, "none"), ("区间3-5", None, "several"), ("从 -3.5 到 4", None, "several"), ("3到5之间", None, "several"), ("答案是3到5", None, None),
@@ -146,7 +148,7 @@ COMPARED = [  # read, gold, leniently, strictly
     ("0.333", "1/3", True, None), ("1/3", "1/3", True, True), ("三分之一", "1/3", True, True), ("33.33%", "1/3", True, None), ("0.3", "1/3", False, False),
     ("12.3（万元）", "12.3万元", True, True), ("12.3（万元）", "12.3", True, None), ("539 (in millions)", "539", True, None), ("1.5个亿", "1.5亿", True, True),
     ("0.125（12.5%）", "12.5%", True, None), ("12.5% (i.e., 0.125)", "12.5%", True, None), ("万分之三", "0.0003", True, True), ("12.5%", "-12.5%", False, False),
-    ("The change was -12.5%", "-12.5%", True, None), ("- 12.5%", "-12.5%", False, False), ("Yes.", "yes", True, True), ("7", "no", False, False), ("是", "yes", True, True), ("否", "no", True, True),
+    ("下降12.5%，即-12.5%", "-12.5%", True, None), ("下降12.5%，即-12.5%", "12.5%", False, None), ("The change was -12.5%", "-12.5%", True, None), ("- 12.5%", "-12.5%", False, False), ("Yes.", "yes", True, True), ("7", "no", False, False), ("是", "yes", True, True), ("否", "no", True, True),
 ]  # fmt: skip
 
 FALLS = [  # told in words, of a change of -12.5 %: each is 12.5 % too where that is asked for
@@ -159,7 +161,7 @@ FALLS = [  # told in words, of a change of -12.5 %: each is 12.5 % too where tha
 ]  # fmt: skip
 NO_FALLS = [  # against a change of -12.5 %
     "上升了12.5%", "没有下降12.5%", "12.5%", "答案：12.5%", "亏损减少12.5%", "减亏12.5%", "降幅收窄12.5%", "逆差缩小12.5%", "不降反升12.5%", "由亏损12.5%转为盈利", "避免了亏损12.5%",
-    "下降到12.5%", "下降至12.5%", "降为12.5%", "下降后为12.5%", "跌破12.5%", "没有出现12.5%的下降", "最低12.5%",
+    "下降到12.5%", "下降至12.5%", "降为12.5%", "下降后为12.5%", "跌破12.5%", "没有出现12.5%的下降", "最低12.5%", "增长12.5%或-12.5%",
     "increased by 12.5%", "It did not decrease by 12.5%, it increased by 12.5%.", "Answer: 12.5%", "decreased to 12.5%", "The net loss decreased by 12.5%.", "reduced losses by 12.5%",
     "The reduction in net loss was 12.5%", "the decline narrowed by 12.5%", "Costs fell. The change is 12.5%.", "Costs fell, and profit rose by 12.5%", "Revenue fell. \\boxed{12.5\\%}",
     "the decline was offset by a 12.5% gain", "The profit margin after the decline is 12.5%", "the reduction in cost led to a gain of 12.5%", "fell below 12.5%", "12.5% loss ratio",

@@ -6,6 +6,7 @@ change" it is -12.5 %. So a fall counts as a minus only where the answer to be m
 
 import re
 from collections.abc import Sequence
+from decimal import Decimal
 
 from eval.extract import claim
 from eval.extract.numerals import Number, numbers
@@ -61,12 +62,17 @@ OTHER = re.compile(  # between the two: something else is told, or the fall of a
 
 
 def read(text: str, bold: Sequence[str], told: Number | None, wanted: Number | None) -> Number | None:
-    """The number below zero that the text tells as a fall, where `told` was read of it and one below zero is asked for;
-    else None."""
-    if told is None or wanted is None or not wanted.value < 0 < told.value:
+    """The number below zero that the text tells as a fall, where one is asked for; else None.
+
+    `told` is what it is read as without its words: None where it says the same by a sign too (下降3.2%，即-3.2%).
+    """
+    if wanted is None or wanted.value >= 0 or (told is not None and told.value <= 0):
+        return None
+    if told is None and len({(abs(one.value), one.percent) for one in numbers(text) if not one.date}) != 1:
         return None
     found = claim.read(signed(text), [signed(one) for one in bold])[0]
-    return found if found and found.value == -told.value and found.percent == told.percent else None
+    meant = -told.value if told else min(found.value, Decimal(0)) if found else None
+    return found if found and found.value == meant and (told is None or found.percent == told.percent) else None
 
 
 def signed(text: str) -> str:
