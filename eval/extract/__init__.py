@@ -17,7 +17,7 @@ from eval.extract.passages import clean
 from eval.extract.thought import split
 from finetune.mistakes import BadInput
 
-EXTRACTOR = "2026.11.7"  # part of the plan and of every score's fingerprint; raised when a reading changes
+EXTRACTOR = "2026.11.8"  # part of the plan and of every score's fingerprint; raised when a reading changes
 AnswerKind = Literal[
     "option", "letter", "number", "yes_no", "text", "span", "label", "tags", "numeracy", "slots", "keypoints"
 ]  # fmt: skip

@@ -86,13 +86,15 @@ def _boxed(text: str, found: list[tuple[int, int, str]], options: Sequence[str],
 
 def _written(text: str, options: Sequence[str], count: int) -> str:
     """The letters of a box: alone, or with the texts of their options."""
-    text = text.replace("\\\\", "\n")
     if dressed := re.fullmatch(r"\\(?:text|textbf|mathrm|mathbf|mbox)\s*\{(.*)\}", text, re.S):
         text = dressed[1]  # around braces of its own
     if letters := listing.own(text, options) or _alone(FORM.sub("", text), count):
         return letters
-    listed, more = listing.several(text, 0, options, count)
-    return "" if more else listed or listing.one(text, options, count)
+    for said in (text, text.replace("\\\\", "\n")):  # a line break, or part of an option
+        listed, more = listing.several(said, 0, options, count)
+        if listed or more:
+            return "" if more else listed
+    return listing.one(text, options, count)
 
 
 def _alone(text: str, count: int) -> str:

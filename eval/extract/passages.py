@@ -17,6 +17,7 @@ TYPOGRAPHY = (  # order matters; every pattern runs in linear time
     (re.compile(r"(?<=[０-９])，(?=[０-９]{3}(?![０-９]))"), ","),
     (re.compile("，"), ", "),  # a Chinese comma parts numbers, and never thousands
     (re.compile("[\u200b-\u200d\u2060\ufe0e\ufe0f\ufeff]"), ""),
+    (re.compile(r"([¼-¾⅐-⅞])\1{3,}"), r"\1\1\1"),  # an answer that loops in them is no longer to read than others
     (re.compile(r"[¼-¾⅐-⅞]"), lambda m: " " + unicodedata.normalize("NFKC", m.group()).replace("\u2044", "/")),
     (re.compile(r"[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+"), lambda m: "^" + m.group().translate(SUPERSCRIPTS)),
 )

@@ -215,7 +215,8 @@ def _heads(fields: Fields) -> re.Pattern[str]:
 
 def _headed(head: re.Match[str], fields: Fields) -> str:
     """The contract that begins a line on one of its own, where a slot is told behind it."""
-    rest = head.string[head.end() :].partition("\n")[0]
+    end = head.string.find("\n", head.end())
+    rest = head.string[head.end() : end if end >= 0 else None]
     told = any(_called(found["name"], fields) for found in _heads(fields).finditer(rest))
     return f"{fields.key}: {head['code']}\n" if told else head[0]
 
