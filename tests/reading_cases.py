@@ -44,6 +44,9 @@ TRUTH = [
     ("Absolutely not.", "no", "leading"), ("Certainly not, it fell.", "no", "leading"), ("正确选项是错误", "no", None),
     ("✅", "yes", "leading"), ("❌", "no", "leading"), ("✔️", "yes", "leading"), ("\\boxed{\\checkmark}", "yes", "boxed"), ("需要。", "yes", "leading"), ("不需要。", "no", "leading"), ("不符合。", "no", "leading"),
     ("允许", "yes", "leading"), ("不允许，因为风险高。", "no", "leading"), ("不行。", "no", "leading"), ("需要进一步分析", None, None), ("需要 更多资料", None, None), ("应当说很难", None, None), ("需要或不需要", None, None),
+    ("这种做法是允许的。", "yes", None), ("这种做法是不允许的。", "no", None), ("未被允许。", "no", None), ("此做法不当。", "no", None), ("不合适。", "no", None), ("此做法恰当。", "yes", None), ("不是不恰当", "yes", None),
+    ("不能这样做。", "no", "leading"), ("可以这样做。", "yes", "leading"), ("可以这样做吗？", None, None), ("应判断为“否”。", "no", "announced"), ("判断：错误", "no", "announced"), ("无法判断为是", None, None), ("需要判断是否合规", None, None),
+    ("I would say no.", "no", "announced"), ("I would not say yes.", None, None), ("Not really.", "no", "leading"), ("应加强适当性管理", None, None), ("找到合适的产品", None, None), ("不当得利", None, None), ("经允许后可以", None, None),
     ("他们不认为有风险的说法是错误的", "no", None), ("不失为正确", "yes", None), ("准确率为95%", None, None),
 ]  # fmt: skip
 

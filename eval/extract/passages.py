@@ -37,7 +37,6 @@ PLAIN = (
     (re.compile("[‐‑−﹣]"), "-"),
     (re.compile("[“”„「」『』]"), '"'),
     (re.compile("[‘’]"), "'"),
-    (re.compile(r"^[ \t]{0,8}```[A-Za-z]{1,10}[ \t]{0,8}$", re.M), ""),  # the language of a block
     (re.compile(r"\*\*|__|`|~~"), ""),
     (re.compile(r"\r\n?"), "\n"),
     (re.compile(r"[ \t]{5,}"), "    "),  # an answer that loops in blanks or lines is no longer to read than others
@@ -54,10 +53,12 @@ ANNOUNCED = re.compile(
     r"\s*[\"']?\s*[:=]?"
     rf"|(?:故|我|因此|所以|综上|应该|应当|应|须|可|则|就|改|正确)?(?<![不勿别未没非再误错])(?<!不[应能可会要该得宜])(?<!不应该)(?:选择|选(?!项))(?:的?答案)?(?:的?是|为)?\s*:?"
     r"|(?:其实|实际上|而|应该|应当|应|确切地说)(?:就)?[是为]\s*:?"
+    r"|(?<![不能法以可])(?:判断|判定)(?:结果)?应?(?:为|[:=])\s*:?"
     rf"|(?<![{HAN}A-Za-z])是(?![{HAN}])\s*:?"
     rf"|(?<![a-z])(?:answers?|correction|corrected)(?![a-z])[\"']?(?:{FOR}\s+{IS}|\s*(?:{IS}\s*)*)(?P<denied_en>(?:n't|\s*not)(?![a-z]))?\s*"
     r"|(?<![a-z])(?:i|we|i'd|i'll|would|will|must|should|to|and|so|then|therefore|,|\.|:|^)\s*"
     r"(?:choose|chose|pick|picked|select|selected|go with|went with|opt for|settle on)(?![a-z])\s*:?"
+    r"|(?<![a-z])(?:i'd|i would|i'll) say(?![a-z])(?: that)?\s*:?"
     r"|(?<![a-z])(?:actually|rather|instead|no|wait|but),?\s+(?:it's|it is|it should be|this is|that is)"
     r"(?![a-z])(?!\s+not)"
     r")"

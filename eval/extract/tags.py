@@ -31,6 +31,7 @@ NOTHING = re.compile(
 )
 MARK = re.compile(r"(?:^|(?<=[\s,;|]))\(?[0-9]{1,2}、(?=[^、,;|\n]*[^\W\d])")  # 1、甲 2、乙: marks of a list, no tags
 LEADING = re.compile(r"^(?:[-*•·]|\(?[0-9]{1,2}[.、)])\s*")
+BLOCK = re.compile(r"^(?:json|python|text|plaintext|markdown)\n", re.I)  # the language of a block of code
 NONE = {"无", "没有", "none", "n/a", "null", "[]"}
 
 
@@ -63,6 +64,7 @@ def _block(region: str) -> str:
 
 def read(text: str, known: Sequence[str] = (), *, lenient: bool = True) -> tuple[list[str] | None, str]:
     """The tags that a text names, and the rule. With a `known` set those of it that are named, wherever they stand."""
+    text = BLOCK.sub("", text) if lenient else text
     found = boxes(text)
     region = found[-1][2] if found else next((r for r in announcements(text) if sentence(r)), "")
     lines = [line for line in text.split("\n") if line.strip()]
