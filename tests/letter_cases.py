@@ -158,6 +158,8 @@ SETS = [  # of A to D, where a set is asked for
     ("是否除D外均正确", None, "several"), ("如果除D外均正确", None, "several"), ("all but D are wrong", None, "several"), ("Not all except D", None, "several"), ("除了D以外都对，但D也对。", "D", "affirmed"),
     ("I don't think all except D are correct", None, "several"), ("all but a few are correct", None, "none"), ("All except D. The answer is A.", "A", "announced"), ("All statements except D mention risk.", None, "several"),
     ("除E外均正确", None, "none"), ("A|C|D", "ACD", "alone"), ("除D外，以上选项均正确", "ABC", "all"),
+    ("除了C和D，其他都对", "AB", "all"), ("除了C和D，其他都错", None, "several"), ("neither A/B", None, "none"), ("可能是A/B", None, "none"), ("maybe A/B", None, "none"), ("A/B均错误", None, "several"),
+    ("排除C/D，选A/B", "AB", "announced"), ("If A/B, then", None, "several"), ("The answer is not A/B.", None, "several"), ("A/B？", None, "none"),
     ("以上都对", "ABCD", "all"), ("全选", "ABCD", "all"), ("答案：全选", "ABCD", "all"), ("以上选项均正确。", "ABCD", "all"), ("四个选项都正确", "ABCD", "all"), ("以上说法全部正确", "ABCD", "all"),
     ("All of the above.", "ABCD", "all"), ("All four options are correct.", "ABCD", "all"), ("The answer is all of the above.", "ABCD", "all"), ("\\boxed{\\text{All of the above}}", "ABCD", "boxed"),
     ("以上选项均正确吗？", None, "none"), ("以上都不对", None, "none"), ("并非所有选项都正确", None, "none"), ("Not all options are correct.", None, "none"), ("以上选项均正确，但B错误", None, "several"),

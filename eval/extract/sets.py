@@ -11,7 +11,8 @@ from eval.extract.mentions import mentions
 from eval.extract.passages import HAN
 
 PARTED = re.compile(  # not in an A/B test, N/A or a ratio
-    r"(?<![A-Za-z0-9/|.+=^率比值-])(?<![=/率比值] )(?<!ratio )(?<!ratio of )[A-J](?:(?: ?/ ?|\|)[A-J]){1,9}"
+    r"(?<![A-Za-z0-9/|.+=^率比值-])(?<![=/率比值] )(?<!ratio )(?<!ratio of )(?<!either )(?<!aybe )(?<!可能是)"
+    r"[A-J](?:(?: ?/ ?|\|)[A-J]){1,9}"
     r"(?=[\"')\]】}]*(?:项|选项)?[ \t]*(?:$|[,;:。!\n、(]|\.(?:\s|$)|[都均皆]|正确|对(?![于应])|符合|或|还是"
     r"|(?:are|both|all|or)(?![a-z])))"
 )
@@ -27,7 +28,7 @@ REMAIN = (
     r"|other (?:three|two|options|statements|choices))(?: three| two| options| statements| choices)?"
 )
 OTHERS = re.compile(
-    rf"除了?{SOME}(?:以外|之外|外){EACH}(?:应|当|可|要)*{RIGHT}"
+    rf"除了?{SOME}(?:以外|之外|外|(?=[,、 ]{{0,2}}{REST})){EACH}(?:应|当|可|要)*{RIGHT}"
     rf"|{SOME}(?:[是为都均则]|说法|表述)*(?:错误?|不正确|不对|有误|不选|不符合(?:题意)?)的?[,;、。]"
     rf" ?[而但]?{REST}{EACH}{RIGHT}"
     r"|(?<![a-z])(?:all|every(?:thing|one| option| choice| statement)?|each)(?: of)?"
