@@ -53,6 +53,14 @@ LETTERS = [
     Loop(", ", ("letter",), "(A", "B"),
     Loop("和", ("letter",), "A项", "a"),
 ]
+# Read further where a set, or a number below zero, is asked for.
+ASKED = [
+    *(
+        Loop(piece, ("letter",), gold="AB", options=tuple("wxyz"))
+        for piece in ("A/", "除A外都", "all the ", "A is wrong; the rest ")
+    ),
+    *(Loop(piece, ("number",), gold="-1") for piece in ("下降1 ", "decrease in x ", "fell from 1 to ", "½")),
+]
 
 
 def read(loop: Loop, size: int = SIZE) -> None:

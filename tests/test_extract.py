@@ -2,6 +2,8 @@
 
 from decimal import Decimal
 
+import letter_cases
+import number_cases
 import pytest
 import reading_cases as cases
 from hypothesis import example, given
@@ -12,8 +14,10 @@ from eval.extract import grade, process_results
 FOUR, MARKET, SENTIMENT = ("w", "x", "y", "z"), ("货币市场", "债券市场", "商品市场"), ("利好", "利空", "中性")
 ENGLISH, NESTED = ("positive", "negative", "neutral"), ("收购", "拟收购", "被收购", "被拟收购", "是")
 READINGS = [
-    *(("letter", FOUR, *row) for row in cases.LETTERS), *(("letter", MARKET, *row) for row in cases.WORDS),
-    *(("letter", ("对", "错"), *row) for row in cases.POLAR), *(("number", (), *row) for row in cases.NUMBERS),
+    *(("letter", FOUR, *row) for row in letter_cases.LETTERS),
+    *(("letter", MARKET, *row) for row in letter_cases.WORDS),
+    *(("letter", ("对", "错"), *row) for row in letter_cases.POLAR),
+    *(("number", (), *row) for row in number_cases.NUMBERS),
     *(("yes_no", (), *row) for row in cases.TRUTH), *(("label", SENTIMENT, *row) for row in cases.LABELS),
     *(("label", ENGLISH, *row) for row in cases.LABELS_EN), *(("label", NESTED, *row) for row in cases.LABELS_NESTED),
     *(("letter", ("positive", "neutral", "negative"), *row) for row in cases.STATED),
@@ -38,7 +42,7 @@ def test_readings(kind, options, text, read, rule):
     assert (found.outcome in ("unparsed", "refused")) is (read is None)
 
 
-@pytest.mark.parametrize(("text", "read"), cases.QUANTITIES)
+@pytest.mark.parametrize(("text", "read"), number_cases.QUANTITIES)
 @pytest.mark.parametrize("reading", ["lenient", "strict"])
 def test_quantities_in_parts_and_with_units(text, read, reading):
     found = grade("number", text, read or "0", (), reading)
@@ -46,11 +50,50 @@ def test_quantities_in_parts_and_with_units(text, read, reading):
     assert found.outcome == ("correct" if read else "unparsed")
 
 
-@pytest.mark.parametrize(("text", "gold", "leniently", "strictly"), cases.COMPARED)
+@pytest.mark.parametrize(("text", "gold", "leniently", "strictly"), number_cases.COMPARED)
 def test_numbers_are_compared_at_the_golds_precision(text, gold, leniently, strictly):
     assert (grade("number", text, gold).outcome == "correct") is leniently
     if strictly is not None:
         assert (grade("number", text, gold, (), "strict").outcome == "correct") is strictly
+
+
+@pytest.mark.parametrize("text", number_cases.FALLS)
+def test_a_fall_in_words_is_below_zero_where_that_is_asked_for(text):
+    found = grade("number", text, "-12.5%")
+    assert (found.extracted, found.rule, found.outcome) == ("-12.5%", "fall", "correct")
+    assert grade("number", text, "-0.125").outcome == "correct"
+    assert grade("numeracy", text, "-12.5%") == found
+    as_asked = grade("number", text, "12.5%")
+    assert (as_asked.extracted, as_asked.outcome) == ("12.5%", "correct")
+    assert as_asked.rule != "fall"
+    assert grade("number", text, "-12.5%", (), "strict").outcome != "correct"
+
+
+@pytest.mark.parametrize("text", number_cases.NO_FALLS)
+def test_what_is_no_fall_is_not_below_zero(text):
+    assert grade("number", text, "-12.5%").outcome != "correct"
+    assert grade("numeracy", text, "-12.5%").outcome != "correct"
+
+
+@pytest.mark.parametrize(("text", "gold"), number_cases.LOSSES)
+def test_a_loss_is_below_zero_where_that_is_asked_for(text, gold):
+    assert (grade("number", text, gold).rule, grade("number", text, gold).outcome) == ("fall", "correct")
+    assert grade("number", text, gold.removeprefix("-")).outcome == "correct"
+
+
+@pytest.mark.parametrize(("text", "read", "rule"), letter_cases.SETS)
+def test_sets_where_one_is_asked_for(text, read, rule):
+    found = grade("letter", text, read if read and len(read) > 1 else "AB", FOUR)
+    assert (found.extracted, found.rule) == (read, rule)
+    if read and len(read) > 1:
+        assert grade("letter", text, read, FOUR, "strict").outcome == "unparsed"
+
+
+@pytest.mark.parametrize(
+    "text", ["A/C", "A / C", "答案：A/C", "除D外均正确", "除了D以外都对", "all except D", "all but D are correct"]
+)
+def test_what_names_a_set_is_no_answer_where_one_letter_is_asked_for(text):
+    assert {grade("letter", text, letter, FOUR).outcome for letter in "ABCD"} == {"unparsed"}
 
 
 @pytest.mark.parametrize(("text", "gold", "leniently", "strictly"), cases.SPANS)

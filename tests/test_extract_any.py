@@ -5,7 +5,7 @@ import unicodedata
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from looping import GARBAGE, LETTERS, read
+from looping import ASKED, GARBAGE, LETTERS, read
 
 from eval.extract import grade
 
@@ -57,7 +57,7 @@ def test_nearly_answers_get_an_outcome_whatever_their_width(text, kind):
     assert unicodedata.normalize("NFKC", found.extracted or "") == (found.extracted or "")
 
 
-@pytest.mark.parametrize("loop", [*GARBAGE, *LETTERS], ids=str)
+@pytest.mark.parametrize("loop", [*GARBAGE, *LETTERS, *ASKED], ids=str)
 def test_an_answer_that_loops_is_read_to_its_end(loop):
     read(loop)
 

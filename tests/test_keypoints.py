@@ -88,6 +88,25 @@ def test_another_code_or_side_is_another_statement(statement, answer):
     assert not said(statement, answer)
 
 
+@pytest.mark.parametrize(
+    ("figure", "answer", "told"),
+    [
+        ("-12.5%", "Revenue fell by 12.5% in 2015.", True),
+        ("-12.5%", "收入同比下降12.5%", True),
+        ("-3.2亿元", "净亏损3.2亿元", True),
+        ("12.5%", "Revenue fell by 12.5%.", True),
+        ("-12.5%", "Revenue rose by 12.5%.", False),
+        ("-12.5%", "The loss narrowed by 12.5%", False),
+        ("-12.5%", "It did not fall by 12.5%", False),
+        ("-12.5%", "亏损减少12.5%", False),
+        ("12.5%", "-12.5%", False),
+    ],
+)
+def test_a_figure_below_zero_may_be_told_as_a_fall(figure, answer, told):
+    rubric = Rubric.model_validate([{"says": figure, "reads": "figure"}])
+    assert bool(weigh(answer, rubric).said) is told
+
+
 def test_the_log_says_which_points_were_made():
     found = grade("keypoints", "净利润同比增长12.5%。公司没有任何风险。", json.dumps(PROFIT, ensure_ascii=False))
     assert (found.extracted, found.rule, found.outcome) == ("said 1 of 3; must not: 1; no source", "keypoints", "wrong")

@@ -30,6 +30,11 @@ PLAINLY = {  # sentences that say a number and announce none
     "en": ("The change was {}", "It is approximately {}.", "Thus, the net change equals {}.", "- {}",
            "Result: {}; prior year: 88888.", "**{}**\n\nNote: figures in 2014 were restated."),
 }  # fmt: skip
+IN_WORDS = {  # a change and its direction
+    "zh": (("下降了{}", "答案：减少{}。", "较上年下降约{}。"), ("上升了{}", "答案：增加{}。", "亏损减少{}。")),
+    "en": (("It decreased by {}.", "The answer is a decrease of {}.", "This is a {} decline."),
+           ("It increased by {}.", "The answer is an increase of {}.", "The net loss decreased by {}.")),
+}  # fmt: skip
 SETS = ("fineval", "fin_eva", "cflue", "finqa", "convfinqa", "financemath", "financial_phrasebank", "fomc_stance",
         "finre", "cfbenchmark", "financebench", "cmmlu", "mmlu", "agieval", "gsm8k", "cmrc2018")  # fmt: skip
 Gold = tuple[str, str, tuple[str, ...], tuple[str, ...]]  # kind, gold, options, ways to write it
@@ -125,6 +130,18 @@ def test_every_number_is_read_out_of_plain_sentences(shared_data, name):
     below = sum(gold.startswith("-") for gold in told)
     print(f"{name}: {len(told)} numbers, {below} below zero, {len(missed)} misread", *missed[:5], sep="\n  ")
     assert len(missed) <= 0.005 * len(numbers)
+
+
+@pytest.mark.parametrize("name", ["finqa", "convfinqa", "financemath"])
+def test_every_number_below_zero_may_be_told_as_a_fall_and_never_as_a_rise(shared_data, name):
+    rows = items(shared_data, name)
+    told = {gold for kind, gold, *_ in golds(rows) if kind == "number" and gold.startswith("-")}
+    assert told
+    for fallen, risen in (pair for ways in IN_WORDS.values() for pair in zip(*ways, strict=True)):
+        for gold in told:
+            assert grade("number", fallen.format(gold[1:]), gold).score == 1, (fallen, gold)
+            assert grade("number", fallen.format(gold[1:]), gold[1:]).score == 1, (fallen, gold)
+            assert grade("number", risen.format(gold[1:]), gold).score == 0 or not gold.strip("-0."), (risen, gold)
 
 
 @pytest.mark.parametrize("name", SETS)

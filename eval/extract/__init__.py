@@ -11,13 +11,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from eval.extract import claim, keypoints, labels, letters, numeracy, numerals, slots, spans, tags, truth
+from eval.extract import claim, falls, keypoints, labels, letters, numeracy, numerals, slots, spans, tags, truth
 from eval.extract.fields import NOTICES, Fields
 from eval.extract.passages import clean
 from eval.extract.thought import split
 from finetune.mistakes import BadInput
 
-EXTRACTOR = "2026.11.7"  # part of the plan and of every score's fingerprint; raised when a reading changes
+EXTRACTOR = "2026.11.8"  # part of the plan and of every score's fingerprint; raised when a reading changes
 AnswerKind = Literal[
     "option", "letter", "number", "yes_no", "text", "span", "label", "tags", "numeracy", "slots", "keypoints"
 ]  # fmt: skip
@@ -91,9 +91,10 @@ Read = tuple[str | None, str, float]
 
 
 def _letter(text: str, gold: str, options: Sequence[str], lenient: bool) -> Read:
-    count = len(options) or len(LETTERS)
-    read, rule = letters.read(text, options, count) if lenient else letters.read_strictly(text, count)
-    return read, rule, float(read == _sorted(gold))
+    count, wanted = len(options) or len(LETTERS), _sorted(gold)
+    several = len(wanted) > 1
+    read, rule = letters.read(text, options, count, several=several) if lenient else letters.read_strictly(text, count)
+    return read, rule, float(read == wanted)
 
 
 def _option(text: str, gold: str, options: Sequence[str], lenient: bool) -> Read:
@@ -106,6 +107,8 @@ def _number(bold: Sequence[str]) -> Callable[[str, str, Sequence[str], bool], Re
     def graded(text: str, gold: str, options: Sequence[str], lenient: bool) -> Read:
         read, rule = claim.read(text, bold) if lenient else claim.read_strictly(text)
         wanted = claim.gold(clean(gold))
+        if lenient and (fallen := falls.read(text, bold, read, wanted)):
+            read, rule = fallen, falls.RULE
         right = read is not None and wanted is not None and numerals.same(read, wanted, lenient=lenient)
         return (str(read) if read else None), rule, float(right)
 

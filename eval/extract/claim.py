@@ -7,12 +7,14 @@ the answer are none.
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 from eval.extract.fraction import FRACTION, divided
 from eval.extract.notation import COPULA, DENIED, PARTED, RANGE, YEAR
 from eval.extract.numerals import EXACT, Number, numbers
 from eval.extract.passages import ANNOUNCED, REACH, announcements, boxes, conclusions, sentence, sentences
+from eval.extract.spelled import in_digits
 
 NOTE = re.compile(  # to the end of its line, with the list that follows
     r"(?:^|(?<=[\n.。;!?(]))[ (\[*_-]{0,6}"
@@ -27,7 +29,7 @@ RESULT = re.compile(
     r"|(?<![a-z])final (?:result|value|figure|number) ?(?:is|was|equals|[:=])|(?:^|\n)\W{0,4}results? ?[:=]",
     re.I,
 )
-ASIDE = re.compile(r"[(\[][^()\[\]\n]{0,120}[)\]]")
+ASIDE = re.compile(r"[(\[](?:[^()\[\]\n]|\([^()\n]{0,40}\)){0,120}+[)\]]")
 TOLD = re.compile(r"[^\W\d_]|[=/×÷*]")  # a note in brackets: words, or arithmetic
 COMPARED = re.compile(  # a clause that only says beside what the answer stands
     r"^ {0,3}(?:(?:略|远|明显|显著|大幅)?(?:高于|低于|多于|少于|大于|小于|超过|不及)|相[比较]于?|对比"
@@ -61,6 +63,9 @@ def read(text: str, bold: Sequence[str] = ()) -> tuple[Number | None, str]:
     for region in conclusions(text):
         if number := _told(region):
             return number, "concluded"
+    if not numbers(text) and (spelled := in_digits(text)) != text:
+        number, rule = read(spelled)
+        return (number, rule) if rule in ("alone", "announced") else (None, "none")
     return _said(text, bold)
 
 
@@ -170,7 +175,7 @@ def _numbers(text: str) -> tuple[Number, ...]:
 @lru_cache(maxsize=64)
 def _figures(text: str) -> list[Number]:
     """The numbers of a text that may be its answer: those that it denies are not, nor dates beside another number."""
-    found = [one for one in _numbers(text) if not DENIED.search(text[max(0, one.start - 40) : one.start])]
+    found = [one for one in _numbers(text) if not DENIED.search(text[max(0, one.start - 64) : one.start])]
     return [one for one in found if not one.date] or found
 
 
@@ -195,9 +200,16 @@ def _only(text: str) -> Number | None:
     bare = _figures(text)
     if _values(bare) > 1 and len(text) < REACH:
         bare = _figures(ASIDE.sub(_kept, text))
-    if bare and all(_restates(bare[0], one) for one in bare[1:]):
-        return max(bare, key=_precision)
+    again = [*bare[:1], *(_noted(one, bare[0], text) for one in bare[1:])]
+    if bare and all(_restates(bare[0], one) for one in again[1:]):
+        return max(again, key=_precision)
     return None
+
+
+def _noted(one: Number, first: Number, text: str) -> Number:
+    """The number without the minus of its brackets, where these only hold the first once more: 0.0538 (5.38%)."""
+    above = replace(one, value=-one.value, written=-one.written)
+    return above if text[one.start : one.start + 1] == "(" and _restates(first, above) else one
 
 
 def _values(found: Sequence[Number]) -> int:

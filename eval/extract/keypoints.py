@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from eval.extract import truth
+from eval.extract import falls, truth
 from eval.extract.numerals import Number, numbers, same
 from eval.extract.opposites import asserted, contradicts, denials
 from eval.extract.passages import HAN, clean
@@ -188,7 +188,9 @@ def says(point: Point, text: str, passages: Sequence[Passage]) -> bool:
 
 def _states(figure: str, text: str) -> bool:
     """Whether the text states a figure, and does not just deny it; what quotes more than `MOST` commits to none."""
-    wanted, found = numbers(clean(figure).casefold())[0], numbers(text)
+    wanted = numbers(clean(figure).casefold())[0]
+    text = falls.signed(text) if wanted.value < 0 else text
+    found = numbers(text)
     if len(found) > MOST:
         return False
     return any(same(one, wanted) and not DENIED.search(text[: one.start][-24:]) for one in found)

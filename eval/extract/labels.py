@@ -7,7 +7,8 @@ from eval.extract import truth
 from eval.extract.passages import FORM, HAN, OPENING, announcements, boxes, clean, conclusions, sentence, sentences
 
 BEFORE = re.compile(
-    r"(?:不是|并非|不属于|而非|不算|排除|不选|(?<![a-z])(?:not|isn't|rather than|instead of|neither|nor|non-?))"
+    r"(?:不是|并非|不属于|而非|不算|排除|不选|[不未]涉及|不包括|不含"
+    r"|(?<![a-z])(?:not|isn't|rather than|instead of|neither|nor|non-?))"
     r"\s*(?:an?\s+)?[\"'(\[【]*$",
     re.I,
 )
@@ -16,13 +17,15 @@ EITHER = re.compile(r"[\"')\]】]*\s*(?:或者?|还是|/|or(?![a-z]))\s*[\"'(\[�
 
 SHORT, WORDS, SIGNS = 300, 4, 8  # characters of a text that states one, and what a short label has at most
 STATES = re.compile(  # before a label that is stated, and not only named
-    r"(?:[:=]|(?<![a-z])(?:is|are|was|were|be|being|as|remains?|seems?|looks?|appears?|sounds?)(?![a-z])|[是为]|属于|偏|呈现?|倾向于?)\s*"
+    r"(?:[:=]|(?:(?<![a-z])(?:is|are|was|were|be|being|as|remains?|seems?|looks?|appears?|sounds?|so|hence|thus|has|carries"
+    r"|(?:convey|express)(?:s|es)?)|'s)(?![a-z])|[是为]|属于|偏|呈现?|倾向于?)\s*"
     r"(?:(?:an?|the|best|most|mostly|mainly|overall|clearly|slightly|rather|fairly|very|described|classified|labell?ed|as"
     r"|likely)\s+|较为?|比较|明显|偏|总体|整体|更){0,4}[\"'(\[【《]*$",
     re.I,
 )
 CALLED = re.compile(  # behind it: what is called so, or the end
-    r"[\"')\]】》]*\s*(?:$|[,.;:。!\n(]|的?(?:情感|情绪|立场|态度|消息|影响)|(?:sentiment|stance|tone|because|since|as|for)(?![a-z]))",
+    r"[\"')\]}】》]*\s*(?:$|[,.;:。!\n(]|[-–—]\s|的?(?:情感|情绪|立场|态度|消息|影响)|(?:sentiment|stance|tone"
+    r"|statement|sentence|because|since|as|for|rather than|and not|in (?:tone|sentiment|nature))(?![a-z]))",
     re.I,
 )
 OPEN = re.compile(

@@ -22,7 +22,7 @@ HEAD = (
 MARK = r"[ \t]*[.、:)\]】][ \t]*|[ \t]+"
 AND = r"和|与|及|and(?![a-z])"
 JOINED = re.compile(r"[ \t]*(?:[,、;.。&+]|(?=\n))?[ \t]*\n?[ \t]*(?:和|与|及|以及|and(?![a-z])|&)?", re.I)
-ENDED = re.compile(r"[\s\"')\]】.。;*]*(?:$|\n)|[\"')\]】]*[。;]|[\"')\]】]*,(?!\s*[A-J])")
+ENDED = re.compile(r"[\s\"')\]】}.。;*]*(?:$|\n)|[\"')\]】]*[。;]|[\"')\]】]*,(?!\s*[A-J])")
 DENIES = re.compile(
     r"错|不正确|不对|有误|不选|排除|正确|[×✗✘❌✓✔√✅]|(?<![a-z])(?:in)?correct(?![a-z])|(?<![a-z])(?:wrong|not|false|true|right)(?![a-z])",
     re.I,

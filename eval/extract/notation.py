@@ -8,6 +8,7 @@ UNITS = {
     "billion": 9, "million": 6, "thousand": 3, "bn": 9, "tn": 12, "mn": 6, "mm": 6, "mln": 6, "k": 3, "m": 6, "b": 9,
 }  # fmt: skip
 CURRENCY = r"(?:(?:US|HK|NT|A|C|S)?[$¥€£₤₩₹]|(?:USD|RMB|CNY|EUR|GBP|HKD|JPY|人民币|美元)(?![A-Za-z]))"
+CODED = r"(?<=(?<![A-Za-z])(?:USD|RMB|CNY|EUR|GBP|HKD|JPY))(?=\()"  # between a currency and its brackets: RMB(3.2)
 HUNDRED = (
     r"百(?=[元余多个人家户股手吨张份件台名只项倍点0-9\s,.;:、。)}*]|$)"  # 500 is 5百; of 百度 and 百强 no part of it
 )
@@ -34,7 +35,7 @@ HANZI = (
     f"(?:[零〇一二两三四五六七八九十百万亿]|(?<![十百千万亿])千(?!{WEIGHED})|千(?!{KILO}))"  # 一百万千瓦 are kilowatts
 )
 NUMBER = re.compile(  # blanks are bounded, and few: rows of them must not cost the square of their length
-    rf"(?<![A-Za-z0-9_.^])(?P<open>\( ?)?(?P<sign>[-+–] ?|—|负的?|minus |negative )?(?P<per>百分之|千分之)?"
+    rf"(?:(?<![A-Za-z0-9_.^])|{CODED})(?P<open>\( ?)?(?P<sign>[-+–] ?|—|负的?|minus |negative )?(?P<per>百分之|千分之)?"
     rf"{CURRENCY}? ?(?!百分之|千分之)(?P<sign2>[-+负])?"
     r"(?:(?P<power>10 ?(?:\^|\*\*) ?\{? ?(?P<raised>[-+]?[0-9]{1,3})(?![0-9.]) ?\}?)"
     rf"|(?P<digits>[0-9]{{1,3}}(?:,[0-9]{{3}})+(?![0-9])(?:\.[0-9]+)?|[0-9]+(?:\.[0-9]+)?|\.[0-9]+)"
@@ -72,12 +73,18 @@ NOTED = re.compile(  # the magnitude in brackets behind its number: 12.3(万元)
 )
 DENIED = re.compile(  # before a figure that is named as not the answer
     r"(?:(?:不是|不等于|不为|并非|而非)(?:(?!是|而)[^,。;、:?!0-9\n]){0,8}"
+    r"|不(?:认为|觉得|相信)(?:[^,。;:?!0-9\n]{0,16}[是为])?"
     r"|(?<![a-z])(?:rather than|instead of)(?: [a-z']+){0,4} ?"
+    r"|(?<![a-z])(?:i|we) (?:do not|don't|cannot|can't) (?:think|believe)(?: [a-z']+){0,7} (?:is|are|was|be|equals?)"
+    r"(?: (?:about|around|approximately|roughly))? ?"
     r"|(?<![a-z])(?:not|isn't|wasn't|never)(?: (?:the|a|an|about|around|approximately|roughly|equal to))? ?)"
     r"[ $¥€£\"'(~≈约]*$",
     re.I,
 )
-BEFORE = re.compile(r"(?:第|[Ff][Yy]\s?|Q|(?:in|of|year|since|by|for|from) )$")
+BEFORE = re.compile(r"(?:第|FY\s?|Q|(?:in|of|year|since|by|for|from|between|during|than) )$", re.I)
+YEARS = re.compile(  # before the second of two: from 2013 to 2014, 2013年和2014
+    r"(?<![0-9.,])(?:19|20)[0-9]{2}年?\s?(?:to|and|through|until|vs\.?|versus|[-–至到和与])\s?$"
+)
 RANGE = re.compile(r"\s*(?:[-–—~至到]|to(?![a-z])|and(?![a-z])|或|or(?![a-z])|和|与)\s*", re.I)
 COPULA = re.compile(
     r"(?:等于|约为|达到|共计|合计|为|是|得|约|=|≈|(?<![a-z])(?:is|are|was|were|equals?|totals?|approximately|about|of)(?![a-z]))\s*(?:约|大约|大概|about|approximately|roughly|around|≈|~)?\s*$",

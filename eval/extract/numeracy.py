@@ -11,7 +11,7 @@ import string
 from collections.abc import Iterable, Iterator
 from decimal import ROUND_HALF_EVEN, Decimal
 
-from eval.extract import claim, numerals
+from eval.extract import claim, falls, numerals
 from eval.extract.numerals import EXACT, MOST_DIGITS, Number
 from eval.extract.passages import FORM, announcements, boxes, clean
 
@@ -30,6 +30,8 @@ def read(text: str, gold: str, *, lenient: bool = True) -> tuple[str | None, str
     wanted = [word for part in parts(gold) for word in words(part)]
     if len(wanted) == 1 and isinstance(wanted[0], Number):
         number, rule = claim.read(text) if lenient else claim.read_strictly(text)
+        if lenient and (fallen := falls.read(text, (), number, wanted[0])):
+            number, rule = fallen, falls.RULE
         return (str(number) if number else None), rule, float(number is not None and same(number, wanted[0]))
     region, rule = _region(text) if lenient else (FORM.sub("", text), "form")
     listed = parts(region)

@@ -27,6 +27,7 @@ from eval.extract.notation import (
     UNITS,
     WEIGHED,
     YEAR,
+    YEARS,
 )
 
 MOST_DIGITS = 50  # before or after the point: what is longer is a loop and no number
@@ -177,7 +178,8 @@ def _accounting(match: re.Match[str], text: str) -> bool:
     before = text[max(0, match.start("open") - 1) : match.start("open")]
     if match["beyond"] and re.search("[.,]", match["digits"] or ""):
         return True  # no mark of a note
-    return before in "是为达" or not (before.isalnum() or before == ")")
+    coded = before.isascii() and before.isalpha()  # RMB(3.2); other letters stand before no number
+    return coded or before in "是为达" or not (before.isalnum() or before == ")")
 
 
 def _joins(text: str, begin: int, end: int) -> bool:
@@ -200,11 +202,16 @@ def _dated(match: re.Match[str], text: str, end: int) -> bool:
     if AFTER.match(text, end) or FORM.match(text, end) or CLOCK.search(text[max(0, begin - 6) : begin]):
         return True
     before, year = text[max(0, begin - 16) : begin], bool(YEAR.fullmatch(digits))
-    if re.search("第$", before) or (year and (BEFORE.search(before[-6:]) or LABEL.match(text, end))):
+    if re.search("第$", before) or (year and _called(before, text, end)):
         return True
     if (year or len(digits) < 3) and DAY.search(before):
         return True
     return (len(digits) <= 3 and bool(REFERENCE.search(before))) or _heads(match, text, end)
+
+
+def _called(before: str, text: str, end: int) -> bool:
+    """Whether what may be a year is told as one: `in 2014`, `2013 to 2014`, `2014: ...`."""
+    return bool(BEFORE.search(before[-8:]) or YEARS.search(before) or LABEL.match(text, end))
 
 
 def _heads(match: re.Match[str], text: str, end: int) -> bool:

@@ -16,7 +16,8 @@ TYPOGRAPHY = (  # order matters; every pattern runs in linear time
     (re.compile(r"(?<=[0-9])\s?[\u00a0\u2009\u202f](?=[0-9]{3}(?![0-9]))"), ""),  # 1 234 with a fixed blank
     (re.compile(r"(?<=[０-９])，(?=[０-９]{3}(?![０-９]))"), ","),
     (re.compile("，"), ", "),  # a Chinese comma parts numbers, and never thousands
-    (re.compile("[\u200b-\u200d\u2060\ufeff]"), ""),
+    (re.compile("[\u200b-\u200d\u2060\ufe0e\ufe0f\ufeff]"), ""),
+    (re.compile(r"([¼-¾⅐-⅞])\1{3,}"), r"\1\1\1"),  # an answer that loops in them is no longer to read than others
     (re.compile(r"[¼-¾⅐-⅞]"), lambda m: " " + unicodedata.normalize("NFKC", m.group()).replace("\u2044", "/")),
     (re.compile(r"[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+"), lambda m: "^" + m.group().translate(SUPERSCRIPTS)),
 )
@@ -26,6 +27,7 @@ LATEX = (
     (re.compile(r"\\([%$&#_])"), r"\1"),
     (re.compile(r"\\(?:times|cdot)(?![a-z])"), "×"),
     (re.compile(r"\\approx(?![a-z])"), "≈"),
+    (re.compile(r"\\checkmark(?![a-z])"), "✓"),
     (re.compile(r"\\[dt]frac(?![a-z])"), r"\\frac"),
     (re.compile(r"\\(?:left|right|displaystyle|quad)(?![a-z])"), ""),
     (re.compile(r"\\[,!;: ]"), ""),
@@ -51,10 +53,12 @@ ANNOUNCED = re.compile(
     r"\s*[\"']?\s*[:=]?"
     rf"|(?:故|我|因此|所以|综上|应该|应当|应|须|可|则|就|改|正确)?(?<![不勿别未没非再误错])(?<!不[应能可会要该得宜])(?<!不应该)(?:选择|选(?!项))(?:的?答案)?(?:的?是|为)?\s*:?"
     r"|(?:其实|实际上|而|应该|应当|应|确切地说)(?:就)?[是为]\s*:?"
+    r"|(?<![不能法以可])(?:判断|判定)(?:结果)?应?(?:为|[:=])\s*:?"
     rf"|(?<![{HAN}A-Za-z])是(?![{HAN}])\s*:?"
     rf"|(?<![a-z])(?:answers?|correction|corrected)(?![a-z])[\"']?(?:{FOR}\s+{IS}|\s*(?:{IS}\s*)*)(?P<denied_en>(?:n't|\s*not)(?![a-z]))?\s*"
     r"|(?<![a-z])(?:i|we|i'd|i'll|would|will|must|should|to|and|so|then|therefore|,|\.|:|^)\s*"
     r"(?:choose|chose|pick|picked|select|selected|go with|went with|opt for|settle on)(?![a-z])\s*:?"
+    r"|(?<![a-z])(?:i'd|i would|i'll) say(?![a-z])(?: that)?\s*:?"
     r"|(?<![a-z])(?:actually|rather|instead|no|wait|but),?\s+(?:it's|it is|it should be|this is|that is)"
     r"(?![a-z])(?!\s+not)"
     r")"

@@ -26,6 +26,12 @@ ALONE = re.compile(  # a line that is a contract and nothing else
     rf"^[ \t#*-]{{0,8}}(?:合约|contract)?[: \t]{{0,8}}(?P<code>{CODE.pattern})[ \t]{{0,8}}(?:合约)?[ \t*:]{{0,8}}$",
     re.M | re.I,
 )
+HEADED = re.compile(  # a line that a contract begins: AX2803: margin rate 16.5%
+    rf"^[ \t#*•-]{{0,8}}(?:[0-9]{{1,2}}[.)、][ \t]{{0,8}})?(?:合约|contract)?[ \t]{{0,8}}(?P<code>{CODE.pattern})"
+    r"(?:合约)?[ \t*]{0,8}[:,](?=[ \t]{0,8}[^\s*])",
+    re.M | re.I,
+)
+LEADS = re.compile(r"(?:调整?)?(?:[为是至]|is|at|of)?[ \t]{0,8}$")
 RULE = re.compile(r"^[ \t|:-]+$")
 MOST = 200  # brackets looked at: an answer that loops stays cheap
 Record = dict[str, str | None]
@@ -179,7 +185,21 @@ def _table(text: str, fields: Fields) -> list[dict[str, Any]] | None:
             head, found = [fields.called(cell) or "" for cell in cells], []
         elif found is not None and len(cells) == len(head):
             found.append({slot: cell for slot, cell in zip(head, cells, strict=True) if slot})
-    return found or None
+    return found or _columns(text, fields)
+
+
+def _columns(text: str, fields: Fields) -> list[dict[str, Any]] | None:
+    """A table whose first column names the slots, below the contracts or below any words: a record a column."""
+    lines = [line for line in text.split("\n") if line.count("|") > 1 and not RULE.match(line)]
+    rows = [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in lines]
+    named = [(slot, row[1:]) for row in rows if (slot := fields.called(row[0]))]
+    width = len(named[0][1]) if named else 0
+    if len(named) < 2 or len(dict(named)) < len(named) or any(len(cells) != width for _, cells in named):
+        return None
+    above = rows[0][1:] if fields.kinds.get(fields.key) == "code" else []
+    if len(above) == width and all(CODE.search(cell) for cell in above) and fields.key not in dict(named):
+        named.append((fields.key, above))
+    return [{slot: cells[place] for slot, cells in named} for place in range(width)]
 
 
 def _heads(fields: Fields) -> re.Pattern[str]:
@@ -188,20 +208,36 @@ def _heads(fields: Fields) -> re.Pattern[str]:
     name = "|".join((*odd, WORDS.pattern))
     return re.compile(
         rf"(?:^|(?<=[;,|\n]))[ \t]{{0,8}}(?:[-*•·]|[0-9]{{1,2}}[.)、])?[ \t]{{0,8}}(?P<name>{name})"
-        r"(?:\([^()\n]{0,20}\))?[ \t]{0,8}[:=]",
+        r"(?:(?:\([^()\n]{0,20}\))?[ \t]{0,8}[:=]|(?=[0-9±¥$]))",
         re.M,
     )
+
+
+def _headed(head: re.Match[str], fields: Fields) -> str:
+    """The contract that begins a line on one of its own, where a slot is told behind it."""
+    end = head.string.find("\n", head.end())
+    rest = head.string[head.end() : end if end >= 0 else None]
+    told = any(_called(found["name"], fields) for found in _heads(fields).finditer(rest))
+    return f"{fields.key}: {head['code']}\n" if told else head[0]
+
+
+def _called(name: str, fields: Fields) -> str | None:
+    """The slot of a name, also without the word that leads to its value: 保证金率为16.5%."""
+    return fields.called(name) or fields.called(LEADS.sub("", name))
 
 
 def _lines(text: str, fields: Fields) -> list[dict[str, Any]] | None:
     """Lines or clauses `field: value`; a contract, or a line that is a contract's code alone, begins a record."""
     if fields.kinds.get(fields.key) == "code":
-        text = ALONE.sub(rf"{fields.key}: \g<code>", text)
-    named = [(slot, found) for found in _heads(fields).finditer(text) if (slot := fields.called(found["name"]))]
+        text = ALONE.sub(rf"{fields.key}: \g<code>", HEADED.sub(lambda head: _headed(head, fields), text))
+    named = [(slot, found) for found in _heads(fields).finditer(text) if (slot := _called(found["name"], fields))]
+    if fields.key and fields.key not in dict(named):
+        named = [(slot, found) for slot, found in named if found.group()[-1] in ":="]  # prose, for all we know
     records: list[dict[str, Any]] = []
     for place, (slot, found) in enumerate(named):
         end = named[place + 1][1].start() if place + 1 < len(named) else len(text)
-        value = re.split(r"[;\n]", text[found.end() : end])[0].strip(" ,.。")
+        ends = r"[;\n]" if found.group()[-1] in ":=" else r"[;\n]|,\s"
+        value = re.split(ends, text[found.end() : end])[0].strip(" ,.。")
         if slot == fields.key or not records:
             records.append({})
         records[-1][slot] = value

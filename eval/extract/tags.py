@@ -4,15 +4,17 @@ import re
 from collections.abc import Sequence
 
 from eval.extract.labels import fold, held
-from eval.extract.passages import FORM, announcements, boxes, sentence
+from eval.extract.passages import FORM, HAN, announcements, boxes, sentence
 
-LIST = re.compile(r"[,、;|\n]|\s{1,4}(?=\(?[0-9]{1,2}[、)])")  # 1）甲 2）乙
+LIST = re.compile(  # 甲 乙, 《甲》《乙》, 1）甲 2）乙
+    rf"[,、;|\n]|(?<=[{HAN}])[ \t]{{1,4}}(?=[{HAN}])|(?<=》)(?=《)|\s{{1,4}}(?=\(?[0-9]{{1,2}}[、)])"
+)
 CODE = re.compile(
     r"\s?\((?:(?:[a-z]{2}\.?)?[0-9]{6}(?:\.[a-z]{2})?|[0-9]{4,5}\.hk)\)$", re.I
 )  # of a share, behind its name: 甲(600519.SH)
 NOUN = r"(?:上市公司|公司|企业|个股|股票|产品|品种|行业|事件|板块|标签|类别)"
 TEXT = r"[该本此这上]?[篇则条段述]?(?:新闻|报道|文章|研报|公告|文本|原文|文)(?:内容)?中?"
-NAMES = r"(?:涉及|包括|包含|提到|提及)[到了]?"
+NAMES = r"(?:涉及|包括|包含|提到|提及|识别|提取|抽取|出现|找到)[到了出]?"
 IS = r"(?:主要|分别)?(?:[有为是]|包括|包含|如下)"
 LEAD_IN = re.compile(  # 该新闻涉及的公司有...; without a noun or the text as subject 涉及有色金属 names 有色金属
     rf"\s*(?:(?:根据|按照){TEXT}[,、]?\s*)?(?:(?P<subject>{TEXT}))?所?(?:主要)?{NAMES}"
@@ -29,6 +31,7 @@ NOTHING = re.compile(
 )
 MARK = re.compile(r"(?:^|(?<=[\s,;|]))\(?[0-9]{1,2}、(?=[^、,;|\n]*[^\W\d])")  # 1、甲 2、乙: marks of a list, no tags
 LEADING = re.compile(r"^(?:[-*•·]|\(?[0-9]{1,2}[.、)])\s*")
+BLOCK = re.compile(r"^(?:json|python|text|plaintext|markdown)\n", re.I)  # the language of a block of code
 NONE = {"无", "没有", "none", "n/a", "null", "[]"}
 
 
@@ -61,6 +64,7 @@ def _block(region: str) -> str:
 
 def read(text: str, known: Sequence[str] = (), *, lenient: bool = True) -> tuple[list[str] | None, str]:
     """The tags that a text names, and the rule. With a `known` set those of it that are named, wherever they stand."""
+    text = BLOCK.sub("", text) if lenient else text
     found = boxes(text)
     region = found[-1][2] if found else next((r for r in announcements(text) if sentence(r)), "")
     lines = [line for line in text.split("\n") if line.strip()]

@@ -14,14 +14,16 @@ NEGATION = (
     r"in(?=correct|accurate)|un(?=true))"
 )
 TWICE = r"(?P<twice>(?:not|n't|never|isn't|hardly)\s+(?=incorrect|inaccurate|untrue))"
+ENDS = r"(?=的?(?:$|[\s,.。;:!?)]))"  # no adverb, and of no noun: 适当性, 不当得利
 VERDICT = re.compile(
     rf"{TWICE}?{NEGATION}?"
     r"(?:(?P<yes>(?:正确|准确)(?!性|与否|率|度|的?(?:选项|选择|答案|判断|做法|一项|结论|回答)(?:应该|应当|应)?[是为:])|属实|成立|(?<!不)对的|肯定的|"
     r"(?<!符)合规(?!定|部|[员官科处岗]|性|风险|管理|审查|检查|要求|人员|文化|体系|经理|负责)|合法(?![权性化])|妥当?(?=$|\W|的)|"
+    rf"(?:恰当|合适|适当|(?<=[是不未])被?允许|(?<=被)允许){ENDS}|"
     r"符合(?:[^\n,。;!?]{0,12}?的)?(?:监管|相关|有关|法律|法规|合规|上述)*(?:规定|要求|法律|法规)(?!的?(?:做法|行为|方式|流程)应?[是为])|"
     r"(?<![a-z])(?:true|right)(?![a-z])"
     r"|(?<=(?<![a-z])un)true(?![a-z])|(?:correct|accurate)(?![a-z]))"
-    r"|(?P<no>错误|(?<=[是为])错|错的|有误|(?<=[无没])误|否定的|违规|违法|欠妥|(?<![a-z])(?:false|wrong)(?![a-z])))",
+    rf"|(?P<no>不当{ENDS}|错误|(?<=[是为])错|错的|有误|(?<=[无没])误|否定的|违规|违法|欠妥|(?<![a-z])(?:false|wrong)(?![a-z])))",
     re.I,
 )
 DEGREE = (
@@ -48,7 +50,7 @@ LACKS = re.compile(
     r"(?:不|未|没有?)(?:存在|构成|涉及|发现|出现|属于)(?:任何|什么|明显)?$"
 )  # 不构成违规: which is asked?
 STATED = re.compile(r"说法|表述|观点|陈述|论述|描述|判断|命题|statement|claim", re.I)
-TWICE_HAN = re.compile(r"(?:并非|并不是|绝非)$")  # before 不正确
+TWICE_HAN = re.compile(r"(?:并非|并不是|绝非|不是)$")  # before 不正确
 UNSURE = re.compile(
     r"不一定|不(?:能|可|应|宜)(?:说|认为|视为)(?![是为正准错属])|不确定|无法判断|难以判断|是否|能否|可能|对错|正误|"
     r"not sure|uncertain|cannot (?:tell|say|determine)|depends|maybe|perhaps"
@@ -58,12 +60,21 @@ UNSURE = re.compile(
 YES = r"是的?|对的?|没错|正确|属实|√|✓|✔|y|yes|yeah|yep|true|t|correct|right|肯定|可以|能|会|有"
 NO = r"不是的?|不对的?|否|错误?的?|非|×|✗|✘|n|no|nope|false|f|incorrect|wrong|untrue|否定|不可以|不能|不会|没有|不正确|"
 NO += r"不应该?|不属于|(?:absolutely|certainly|definitely|of course) not"
+SO = "(?:这样|这么|如此)[做说回答操作]{1,2}"
+ALONE = r"(?=$|[,.。!;])"  # and no verb: 需要进一步分析
+SAYS_YES = rf"{YES}|✅|(?:符合|允许|应当?|应该|需要|可行|可以{SO}){ALONE}"
+SAYS_NO = (
+    rf"{NO}|❌|(?:不(?:符合|允许|需要|可行|行|应当|能{SO}|可以?{SO}|应该?{SO})|not (?:really|exactly|quite)){ALONE}"
+)
 CLAUSE = re.compile(r"[,;:。!?\n]|\.(?=\s|$)")
 REACH = 80  # characters before a verdict in which its clause is looked for
-STANDING = re.compile(
-    rf"{OPENING}(?:(?P<no>{NO})|(?P<yes>{YES}))(?=$|[\s,.。!;:)\]】\"'<|*}}/、])"
-    r"(?!\s*[:/|]?\s*(?:or\b|and (?:no|yes)(?=\s*(?:$|[,.;:!?)\]\"']))|或|还是))",
-    re.I,
+STANDING, FORMAL = (  # leniently, and in the form that is asked for
+    re.compile(
+        rf"{OPENING}(?:(?P<no>{no})|(?P<yes>{yes}))(?=$|[\s,.。!;:)\]】\"'<|*}}/、])"
+        r"(?!\s*[:/|]?\s*(?:or\b|and (?:no|yes)(?=\s*(?:$|[,.;:!?)\]\"']))|或|还是))",
+        re.I,
+    )
+    for yes, no in ((SAYS_YES, SAYS_NO), (YES, NO))
 )
 
 
@@ -72,7 +83,7 @@ def read(text: str, *, lenient: bool = True) -> tuple[str | None, str]:
     if not lenient:
         found = boxes(text)
         bare = found[0][2] if len(found) == 1 and found[0][:2] == (0, len(text)) else FORM.sub("", text)
-        standing = STANDING.fullmatch(bare.strip(" .。!*()[]【】\"'"))
+        standing = FORMAL.fullmatch(bare.strip(" .。!*()[]【】\"'"))
         return (standing.lastgroup, "form") if standing else (None, "none")
     if found := boxes(text):
         return _told(found[-1][2]), "boxed"

@@ -7,7 +7,7 @@ from pathlib import Path
 from eval.extract import grade
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from looping import GARBAGE, LETTERS, Loop
+from looping import ASKED, GARBAGE, LETTERS, Loop
 
 SHORT, TIMES = 12_500, 8
 
@@ -19,7 +19,7 @@ def growth(rounds: int) -> list[dict]:
     runs on a machine only adds.
     """
     worst, which = 0.0, ""
-    for loop in [*GARBAGE, *LETTERS]:
+    for loop in [*GARBAGE, *LETTERS, *ASKED]:
         for kind in loop.kinds:
             found = _growth(loop, kind, rounds)
             if found > worst:
