@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from finetune.files import make_whole
 from finetune.mistakes import BadInput
@@ -48,10 +48,10 @@ class ItemScore(BaseModel):
     score: float  # in [0, 1]
     # None, here and below: not known, of an answer given elsewhere. A server that was asked twice for one answer read
     # twice, and is paid for that.
-    tokens_in: int | None
-    tokens_thinking: int | None
-    tokens_out: int | None  # thought included; of what `counted` says
-    seconds: float | None  # of the batch, shared out over its items by tokens
+    tokens_in: int | None = Field(ge=0)
+    tokens_thinking: int | None = Field(ge=0)
+    tokens_out: int | None = Field(ge=0)  # thought included; of what `counted` says
+    seconds: float | None = Field(ge=0, allow_inf_nan=False)  # of the batch, shared out over its items by tokens
     rank: int = 0
     engine: Literal["hf", "vllm", "openai", "lm_eval"] = "hf"  # lm_eval: imported from its log
     # Younger fields; in rows of before they are empty.
@@ -176,4 +176,9 @@ def rows(path: Path, kind: type[Row], called: str) -> Iterator[Row]:
 
 
 def _short(fault: Exception) -> str:
+    """The key and what is wrong with it, without its value: a card may be private."""
+    if isinstance(fault, ValidationError):
+        first = fault.errors(include_input=False, include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        return f"{where}: {first['msg']}" if where else first["msg"]
     return json.dumps(str(fault).splitlines()[0], ensure_ascii=False)

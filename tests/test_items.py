@@ -1,5 +1,7 @@
 """The item log: whole rows survive, a torn last line is dropped, a broken one is refused with its number."""
 
+import re
+
 import pytest
 
 from eval.items import ItemScore, append, read
@@ -46,3 +48,14 @@ def test_a_broken_line_in_the_middle_is_refused_by_number(tmp_path):
 def test_unknown_keys_are_refused():
     with pytest.raises(ValueError, match="surprise"):
         row(0, surprise=1)
+
+
+@pytest.mark.parametrize(("name", "value"), [("seconds", "Infinity"), ("seconds", "-0.5"), ("tokens_out", "-2")])
+def test_what_no_answer_can_have_taken_is_refused_by_line(tmp_path, name, value):
+    """Money would be made of it."""
+    log = tmp_path / "items.jsonl"
+    append(log, [row(0), row(1)])
+    first, second = log.read_text().splitlines(keepends=True)
+    log.write_text(first + re.sub(f'"{name}":[^,]+', f'"{name}":{value}', second))
+    with pytest.raises(ValueError, match=rf"items\.jsonl:2: not an item score.*{name}"):
+        read(log)

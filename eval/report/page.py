@@ -7,6 +7,7 @@ import hashlib
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -71,6 +72,7 @@ def _context(v: Verdict, flips: Flips | None) -> dict[str, Any]:
     return {
         "v": v, "words": words, "word": view.word(v), "asides": view.asides(v), "faults": view.faults(v),
         "odds": view.lead_bill(v),
+        "wide": NormalDist().inv_cdf((1 + v.confidence) / 2),  # standard errors to each side
         "calls": v.outcome not in ("invalid", "exploratory"), "lead": lead, "parts": parts, "board": view.board(v),
         "gates": view.gates(v), "proof": view.proof(v), "exit_status": view.exit_status(v),
         "shared": shared, "origins": own,
