@@ -10,10 +10,10 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-from eval.extract import AnswerKind, Reading, derived, grade, refuse_bad_gold
-from eval.extract.fields import NOTICES, Fields
+from eval import outline
+from eval.extract import derived
 from eval.task import CANARIES, Protocol, Scenario, Task, Trait, canary_task, read_yaml
 from eval.twins import NAMED
 from finetune.card import DataCard, Row, ask
@@ -30,11 +30,6 @@ __all__ = [
 SHELF = Path(__file__).parent / "tasks"
 CARDS = Path(__file__).parent.parent / "data_cards"
 LETTERS = "ABCDEFGHIJ"
-OUTPUTS: dict[str, Protocol] = {"multiple_choice": "likelihood", "generate_until": "generated"}
-UNASKED = {  # keys of a task's YAML that no question shows, or that a digest knows otherwise
-    "task", "task_alias", "tag", "group", "metadata", "custom_dataset", "dataset_kwargs", "test_split", "output_type",
-    "generation_kwargs", "process_results", "metric_list", "filter_list", "repeats",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -148,17 +143,18 @@ def read_task(folder: Path, name: str, weight: float = 1.0, dev: float = 0.0, se
     if name == CANARIES:
         raise BadInput(f"{path}: task name {name!r} is kept for the secrets of train.canaries; give it another name")
     raw = read_yaml(path)
+    outline.refuse_misshapen(path, raw)
     facts, source = raw.get("metadata") or {}, raw.get("dataset_kwargs") or {}
-    _refuse_incomplete(path, raw, facts, source)
+    outline.refuse_incomplete(path, raw, facts, source)
     card = find_card(source["card"])
     rows = tuple(select(card, source["split"], source))
     if not rows:
         raise BadInput(f"{path}: card {card.name} has no question in split {source['split']}")
-    fields = _fields(path, facts)
-    _refuse_bad_golds(path, facts["answer"], rows, fields, shown=card.shows(False))
+    fields = outline.fields(path, facts)
+    outline.refuse_bad_golds(path, facts["answer"], rows, fields, shown=card.shows(False))
     return Task(
         name=name, folder=folder, version=str(facts["version"]),
-        protocol=OUTPUTS[raw["output_type"]], metric=facts["headline"],
+        protocol=outline.OUTPUTS[raw["output_type"]], metric=facts["headline"],
         answer=facts["answer"],
         reading=facts.get("reading", "lenient"),
         weight=weight,
@@ -166,26 +162,13 @@ def read_task(folder: Path, name: str, weight: float = 1.0, dev: float = 0.0, se
         split=source["split"],
         edition=card.locate(data_root()).edition,
         rows=rows,
-        until=_until(raw),
+        until=outline.until(raw),
         dev=_held_out(path, rows, dev, seed),
         scenario=facts.get("scenario"),
-        traits=_traits(path, facts),
+        traits=outline.traits(path, facts),
         fields=fields,
-        form=_form(folder, raw, rows),
+        form=outline.form(folder, raw, rows),
     )  # fmt: skip
-
-
-def _form(folder: Path, raw: Mapping[str, Any], rows: Sequence[Row]) -> str:
-    """How the questions are asked: who changes a template has another exam, whether or not the version was raised.
-
-    What the YAML takes in is a part of it, and so is the Python beside it, which its `!function` names may call.
-    """
-    included = raw.get("include") or []
-    named = [included] if isinstance(included, str) else included
-    beside = [*(folder / str(each) for each in named), *folder.glob("*.py")]
-    taken = {path.name: path.read_text("utf-8") for path in beside if path.is_file()}
-    said = {key: value for key, value in raw.items() if key not in UNASKED}
-    return digest_of([said, _until(raw), [ask(row) for row in rows], taken])
 
 
 def _held_out(path: Path, rows: Sequence[Row], dev: float, seed: int) -> frozenset[str]:
@@ -194,67 +177,6 @@ def _held_out(path: Path, rows: Sequence[Row], dev: float, seed: int) -> frozens
     if len(held) == len(rows):
         raise BadInput(f"{path}: exam.dev {dev:g} leaves none of {len(rows)} questions to judge on; lower it")
     return held
-
-
-def _refuse_incomplete(path: Path, raw: Mapping[str, Any], facts: Mapping[str, Any], source: Mapping[str, Any]) -> None:
-    """BadInput names the first key of a task's YAML that is missing, or whose word is unknown."""
-    needed = [("card", source), ("split", source), ("version", facts), ("headline", facts), ("answer", facts)]
-    for key, holder in needed:
-        if key not in holder:
-            raise BadInput(f"{path}: {'dataset_kwargs' if holder is source else 'metadata'}.{key} is missing")
-    if raw.get("output_type") not in OUTPUTS:
-        raise BadInput(f"{path}: output_type {raw.get('output_type')!r}; known are {', '.join(OUTPUTS)}")
-    for key, kinds in {"answer": AnswerKind, "reading": Reading, "scenario": Scenario}.items():
-        if (key == "answer" or facts.get(key) is not None) and facts[key] not in get_args(kinds):
-            raise BadInput(f"{path}: metadata.{key} {facts[key]!r}; known are {', '.join(get_args(kinds))}")
-
-
-def _traits(path: Path, facts: Mapping[str, Any]) -> tuple[Trait, ...]:
-    named, known = facts.get("traits", []), get_args(Trait)
-    if not isinstance(named, list) or any(each not in known for each in named):
-        raise BadInput(f"{path}: metadata.traits {named!r}; a list is needed, of {', '.join(known)}")
-    return tuple(trait for trait in known if trait in named)
-
-
-def _fields(path: Path, facts: Mapping[str, Any]) -> Fields:
-    """Those that the task declares, else a notice's. BadInput names the file."""
-    try:
-        return Fields.of(facts["fields"]) if "fields" in facts else NOTICES
-    except BadInput as fault:
-        raise BadInput(f"{path}: metadata.{fault}") from None
-
-
-def _until(raw: Mapping[str, Any]) -> tuple[str, ...]:
-    """As lm-eval reads it: one string or several, and what parts few-shot examples where none is named."""
-    named = (raw.get("generation_kwargs") or {}).get("until", raw.get("fewshot_delimiter", "\n\n")) or []
-    return (named,) if isinstance(named, str) else tuple(named)
-
-
-def _refuse_bad_golds(path: Path, kind: str, rows: Sequence[Row], fields: Fields, *, shown: bool) -> None:
-    """BadInput for a gold that cannot be read: found before the exam, not after its answers are paid for. Of a private
-    card (not `shown`) the place alone is named."""
-    for row in rows:
-        try:
-            refuse_bad_gold(kind, row.answer or "", fields)
-            _refuse_unmet(kind, row)
-        except BadInput as fault:
-            hidden = f"the answer is not of the form that answer: {kind} needs; the card is private, so it is not shown"
-            raise BadInput(f"{path}: {row.id}: {fault if shown else hidden}") from None
-
-
-def _refuse_unmet(kind: str, row: Row) -> None:
-    """BadInput: a gold that no answer of its kind can meet: a letter of no option, or a number that is none."""
-    gold = row.answer or ""
-    if kind in ("letter", "option"):
-        known = LETTERS[: len(row.options)] if row.options or kind == "option" else LETTERS
-        met = bool(gold) and set(gold) <= set(known)
-    else:  # `n/a` is no no
-        said = gold.strip().isalpha() or any(map(str.isnumeric, gold))
-        met = kind not in ("number", "yes_no") or (said and grade(kind, gold, gold).outcome == "correct")
-    if not met:
-        raise BadInput(
-            f"the answer {gold[:40]!r} can be met by none of kind {kind}; correct it, or name its kind: metadata.answer"
-        )
 
 
 def refuse_unjudgeable(benchmark: Benchmark) -> None:

@@ -204,3 +204,23 @@ def test_a_gold_that_no_answer_can_meet_is_refused_before_the_exam(tmp_path, kin
         BadInput, match=rf"own_gen\.yaml: q{len(good)}: the answer .* can be met by none of kind {kind}"
     ):
         read([*good, gold])
+
+
+SHAPES = [
+    ("own.yaml", "metadata:", "metadata: 5\nx:", "metadata 5; a mapping is needed"),
+    ("own.yaml", "{card: own, split: test}", "[own]", r"dataset_kwargs \['own'\]; a mapping is needed"),
+    ("own.yaml", "card: own,", "card: 5,", "dataset_kwargs.card 5; a name is needed"),
+    ("own.yaml", "split: test}", "split: 2024}", "dataset_kwargs.split 2024; a name is needed"),
+    ("own_gen.yaml", 'until: ["\\n\\n"]', "until: 5", "generation_kwargs.until 5; a list of texts is needed"),
+    ("own_gen.yaml", 'until: ["\\n\\n"]', "until: [5]", r"generation_kwargs.until \[5\]; a list of texts is needed"),
+]
+
+
+@pytest.mark.parametrize(("file", "before", "after", "said"), SHAPES)
+def test_a_task_whose_yaml_has_another_shape_is_refused_by_its_key(tmp_path, file, before, after, said):
+    exam = write_exam(tmp_path / "exam", count=12)
+    text = (exam / file).read_text("utf-8")
+    assert before in text
+    (exam / file).write_text(text.replace(before, after), "utf-8")
+    with pytest.raises(BadInput, match=rf"{file}: {said}"):
+        read_task(*find(str(exam / file.removesuffix(".yaml"))))
