@@ -157,11 +157,12 @@ FALLS = [  # told in words, of a change of -12.5 %: each is 12.5 % too where tha
     "decreased by 12.5%", "fell 12.5%", "a decline of 12.5%", "The answer is a decrease of 12.5%.", "net loss of 12.5%", "The net loss was 12.5%.", "lost 12.5%",
     "Revenue decreased by approximately 12.5% from 2013 to 2014.", "The decrease in operating income was 12.5%.", "It was a 12.5% decrease.", "down 12.5%", "12.5% lower than in 2013",
     "The percentage decrease ≈ 12.5%", "decreased by **12.5%**", "(100-87.5)/100 = 12.5% decrease", "The company reduced operating expenses by 12.5%.", "Decrease: 12.5%",
+    "The decrease from 2013 to 2014 was 12.5%.", "The decline in revenue from 2013 to 2014 was 12.5%", "The decrease amounted to 12.5%",
     "The revenue decreased from $100 million to $87.5 million, a decrease of 12.5%.", "The increase in costs led to a net loss of 12.5%",
 ]  # fmt: skip
 NO_FALLS = [  # against a change of -12.5 %
     "上升了12.5%", "没有下降12.5%", "12.5%", "答案：12.5%", "亏损减少12.5%", "减亏12.5%", "降幅收窄12.5%", "逆差缩小12.5%", "不降反升12.5%", "由亏损12.5%转为盈利", "避免了亏损12.5%",
-    "下降到12.5%", "下降至12.5%", "降为12.5%", "下降后为12.5%", "跌破12.5%", "没有出现12.5%的下降", "最低12.5%", "增长12.5%或-12.5%",
+    "下降到12.5%", "下降至12.5%", "降为12.5%", "下降后为12.5%", "跌破12.5%", "没有出现12.5%的下降", "最低12.5%", "亏损12.5%转为盈利", "A loss of 12.5% was avoided.", "a decline in the margin to 12.5%", "a decrease in 2014 to 12.5%", "a decrease in cost to a level of 12.5%", "decreased by 12.5% or increased by 12.5%", "增长12.5%或-12.5%",
     "increased by 12.5%", "It did not decrease by 12.5%, it increased by 12.5%.", "Answer: 12.5%", "decreased to 12.5%", "The net loss decreased by 12.5%.", "reduced losses by 12.5%",
     "The reduction in net loss was 12.5%", "the decline narrowed by 12.5%", "Costs fell. The change is 12.5%.", "Costs fell, and profit rose by 12.5%", "Revenue fell. \\boxed{12.5\\%}",
     "the decline was offset by a 12.5% gain", "The profit margin after the decline is 12.5%", "the reduction in cost led to a gain of 12.5%", "fell below 12.5%", "12.5% loss ratio",

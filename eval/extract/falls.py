@@ -31,11 +31,11 @@ PACE = (
     r"(?: (?:by|significantly|slightly|sharply|year[- ]over[- ]year"
     r"|from [^ ]{1,16}(?: [mb]illion)? to [^ ]{1,16}(?: [mb]illion)?)){0,3}"
 )
-IS = r"(?: ?(?:of|by|is|was|were|at|equals?|total(?:l?ed|l?ing)|amounted to|[:=≈~]))?"
+IS = r"(?: ?(?:of|by|is|was|were|at|equals?|total(?:l?ed|l?ing)|amounted to|[:=≈~]))"
 BEFORE = re.compile(  # a number, in its clause
     rf"(?:{DROP}[了达]?|{SIZE}{ABOUT}(?:[了为是]|达到?)?){ABOUT}$"
     rf"|(?<![a-z])(?:{FELL}){PACE}{ROUGHLY} ?$"
-    rf"|(?<![a-z]){FALL}(?: (?:in|on|for|per|from|to|over) [^,;:=]{{1,48}}?)?{IS}{ROUGHLY} ?$",
+    rf"|(?<![a-z]){FALL}(?: (?:in|on|for|per|from|to|over) [^,;:=]{{1,48}}?{IS}|{IS}?){ROUGHLY} ?$",
     re.I,
 )
 BEHIND = re.compile(
@@ -54,10 +54,14 @@ OVER = re.compile(  # before it: there was none, or it is over, or it was the fa
     re.I,
 )
 OTHER = re.compile(  # between the two: something else is told, or the fall of a loss
-    r"(?<![a-z])(?:gains?|profit of|rise|rose|risen|increas\w*|gr[eo]w\w*|turned|led|after|ratio|remain\w*|now|less)"
-    r"(?![a-z])"
+    r"(?<![a-z])(?:gains?|profit of|rise|rose|risen|increas\w*|gr[eo]w\w*|turned|led|after|ratio|remain\w*|now|less"
+    r"|(?<!amounted )to)(?![a-z])"
     r"|(?:reduc|decreas|lower|declin|drop|fall|fell|cut).*(?:loss|deficit|outflow|decline)",
     re.I,
+)
+SPAN = re.compile(r" from [^ ]{1,16}(?: [^ ]{1,12})? to ")
+UNDONE = re.compile(  # behind it
+    r"[^,.;。\n]{0,16}?(?:avoided|prevented|offset|recovered|reversed|转为|转盈|扭亏)", re.I
 )
 
 
@@ -80,14 +84,16 @@ def signed(text: str) -> str:
     parts, end = [], 0
     for number in numbers(text):
         if number.value > 0 and not number.date and _falls(text, number):
-            begin = number.start + text[number.start :][:1].isspace()
+            begin = number.start + text[number.start : number.start + 1].isspace()
             parts += [text[end:begin], "-"]
             end = begin
     return "".join([*parts, text[end:]])
 
 
 def _falls(text: str, number: Number) -> bool:
+    if UNDONE.match(text, number.end):
+        return False
     clause = CLAUSE.split(text[max(0, number.start - WINDOW) : number.start])[-1]
     if told := BEFORE.search(clause):
-        return not OTHER.search(told[0]) and not OVER.search(clause[: told.start()])
+        return not OTHER.search(SPAN.sub(" ", told[0])) and not OVER.search(clause[: told.start()])
     return bool(BEHIND.match(text, number.end)) and not OVER.search(clause)
