@@ -155,12 +155,12 @@ def _cards(text: str) -> Iterator[Finding]:
 
 def _phones(text: str) -> Iterator[Finding]:
     last = -1  # where the phone before ended: a list that begins with a phone is one of phones
-    told = PHONE_NAMED.search(text)  # a column's head may stand far above
     for match in PHONE.finditer(text):
         start, end = match.span()
         named = PHONE_NAMED.search(text, max(0, start - NEAR), start)
         listed = start - 1 != last and (LISTED.search(text[max(0, start - 2) : start]) or LISTED.match(text, end))
-        doubted = (listed and not told) or text.startswith(".0", end) or _amount(text, start, end)
+        alone = listed and not PHONE_NAMED.search(text)  # a column's head may stand far above
+        doubted = alone or text.startswith(".0", end) or _amount(text, start, end)
         if _is_phone(match[0]) and (named or not doubted):
             last = end
             yield Finding("phone", *match.span())
