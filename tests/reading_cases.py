@@ -7,6 +7,7 @@ denied, listed again, boxed; "$29.00" and "29"; percent and fractions), in Chine
 """
 
 TRUTH = [
+    ("N/A", None, "none"), ("n/a.", None, "none"), ("**N/A**", None, "none"), ("N", "no", "leading"), ("N/", "no", "leading"), ("No / absolutely not", "no", "leading"),
     ("是", "yes", "leading"), ("否", "no", "leading"), ("是。", "yes", "leading"), ("是的", "yes", "leading"), ("不是", "no", "leading"), ("对", "yes", "leading"),
     ("不对", "no", "leading"), ("错", "no", "leading"), ("错误", "no", "leading"), ("正确", "yes", "leading"), ("不正确", "no", "leading"), ("Ｙｅｓ", "yes", "leading"),
     ("Yes", "yes", "leading"), ("No.", "no", "leading"), ("Yes, it is", "yes", "leading"), ("No, the margin fell.", "no", "leading"), ("TRUE", "yes", "leading"),

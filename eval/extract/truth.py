@@ -71,7 +71,7 @@ REACH = 80  # characters before a verdict in which its clause is looked for
 STANDING, FORMAL = (  # leniently, and in the form that is asked for
     re.compile(
         rf"{OPENING}(?:(?P<no>{no})|(?P<yes>{yes}))(?=$|[\s,.。!;:)\]】\"'<|*}}/、])"
-        r"(?!\s*[:/|]?\s*(?:or\b|and (?:no|yes)(?=\s*(?:$|[,.;:!?)\]\"']))|或|还是))",
+        r"(?!\s*/\s*a(?![a-z]))(?!\s*[:/|]?\s*(?:or\b|and (?:no|yes)(?=\s*(?:$|[,.;:!?)\]\"']))|或|还是))",
         re.I,
     )
     for yes, no in ((SAYS_YES, SAYS_NO), (YES, NO))
