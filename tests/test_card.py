@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 import small_card
 from small_card import EXAM
+from small_exam import ROOT
+from small_study import tuneworth
 
 from finetune.card import BadCard, DataCard
 from finetune.card.columns import Columns
@@ -209,3 +211,11 @@ def test_the_demo_cards_are_of_the_listed_edition(name, split, rows, clusters):
     assert len(found) == rows
     assert {row.lang for row in found} == {"zh", "en"}
     assert clusters is None or len({row.cluster for row in found}) == clusters
+
+
+@pytest.mark.parametrize("command", [("data", "check", "data_cards/demo_label.md"), ("check", "recipes/demo.yaml")])
+def test_a_mistyped_root_is_refused_and_not_passed_over(tmp_path, command):
+    """The card's own files lie beside it, and would be taken without a word."""
+    done = tuneworth(*command, "--data-root", tmp_path / "dta", cwd=ROOT)
+    assert done.returncode == 2
+    assert "dta: no such folder (--data-root or TUNEWORTH_DATA); correct it, or leave it out" in done.stderr

@@ -20,8 +20,13 @@ def beside(value: Any, info: ValidationInfo) -> Any:
 
 
 def data_root() -> Path | None:
-    """Where cards look for their files: TUNEWORTH_DATA, which `--data-root` sets."""
+    """Where cards look for their files: TUNEWORTH_DATA, which `--data-root` sets; several are separated as in PATH.
+
+    BadInput: there is none of them; cards would quietly take what lies beside them.
+    """
     named = os.environ.get("TUNEWORTH_DATA")
+    if named and not any(Path(each).expanduser().is_dir() for each in named.split(os.pathsep) if each):
+        raise BadInput(f"{named}: no such folder (--data-root or TUNEWORTH_DATA); correct it, or leave it out")
     return Path(named).expanduser() if named else None
 
 
