@@ -149,7 +149,14 @@ def test_the_margin_is_what_pays_the_planned_bill(tmp_path):
         ((*COSTED, "costs.planned={tuning: 5}", "costs.retunes=.inf"), r"costs\.retunes"),
         ((*COSTED, "costs.planned={tuning: 5}", "costs.queries='0'"), r"costs\.queries"),
         ((*COSTED, "costs.planned={tuning: 5}", "costs.value_per_correct=1e-400"), r"costs\.value_per_correct"),
-        ((*COSTED, "costs.planned={tuning: 5}", f"costs.queries=1{'0' * 400}"), "costs.queries or costs.retunes"),
+        (
+            (*COSTED, "costs.planned={tuning: 5}", f"costs.queries=1{'0' * 400}"),
+            r"costs\.queries: must be 1e\+15 or less",
+        ),
+        (
+            (*COSTED, "costs.planned={tuning: 5}", f"costs.retunes=1{'0' * 400}"),
+            r"costs\.retunes: must be 1e\+15 or less",
+        ),
     ],
 )
 def test_a_margin_of_costs_that_cannot_be_is_refused(tmp_path, changes, says):

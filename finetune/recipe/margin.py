@@ -34,8 +34,6 @@ def settled(raw: Any, folder: Path) -> Any:
         margin = _owed(Costs.model_validate(costs))
     except ValidationError:
         return {**raw, "rule": {**rule, "margin": 0.0}}  # the same model refuses each key by its own name
-    except OverflowError:
-        raise ValueError("rule.margin: costs.queries or costs.retunes is beyond all numbers; lower it") from None
     if rule.get("margin") not in (FROM_COSTS, margin):
         raise ValueError("costs.planned: makes a margin, but rule.margin is a number; say margin: from_costs")
     if not -1 <= margin <= 1:
