@@ -24,7 +24,7 @@ SHOWN = 5  # labels that a message names
 def refuse_unanswerable(recipe: Recipe, benchmark: Benchmark) -> None:
     """BadInput names the first contender whose head cannot answer a task of the exam, the labels and the remedy."""
     for name, kind, labels in _heads(recipe):
-        refuse_tasks(name, kind, labels, benchmark.asked, shown=taught_openly(recipe, name))
+        refuse_tasks(name, kind, labels, benchmark.asked, shown=recipe.taught_openly(name))
 
 
 def refuse_unthought(recipe: Recipe, benchmark: Benchmark) -> None:
@@ -83,11 +83,6 @@ def _choices(tasks: Sequence[Task]) -> list[Task]:
 
 def _written_form(task: Task) -> bool:
     return (task.folder / f"{task.name}_gen.yaml").is_file()
-
-
-def taught_openly(recipe: Recipe, name: str) -> bool:
-    """Whether what a contender learns from may be printed, and so its labels."""
-    return all(use.card.shows(asked=False) for use in recipe.data_of(name))
 
 
 def refuse_tasks(name: str, kind: str, labels: Sequence[str], tasks: Sequence[Task], *, shown: bool = True) -> None:

@@ -185,8 +185,9 @@ def _headed(recipe: Recipe, name: str, chat: Chat) -> Iterator[Rendered]:
             else:
                 found = labelled.sequence(row, contender.prompt, chat, [label_of(row)])
         except ValueError as fault:
-            shown = all(use.card.shows(asked=False) for use in recipe.data_of(name))
-            raise BadInput(f"data: row {row.id} of {name}: {fault if shown else labelled.HIDDEN}") from None
+            raise BadInput(
+                f"data: row {row.id} of {name}: {fault if recipe.taught_openly(name) else labelled.HIDDEN}"
+            ) from None
         yield Rendered(found.ids.tolist(), found.mask.astype(int).tolist())
 
 

@@ -91,7 +91,7 @@ def rendered(recipe: Recipe, name: str, chat: Chat, through: Through = iter) -> 
     every = list(_rows(recipe.data_of(name), root))
     taken = [(row_name, row) for row_name, row in every if normalise(row.asked) not in barred]
     labels = _labels(contender, [row for _, row in every])
-    shown = all(use.card.shows(asked=False) for use in recipe.data_of(name))
+    shown = recipe.taught_openly(name)
     examples = tuple(_drawn(row_name, row, contender, chat, labels, shown=shown) for row_name, row in through(taken))
     return Rendered(examples, len(every) - len(taken), labels)
 

@@ -16,7 +16,7 @@ from typing import Any
 from transformers import AutoConfig
 
 from eval import items, pledge
-from eval.answerable import refuse_tasks, taught_openly
+from eval.answerable import refuse_tasks
 from eval.benchmark import Benchmark
 from eval.extract import EXTRACTOR
 from eval.grading import anew, spoken
@@ -93,8 +93,7 @@ class Sitting:
         adapter = checked_adapter(recipe, name, seed, place, chat)
         head = heads.read(adapter) if adapter else None
         if head:
-            openly = taught_openly(recipe, name)
-            refuse_tasks(name, head.kind, head.labels, benchmark.asked, shown=openly)
+            refuse_tasks(name, head.kind, head.labels, benchmark.asked, shown=recipe.taught_openly(name))
         templates = chat.digest, likelihood_chat(chat).digest
         rank = world.accelerator.process_index
         desk = Desk(name, seed, contender, recipe.exam, chat, scorer, rank, head, templates, why)

@@ -179,6 +179,10 @@ class Recipe(BaseModel):
         """What a contender is tuned on."""
         return self.contenders[contender].data or self.data
 
+    def taught_openly(self, contender: str) -> bool:
+        """Whether what a contender is tuned on may be printed, and so its labels."""
+        return all(use.card.shows(asked=False) for use in self.data_of(contender))
+
     def lineage(self, contender: str) -> tuple[str, ...]:
         """The contenders that must be trained for this one, in their order; itself the last."""
         return lineage(self.contenders, contender)
